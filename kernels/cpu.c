@@ -1,0 +1,40 @@
+/* Which kernels this CPU can run. */
+#include "kernels.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* The register state that the operating system saves: bits 1, 2 for ymm, and 5, 6, 7 for zmm. */
+static uint32_t saved_state(void) {
+    uint32_t low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+/* Bit names are those of <cpuid.h>; that header lacks LZCNT's (leaf 0x80000001, ecx bit 5) under
+ * some compilers. */
+static uint32_t v3_mask(uint32_t leaf1, uint32_t leaf7) {
+    const uint32_t need1 = bit_FMA | bit_MOVBE | bit_F16C | bit_AVX | bit_OSXSAVE;
+    const uint32_t need7 = bit_AVX2 | bit_BMI | bit_BMI2;
+    uint32_t a, b, c, d;
+    if ((leaf1 & need1) != need1 || (leaf7 & need7) != need7) return 0;
+    if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(c & 1u << 5)) return 0;
+    return (saved_state() & 0x6) == 0x6 ? FZK_CPU_V3 : 0;
+}
+
+uint32_t fzk_cpu_mask(void) {
+    const uint32_t need_v4 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ |
+                             bit_AVX512VL;
+    uint32_t a, b, c, d, leaf1, a7 = 0, b7, c7, d7;
+    if (!__get_cpuid(1, &a, &b, &leaf1, &d)) return 0;
+    if (!__get_cpuid_count(7, 0, &a7, &b7, &c7, &d7)) return 0;
+    uint32_t mask = v3_mask(leaf1, b7);
+    if (!mask) return 0;
+    if (a7 >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 4) mask |= FZK_CPU_AVXVNNI;
+    if ((b7 & need_v4) != need_v4 || (saved_state() & 0xE6) != 0xE6) return mask;
+    mask |= FZK_CPU_V4;
+    return c7 & bit_AVX512VNNI ? mask | FZK_CPU_AVX512VNNI : mask;
+}
+#else
+uint32_t fzk_cpu_mask(void) { return 0; }
+#endif

@@ -1,0 +1,41 @@
+/* Float GEMM over packed weights, which is also every convolution but depthwise. */
+#ifndef FZ_KERNELS_GEMM_H
+#define FZ_KERNELS_GEMM_H
+
+#include <stdint.h>
+
+enum {
+    FZK_PANEL = 32,      /* columns of a packed panel */
+    FZK_K_BLOCK = 256    /* terms of one chain; see README.md */
+};
+
+/* A run of LEN consecutive k whose A elements lie at row + OFF, row + OFF + 1 ... */
+struct fzk_segment {
+    int64_t off; /* in elements */
+    int64_t len;
+};
+
+/* C[i][j] = act(chain over k of A[i][k] * B[k][j]  + bias[j] + residual[i][j]), 0 <= i < m,
+ * 0 <= j < n. A plain GEMM has one segment {0, K}; a convolution over a zero-padded NHWC image has
+ * one per kernel row (contiguous taps) or per tap (dilated), in canonical order.
+ *
+ * B is packed in panels [ceil(n/32)][K][32], columns past n zero. Rows of A, C and residual are
+ * lda, ldc, ldr elements apart. k runs through the segments in order, in blocks of FZK_K_BLOCK that
+ * ignore segment borders. m, n >= 0; K = 0 gives +0 for the chain. */
+struct fzk_gemm_f32 {
+    int64_t m, n, k; /* k: sum of the segments' lengths */
+    const float *a;
+    int64_t lda;
+    const struct fzk_segment *segments;
+    int64_t n_segments;
+    const float *b;
+    float *c;
+    int64_t ldc;
+    const float *bias;     /* n values or NULL */
+    const float *residual; /* NULL: none */
+    int64_t ldr;
+    int64_t clip;          /* 1: t = lo > x ? lo : x; y = hi < t ? hi : t */
+    float lo, hi;
+};
+
+#endif

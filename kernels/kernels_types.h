@@ -1,0 +1,7 @@
+/* Argument structs of the kernels, one header per family. */
+#ifndef FZ_KERNELS_TYPES_H
+#define FZ_KERNELS_TYPES_H
+
+#include "gemm.h"
+
+#endif

@@ -1,0 +1,63 @@
+/* Inside of the kernel test tool: what a run of one case holds. Cases see harness.h only. */
+#ifndef FZ_TESTS_KERNELS_RUN_H
+#define FZ_TESTS_KERNELS_RUN_H
+
+#include <setjmp.h>
+
+#include "harness.h"
+
+enum place { PLACE_END, PLACE_START, PLACE_ODD, N_PLACES };
+
+/* A table to test and where it comes from. */
+struct version {
+    char label[48];
+    uint32_t mask;
+    struct fzk_table table;
+};
+
+/* One buffer: a mapping whose first and last page are PROT_NONE. */
+struct buffer {
+    uint8_t *map, *data;
+    size_t map_size, data_size;
+    bool locked;
+};
+
+/* One kt_check: SIZE bytes at OFF of the log's data. */
+struct entry {
+    size_t off, size, width;
+    char step[96];
+};
+
+/* Everything that one run of a case has checked. */
+struct log {
+    uint8_t *data;
+    size_t size, capacity;
+    struct entry *entries;
+    size_t n_entries, entries_capacity;
+};
+
+struct run {
+    struct kt kt; /* first: a struct kt * is a struct run * */
+    const struct version *version;
+    enum place place;
+    uint64_t seed, state;
+    char step[96], message[256];
+    struct buffer buffers[64];
+    size_t n_buffers;
+    struct log *reference; /* what the baseline gave; NULL: this run makes it, in LOG */
+    struct log *log;
+    size_t cursor; /* next entry of the reference */
+    sigjmp_buf out;
+    double peak; /* benchmarks: flops per ns of this version's vectors, or 0 */
+    const char *filter;
+};
+
+/* Checks the bytes around all buffers and unmaps them. */
+void kt_release(struct run *r, bool check);
+void log_free(struct log *log);
+
+/* Measured peak of fma, flops per ns: peak_NAME.c. */
+double peak_v3(void);
+double peak_v4(void);
+
+#endif
