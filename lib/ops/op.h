@@ -1,0 +1,160 @@
+/* The contract of an operator.
+ *
+ * One operator is one file: lib/ops/NAME.c ends in `const struct fz_op fz_ops_NAME[]`, one row per
+ * ONNX operator that the body serves, closed by {0}; NAME stands in the list in meson.build. Its
+ * test is tests/ops/NAME.txt.
+ *
+ * Life of a node: `lower` turns attributes into a plain params struct, once, at freeze. `infer`
+ * says the outputs' types and shapes; it is called at freeze with what is known then, and again
+ * whenever a session sees new shapes. `run` computes. Constant folding calls the same three.
+ *
+ * Trust: params and shapes come from a file that anybody may have written. `infer` checks every
+ * params field and every shape that `run` uses to index memory; what infer has accepted, run may
+ * rely on. Input *values* (indices, axes) are checked where they are read.
+ *
+ * Params structs hold only int64_t and double members (8 bytes each), no pointers, so that a file
+ * can be read on a machine of the other byte order. Lists longer than FZ_RANK_MAX become constant
+ * inputs (fzi_lower_constant). */
+#ifndef FZ_OP_H
+#define FZ_OP_H
+
+#include "graph/graph.h"
+#include "kernels.h"
+
+enum { FZ_OP_MAX_IN = 16, FZ_OP_MAX_OUT = 16 }; /* of fixed operators; variadic ones have more */
+
+struct fz_env;
+
+/* A call of infer or run. */
+struct fz_call {
+    const void *params;
+    uint32_t n_in, n_out;
+    /* in[i] is NULL for an absent optional input. During infer dims may be unknown (negative) and
+     * in[i]->data is NULL unless the values are known already; a scalar or a list of axes often is.
+     * Zero-sized tensors may have data NULL. */
+    const fz_tensor_t *const *in;
+    /* out[i] is NULL for an output that nobody reads. infer sets dtype, rank and dims of each that
+     * is not NULL. run finds them set, with data of out[i]->size bytes. */
+    fz_tensor_t *const *out;
+    void *scratch; /* run: op->scratch() bytes, 64-byte aligned, uninitialised */
+    const struct fz_env *env;
+    const uint32_t *sub; /* subgraphs of the node, for env->eval */
+    uint32_t n_sub;
+};
+
+/* What a run may use. Filled by the executor, by constant folding and by the tests. */
+struct fz_env {
+    const struct fzk_table *k; /* kernels for this CPU */
+    uint32_t threads;          /* how many tasks may run at once; 1: none but the caller */
+    /* Calls TASK(ARG, i) for i in [0, COUNT) and waits. Never NULL. COUNT should be some 4 times
+     * `threads`, each task worth 10 us or more; bits must not depend on COUNT. */
+    void (*parallel)(const struct fz_env *env, size_t count, fz_task_fn task, void *arg);
+    /* Gives output I of the call dims that only run knows (op flag FZ_OP_LATE_SHAPE) and memory for
+     * them; out[i]->data is valid after it. Once per output. */
+    fz_status_t (*resize)(const struct fz_call *call, uint32_t i, int32_t rank,
+                          const int64_t *dims);
+    /* Runs subgraph SUB of the node: IN become its inputs (n_in of them), *OUT points to its
+     * outputs, valid until the subgraph runs again. */
+    fz_status_t (*eval)(const struct fz_call *call, uint32_t sub, const fz_tensor_t *const *in,
+                        uint32_t n_in, const fz_tensor_t **out, uint32_t *n_out);
+    /* FZ_OK, or FZ_E_CANCELLED / FZ_E_DEADLINE; long loops of run ask now and then. */
+    fz_status_t (*poll)(const struct fz_env *env);
+    const struct fz_blas *blas; /* NULL: profile portable */
+    void *owner;                /* of whoever filled this struct */
+};
+
+enum {
+    FZ_OP_ANY_TYPE = 1,    /* moves elements only: half precision needs no widening around it */
+    FZ_OP_LATE_SHAPE = 2,  /* output dims may depend on input values beyond those infer can see */
+    FZ_OP_CONTROL = 4,     /* has subgraphs */
+    FZ_OP_RANDOM = 8,      /* not folded, not merged */
+    FZ_OP_VIEW = 16,       /* output 0 has input 0's bytes in the same order (Reshape, Squeeze...):
+                              the executor may let it alias and then skip run */
+    FZ_OP_IN_PLACE = 32,   /* output 0 may lie on any input of the same size: element i of the output
+                              depends on nothing but elements i of the inputs */
+    FZ_OP_HALF = 64        /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
+};
+
+struct fz_lower; /* what lower may ask for beside the node */
+
+struct fz_op {
+    const char *name, *domain; /* "Conv", "" (ai.onnx); "frozen" for operators that passes make */
+    int16_t since, until;      /* opset versions of domain; until 0: no end */
+    int16_t rev;               /* raised when one output bit changes for one input */
+    uint16_t flags;
+    uint8_t min_in, max_in;    /* max 255: any number */
+    uint8_t min_out, max_out;
+    const char *attrs;         /* attribute names that lower knows, separated by blanks */
+    size_t params_size;
+    int64_t kind;              /* families: which row of the body's table; copied nowhere */
+
+    /* Reads attributes into PARAMS (zeroed, params_size bytes). May append constant inputs to the
+     * node. NULL: no params. */
+    fz_status_t (*lower)(struct fz_lower *lower, struct fz_node *node, void *params);
+    fz_status_t (*infer)(const struct fz_op *op, const struct fz_call *call);
+    /* Bytes of scratch for these shapes (all known). NULL: none. */
+    size_t (*scratch)(const struct fz_op *op, const struct fz_call *call);
+    fz_status_t (*run)(const struct fz_op *op, const struct fz_call *call);
+    /* Multiply-accumulates for these shapes, for `fz info`. NULL: none. */
+    uint64_t (*macs)(const struct fz_op *op, const struct fz_call *call);
+};
+
+/* The operator of DOMAIN and NAME that serves OPSET; NULL if there is none. fzi_op_known says
+ * whether another opset would have one. OPSET 0: the newest. */
+const struct fz_op *fzi_op_find(const char *domain, const char *name, int32_t opset);
+bool fzi_op_known(const char *domain, const char *name);
+/* Row I of all operators, NULL behind the last: for tables and tests. */
+const struct fz_op *fzi_op_at(size_t i);
+
+/* The same text for the same graph: one line a node, subgraphs indented. What passes' tests diff. */
+void fzi_graph_print(const struct fz_graph *graph, struct fz_text *out);
+
+/* ---- for lower */
+struct fz_lower {
+    struct fz_graph *graph;
+    const char *numerics; /* "portable" or "blas" */
+    uint64_t flags;       /* FZ_FREEZE_ bits */
+};
+/* Appends a constant input to NODE at index I (or later inputs shift never: gaps become absent). The
+ * data are copied. */
+fz_status_t fzi_lower_constant(struct fz_lower *lower, struct fz_node *node, uint32_t i,
+                               int32_t dtype, int64_t n, const void *data);
+
+/* ---- for infer */
+/* FZ_E_TYPE unless input I is absent or of one of the types in SET. */
+fz_status_t fzi_infer_type(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                           uint64_t set);
+/* Output I gets DTYPE and T's shape; nothing if the output is absent. */
+void fzi_infer_like(const struct fz_call *call, uint32_t i, int32_t dtype, const fz_tensor_t *t);
+void fzi_infer_shape(const struct fz_call *call, uint32_t i, int32_t dtype, int32_t rank,
+                     const int64_t *dims);
+void fzi_infer_unknown(const struct fz_call *call, uint32_t i, int32_t dtype); /* rank unknown */
+/* NumPy broadcasting of N shapes into OUT's rank and dims (dtype untouched). Unknown dims stay
+ * unknown unless another one decides. FZ_E_SHAPE names OP. */
+fz_status_t fzi_infer_broadcast(const struct fz_op *op, const fz_tensor_t *const *in, uint32_t n,
+                                fz_tensor_t *out);
+/* Reads input I as a list of int64 (type int32 or int64, rank 0 or 1, at most MAX). *N is -1 if it
+ * is absent, -2 if its values are not known yet. */
+fz_status_t fzi_infer_list(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                           int64_t *out, int32_t max, int32_t *n);
+/* Axes as a bit set of dimensions: from input I if present, else from LIST. Checks range and
+ * repetition. *KNOWN is false while the input's values are unknown. */
+fz_status_t fzi_infer_axes(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                           const int64_t *list, int64_t n, int32_t rank, uint32_t *mask,
+                           bool *known);
+
+/* ---- for run */
+/* Splits [0, N) into chunks of at least GRAIN and calls RANGE(arg, begin, end) on them, on several
+ * threads if there are. Bits must not depend on where the cuts are. */
+typedef void (*fz_range_fn)(void *arg, int64_t begin, int64_t end);
+void fzi_run_range(const struct fz_env *env, int64_t n, int64_t grain, fz_range_fn range,
+                   void *arg);
+
+/* ---- one node by hand: what constant folding and the operator tests use */
+/* Infers and runs NODE (lowered, all inputs constant) with ENV and gives each output data in ARENA.
+ * FZ_E_UNSUPPORTED for operators with subgraphs. */
+fz_status_t fzi_op_evaluate(const struct fz_op *op, const void *params,
+                            const fz_tensor_t *const *in, uint32_t n_in, fz_tensor_t *out,
+                            uint32_t n_out, struct fz_arena *arena, const struct fzk_table *k);
+
+#endif
