@@ -1,0 +1,434 @@
+/* Runs the operator cases of tests/ops: each one through lower, infer and run, on the best kernels,
+ * on the baseline's and by several tasks, and compares bits. README.md says what is checked. */
+#include "case.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+
+#include "ops/op.h"
+
+static struct {
+    int passed, failed;
+    const char *path;
+    const struct op_case *c;
+    struct fzk_table best, baseline;
+} test;
+
+/* Says what is wrong with the case at hand; the value is that of a failed check. */
+static bool fail(const char *format, ...) FZ_PRINTF(1, 2);
+static bool fail(const char *format, ...) {
+    va_list args;
+    fprintf(stderr, "%s:%d: %s: ", test.path, test.c->line, test.c->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n");
+    return false;
+}
+
+/* A node of the case, lowered. */
+struct subject {
+    const struct fz_op *op;
+    struct fz_node *node;
+    const fz_tensor_t **in; /* the node's inputs, those that lower appends included */
+    uint32_t n_in, n_out;
+};
+
+static bool knows_attr(const struct fz_op *op, const char *name) {
+    size_t size = strlen(name);
+    for (const char *p = op->attrs; p && *p;) {
+        size_t n = strcspn(p, " ");
+        if (n == size && strncmp(p, name, n) == 0) return true;
+        p += n + (p[n] == ' ');
+    }
+    return false;
+}
+
+static fz_status_t check_signature(const struct fz_op *op, const struct op_case *c) {
+    for (uint32_t i = 0; i < c->n_attrs; i++)
+        if (!knows_attr(op, c->attrs[i].name))
+            return fzi_error(FZ_E_UNSUPPORTED, "unknown attribute '%s'", c->attrs[i].name);
+    if (c->n_in < op->min_in || (op->max_in != 255 && c->n_in > op->max_in))
+        return fzi_error(FZ_E_FORMAT, "%u inputs", c->n_in);
+    if (c->n_out > op->max_out && op->max_out != 255)
+        return fzi_error(FZ_E_FORMAT, "%u outputs", c->n_out);
+    for (uint32_t i = 0; i < op->min_in; i++)
+        if (c->in[i].absent && op->max_in != 255)
+            return fzi_error(FZ_E_FORMAT, "input %u is absent", i);
+    return FZ_OK;
+}
+
+/* The tensor with its bytes in a block of exactly its size. */
+static const fz_tensor_t *exact_copy(struct fz_arena *arena, const fz_tensor_t *t) {
+    fz_tensor_t *copy = fzi_arena_copy(arena, t, sizeof *t);
+    copy->data = malloc(t->size);
+    if (t->size) memcpy(copy->data, t->data, t->size);
+    return copy;
+}
+
+static fz_status_t make_subject(const struct op_case *c, struct subject *s) {
+    memset(s, 0, sizeof *s);
+    s->op = fzi_op_find(c->domain, c->name, c->opset);
+    if (!s->op) return fzi_error(FZ_E_UNSUPPORTED, "no such operator in opset %d", c->opset);
+    FZ_TRY(check_signature(s->op, c));
+    struct fz_graph *graph = fzi_graph_new(c->arena, NULL, "test");
+    s->node = fzi_graph_node(graph, NULL, s->op, "node", c->n_in, c->n_out);
+    s->node->type = c->name;
+    s->node->domain = c->domain;
+    s->node->opset = c->opset;
+    s->node->attrs = (struct fz_attr *)c->attrs;
+    s->node->n_attrs = c->n_attrs;
+    for (uint32_t i = 0; i < c->n_in; i++)
+        if (!c->in[i].absent) s->node->in[i] = fzi_graph_constant(graph, "in", &c->in[i].t);
+    for (uint32_t i = 0; i < c->n_out; i++)
+        if (!c->out[i].absent) fzi_node_output(graph, s->node, i, "out");
+    s->node->params = fzi_arena_alloc(c->arena, s->op->params_size);
+    struct fz_lower lower = {.graph = graph, .numerics = "portable"};
+    if (s->op->lower) FZ_TRY(s->op->lower(&lower, s->node, s->node->params));
+    s->n_in = s->node->n_in;
+    s->n_out = c->n_out;
+    s->in = fzi_arena_array(c->arena, s->n_in, sizeof *s->in);
+    for (uint32_t i = 0; i < s->n_in; i++)
+        if (s->node->in[i]) s->in[i] = exact_copy(c->arena, &s->node->in[i]->t);
+    return FZ_OK;
+}
+
+static void free_subject(struct subject *s) {
+    for (uint32_t i = 0; i < s->n_in && s->in; i++)
+        if (s->in[i]) free(s->in[i]->data);
+}
+
+/* ---- runs */
+
+static fz_status_t evaluate(const struct op_case *c, const struct subject *s,
+                            const struct fzk_table *k, fz_tensor_t *out) {
+    memset(out, 0, CASE_MAX_OUT * sizeof *out);
+    for (uint32_t i = 0; i < s->n_out; i++) out[i].rank = FZ_RANK_UNKNOWN;
+    return fzi_op_evaluate(s->op, s->node->params, s->in, s->n_in, out, s->n_out, c->arena, k);
+}
+
+/* Tasks in reverse order: bits must not depend on who computes what when. */
+static void backwards(const struct fz_env *env, size_t count, fz_task_fn task, void *arg) {
+    (void)env;
+    while (count--) task(arg, count);
+}
+
+static fz_status_t poll(const struct fz_env *env) {
+    (void)env;
+    return FZ_OK;
+}
+
+/* Fresh memory of exactly the size of T, full of rubbish. */
+static fz_status_t exact_alloc(fz_tensor_t *t) {
+    FZ_TRY(fzi_tensor_measure(t));
+    free(t->data);
+    t->data = malloc(t->size);
+    if (t->size) memset(t->data, 0xA5, t->size);
+    return FZ_OK;
+}
+
+static fz_status_t resize(const struct fz_call *call, uint32_t i, int32_t rank,
+                          const int64_t *dims) {
+    if (i >= call->n_out || !call->out[i]) return FZ_OK;
+    fzi_shape_set(call->out[i], rank, dims);
+    return exact_alloc(call->out[i]);
+}
+
+/* Infers and runs by THREADS tasks at a time, with memory of the exact sizes; absent outputs are
+ * NULL; output 0 lies on input ALIAS unless that is negative. The caller frees OUT. */
+static fz_status_t run_exact(const struct op_case *c, const struct subject *s, uint32_t threads,
+                             int alias, fz_tensor_t *out) {
+    struct fz_env env = {.k = &test.best, .threads = threads, .parallel = backwards,
+                         .resize = resize, .poll = poll};
+    fz_tensor_t *outs[CASE_MAX_OUT];
+    const fz_tensor_t *in[256];
+    fz_tensor_t aliased;
+    memset(out, 0, CASE_MAX_OUT * sizeof *out);
+    for (uint32_t i = 0; i < s->n_out; i++) {
+        outs[i] = c->out[i].absent ? NULL : &out[i];
+        out[i].rank = FZ_RANK_UNKNOWN;
+    }
+    for (uint32_t i = 0; i < s->n_in; i++) in[i] = s->in[i];
+    struct fz_call call = {.params = s->node->params, .n_in = s->n_in, .n_out = s->n_out,
+                           .in = in, .out = outs, .env = &env};
+    FZ_TRY(s->op->infer(s->op, &call));
+    for (uint32_t i = 0; i < s->n_out; i++)
+        if (outs[i] && fzi_shape_known(outs[i])) FZ_TRY(exact_alloc(outs[i]));
+    if (alias >= 0) {
+        aliased = *in[alias];
+        aliased.data = out[0].data;
+        if (aliased.size) memcpy(out[0].data, in[alias]->data, aliased.size);
+        in[alias] = &aliased;
+    }
+    if (s->op->scratch) {
+        size_t size = s->op->scratch(s->op, &call);
+        call.scratch = aligned_alloc(64, size + (64 - size % 64));
+        memset(call.scratch, 0xA5, size);
+    }
+    fz_status_t status = s->op->run(s->op, &call);
+    free(call.scratch);
+    return status;
+}
+
+static void free_outputs(fz_tensor_t *out) {
+    for (int i = 0; i < CASE_MAX_OUT; i++) free(out[i].data);
+}
+
+/* ---- comparing */
+
+static bool is_nan(const fz_tensor_t *t, int64_t i) {
+    if (!(FZ_T_FLOAT >> t->dtype & 1)) return false;
+    double x = fzi_tensor_float(t, i);
+    return x != x;
+}
+
+static bool same_string(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i) {
+    const struct fz_string *x = a->data, *y = b->data;
+    return x[i].size == y[i].size && memcmp(x[i].text, y[i].text, x[i].size) == 0;
+}
+
+/* Element I bit for bit; a NaN equals every NaN, for outputs are made canonical later. */
+static bool same_bits(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i) {
+    if (a->dtype == FZ_TYPE_STRING) return same_string(a, b, i);
+    int32_t bits = fz_type_bits(a->dtype);
+    if (bits < 8) return fzi_tensor_int(a, i) == fzi_tensor_int(b, i);
+    size_t width = (size_t)bits / 8;
+    const char *x = a->data, *y = b->data;
+    return memcmp(x + (size_t)i * width, y + (size_t)i * width, width) == 0 ||
+           (is_nan(a, i) && is_nan(b, i));
+}
+
+static bool is_close(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i, double limit) {
+    double x = fzi_tensor_float(a, i), y = fzi_tensor_float(b, i);
+    return x == y || (x != x && y != y) || (x - y <= limit && y - x <= limit);
+}
+
+static double largest(const fz_tensor_t *t) {
+    double max = 0;
+    for (int64_t i = 0; i < fzi_tensor_count(t); i++) {
+        double x = fzi_tensor_float(t, i);
+        if (x < 0) x = -x;
+        if (x > max && x < 1e300) max = x;
+    }
+    return max;
+}
+
+static void print_element(const fz_tensor_t *t, int64_t i) {
+    const struct fz_string *s = t->data;
+    if (t->dtype == FZ_TYPE_STRING) fprintf(stderr, "\"%.*s\"", (int)s[i].size, s[i].text);
+    else if (FZ_T_FLOAT >> t->dtype & 1) fprintf(stderr, "%.9g", fzi_tensor_float(t, i));
+    else fprintf(stderr, "%lld", (long long)fzi_tensor_int(t, i));
+}
+
+/* WANT against GOT; WHAT names the run. */
+static bool compare(const fz_tensor_t *want, const fz_tensor_t *got, double tolerance, uint32_t n,
+                    const char *what) {
+    char text[2][160];
+    if (want->dtype != got->dtype || !fzi_shape_equal(want, got))
+        return fail("output %u (%s) is %s instead of %s", n, what,
+                    fzi_shape_text(got, text[0], 160), fzi_shape_text(want, text[1], 160));
+    double limit = tolerance > 0 ? tolerance * largest(want) : 0;
+    for (int64_t i = 0; i < fzi_tensor_count(want); i++) {
+        if (tolerance > 0 ? is_close(want, got, i, limit) : same_bits(want, got, i)) continue;
+        fprintf(stderr, "  element %lld: ", (long long)i);
+        print_element(got, i);
+        fprintf(stderr, " instead of ");
+        print_element(want, i);
+        fprintf(stderr, "\n");
+        return fail("output %u (%s) differs", n, what);
+    }
+    return true;
+}
+
+static bool compare_all(const struct op_case *c, const fz_tensor_t *want, const fz_tensor_t *got,
+                        const char *what) {
+    for (uint32_t i = 0; i < c->n_out; i++)
+        if (!c->out[i].absent && !compare(&want[i], &got[i], 0, i, what)) return false;
+    return true;
+}
+
+/* ---- infer with less knowledge */
+
+/* What inputs may lack. */
+enum lack { LACK_DATA, LACK_DIMS, LACK_RANK, LACKS };
+
+static void forget(fz_tensor_t *t, enum lack lack) {
+    t->data = NULL;
+    if (lack == LACK_RANK) t->rank = FZ_RANK_UNKNOWN;
+    for (int32_t d = 0; lack == LACK_DIMS && d < t->rank; d++) t->dims[d] = FZ_DIM_UNKNOWN;
+}
+
+static bool contradicts(const fz_tensor_t *guess, const fz_tensor_t *truth) {
+    if (guess->dtype != truth->dtype) return true;
+    if (guess->rank < 0) return false;
+    if (guess->rank != truth->rank) return true;
+    for (int32_t d = 0; d < guess->rank; d++)
+        if (guess->dims[d] >= 0 && guess->dims[d] != truth->dims[d]) return true;
+    return false;
+}
+
+/* Infers with the inputs in the set WHICH lacking something. */
+static bool infer_lacking(const struct op_case *c, const struct subject *s, uint64_t which,
+                          enum lack lack, const fz_tensor_t *truth) {
+    static const char *const names[] = {"values", "dims", "ranks"};
+    fz_tensor_t in[CASE_MAX_IN], out[CASE_MAX_OUT];
+    const fz_tensor_t *ins[CASE_MAX_IN];
+    fz_tensor_t *outs[CASE_MAX_OUT];
+    for (uint32_t i = 0; i < s->n_in; i++) {
+        ins[i] = s->in[i] ? &in[i] : NULL;
+        if (!s->in[i]) continue;
+        in[i] = *s->in[i];
+        if (which >> i & 1) forget(&in[i], lack);
+    }
+    for (uint32_t i = 0; i < s->n_out; i++) {
+        outs[i] = c->out[i].absent ? NULL : &out[i];
+        out[i] = (fz_tensor_t){.rank = FZ_RANK_UNKNOWN};
+    }
+    struct fz_env env = {.k = &test.best, .threads = 1, .parallel = backwards, .poll = poll};
+    struct fz_call call = {.params = s->node->params, .n_in = s->n_in, .n_out = s->n_out,
+                           .in = ins, .out = outs, .env = &env};
+    if (s->op->infer(s->op, &call) != FZ_OK)
+        return fail("infer without %s of inputs %#llx: %s", names[lack],
+                    (unsigned long long)which, fz_last_error());
+    for (uint32_t i = 0; i < s->n_out; i++) {
+        char text[2][160];
+        if (outs[i] && contradicts(&out[i], &truth[i]))
+            return fail("infer without %s of inputs %#llx says %s of output %u, which is %s",
+                        names[lack], (unsigned long long)which,
+                        fzi_shape_text(&out[i], text[0], 160), i,
+                        fzi_shape_text(&truth[i], text[1], 160));
+    }
+    return true;
+}
+
+/* All inputs lacking, then each alone. Constants made by lower never lack anything. */
+static bool check_inference(const struct op_case *c, const struct subject *s,
+                            const fz_tensor_t *truth) {
+    for (enum lack lack = 0; lack < LACKS; lack++) {
+        if (!infer_lacking(c, s, (1ull << c->n_in) - 1, lack, truth)) return false;
+        for (uint32_t i = 0; i < c->n_in; i++)
+            if (!infer_lacking(c, s, 1ull << i, lack, truth)) return false;
+    }
+    return true;
+}
+
+/* ---- the flags' promises */
+
+static bool check_view(const struct op_case *c, const struct subject *s, const fz_tensor_t *out) {
+    if (!(s->op->flags & FZ_OP_VIEW) || c->out[0].absent) return true;
+    if (out[0].size == s->in[0]->size &&
+        (!out[0].size || memcmp(out[0].data, s->in[0]->data, out[0].size) == 0))
+        return true;
+    return fail("is flagged a view, but the bytes differ");
+}
+
+static bool check_in_place(const struct op_case *c, const struct subject *s,
+                           const fz_tensor_t *out) {
+    if (!(s->op->flags & FZ_OP_IN_PLACE) || c->out[0].absent) return true;
+    for (uint32_t i = 0; i < c->n_in; i++) {
+        fz_tensor_t again[CASE_MAX_OUT];
+        if (!s->in[i] || s->in[i]->size != out[0].size) continue;
+        bool good = run_exact(c, s, 3, (int)i, again) == FZ_OK &&
+                    compare_all(c, out, again, "in place");
+        free_outputs(again);
+        if (!good) return false;
+    }
+    return true;
+}
+
+/* ---- cases */
+
+static bool check_refused(const struct op_case *c, struct subject *s, fz_status_t status) {
+    fz_tensor_t out[CASE_MAX_OUT];
+    if (status == FZ_OK) {
+        status = run_exact(c, s, 1, -1, out);
+        free_outputs(out);
+    }
+    if (status == FZ_OK) status = evaluate(c, s, &test.best, out);
+    if (status == c->refuse) return true;
+    return fail("gives %s (%s) instead of %s", case_status_name(status),
+                status ? fz_last_error() : "", case_status_name(c->refuse));
+}
+
+static bool check_accepted(const struct op_case *c, const struct subject *s) {
+    fz_tensor_t best[CASE_MAX_OUT], other[CASE_MAX_OUT], exact[CASE_MAX_OUT];
+    if (evaluate(c, s, &test.best, best) != FZ_OK) return fail("%s", fz_last_error());
+    for (uint32_t i = 0; i < c->n_out; i++)
+        if (!c->out[i].absent &&
+            !compare(&c->out[i].t, &best[i], c->out[i].tolerance, i, "best kernels"))
+            return false;
+    if (evaluate(c, s, &test.baseline, other) != FZ_OK) return fail("%s", fz_last_error());
+    if (!compare_all(c, best, other, "baseline")) return false;
+    for (uint32_t threads = 1; threads <= 3; threads += 2) {
+        bool good = run_exact(c, s, threads, -1, exact) == FZ_OK || fail("%s", fz_last_error());
+        good = good && compare_all(c, best, exact, threads > 1 ? "3 threads" : "exact memory");
+        free_outputs(exact);
+        if (!good) return false;
+    }
+    return check_view(c, s, best) && check_in_place(c, s, best) && check_inference(c, s, best);
+}
+
+static bool run_case(const struct op_case *c) {
+    struct subject s;
+    fz_status_t status = make_subject(c, &s);
+    bool good;
+    if (c->refuse) good = check_refused(c, &s, status);
+    else if (status != FZ_OK) good = fail("%s", fz_last_error());
+    else good = c->n_out ? check_accepted(c, &s) : fail("the case expects nothing");
+    free_subject(&s);
+    return good;
+}
+
+static void run_file(const char *path) {
+    struct case_reader reader = {.file = fopen(path, "r"), .path = path};
+    test.path = path;
+    if (!reader.file) {
+        fprintf(stderr, "%s: cannot be opened\n", path);
+        test.failed++;
+        return;
+    }
+    for (;;) {
+        struct fz_arena arena = {0};
+        static struct op_case c;
+        int got = case_read(&reader, &arena, &c);
+        test.c = &c;
+        if (got > 0 && run_case(&c)) test.passed++;
+        else if (got != 0) test.failed++;
+        fzi_arena_free(&arena);
+        if (got <= 0) break;
+    }
+    fclose(reader.file);
+    free(reader.text);
+    free(reader.ahead);
+}
+
+static int is_case_file(const struct dirent *entry) {
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot && strcmp(dot, ".txt") == 0;
+}
+
+static void run_folder(const char *folder) {
+    struct dirent **list;
+    int n = scandir(folder, &list, is_case_file, alphasort);
+    for (int i = 0; i < n; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
+        run_file(path);
+        free(list[i]);
+    }
+    if (n >= 0) free(list);
+    else test.failed++;
+}
+
+int main(int argc, char **argv) {
+    fzk_table_fill(&test.best, fzk_cpu_mask());
+    fzk_table_fill(&test.baseline, 0);
+    for (int i = 1; i < argc; i++) {
+        if (strlen(argv[i]) > 4 && strcmp(argv[i] + strlen(argv[i]) - 4, ".txt") == 0)
+            run_file(argv[i]);
+        else run_folder(argv[i]);
+    }
+    if (argc < 2) run_folder(OPS_TEST_FOLDER);
+    printf("%d passed, %d failed\n", test.passed, test.failed);
+    return test.failed || !test.passed;
+}
