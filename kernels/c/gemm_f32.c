@@ -27,12 +27,13 @@ static void row(const struct fzk_gemm_f32 *g, const float *a, const float *b, fl
 }
 
 void FZK_NAME(gemm_f32)(const struct fzk_gemm_f32 *g) {
+    int64_t run = g->run ? g->run : g->m;
     for (int64_t n = 0; n < g->n; n += FZK_PANEL) {
         const float *panel = g->b + n * g->k;
         int64_t width = g->n - n < FZK_PANEL ? g->n - n : FZK_PANEL;
         for (int64_t i = 0; i < g->m; i++) {
             float y[FZK_PANEL];
-            row(g, g->a + i * g->lda, panel, y);
+            row(g, g->a + i / run * g->run_stride + i % run * g->lda, panel, y);
             float *c = g->c + i * g->ldc + n;
             for (int64_t j = 0; j < width; j++) {
                 float x = y[j];

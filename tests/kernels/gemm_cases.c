@@ -40,27 +40,135 @@ static void shapes(struct kt *t) {
                         (i + j + l) % 3 ? KT_WIDE : KT_SPECIAL);
 }
 
+/* A convolution over a padded NHWC image: OH runs of OW rows, a segment for every kernel row or, if
+ * dilated, for every tap. */
+static void conv(struct kt *t, int64_t oh, int64_t ow, int64_t channels, int64_t kernel,
+                 int64_t stride, int64_t dilation, int64_t n) {
+    kt_step(t, "oh=%d ow=%d c=%d kernel=%d stride=%d dilation=%d n=%d", (int)oh, (int)ow,
+            (int)channels, (int)kernel, (int)stride, (int)dilation, (int)n);
+    int64_t height = (oh - 1) * stride + (kernel - 1) * dilation + 1;
+    int64_t width = (ow - 1) * stride + (kernel - 1) * dilation + 1;
+    struct fzk_segment segments[64];
+    int64_t n_segments = 0;
+    for (int64_t y = 0; y < kernel; y++)
+        for (int64_t x = 0; x < (dilation > 1 ? kernel : 1); x++)
+            segments[n_segments++] = (struct fzk_segment){
+                .off = (y * width + x) * dilation * channels,
+                .len = dilation > 1 ? channels : kernel * channels};
+    int64_t panels = (n + FZK_PANEL - 1) / FZK_PANEL;
+    struct fzk_gemm_f32 g = {.m = oh * ow, .n = n, .k = kernel * kernel * channels,
+                             .lda = stride * channels, .run = ow,
+                             .run_stride = stride * width * channels, .ldc = n, .ldr = n,
+                             .segments = segments, .n_segments = n_segments};
+    g.a = kt_f32(t, height * width * channels, KT_WIDE);
+    g.b = kt_f32(t, panels * g.k * FZK_PANEL, KT_WIDE);
+    g.bias = kt_f32(t, n, KT_WIDE);
+    kt_protect(t);
+    g.c = kt_f32(t, g.m * n, KT_WIDE);
+    g.residual = g.c; /* in place */
+    t->k->gemm_f32(&g);
+    kt_check_f32(t, g.c, g.m * n);
+}
+
+static void convs(struct kt *t) {
+    static const int64_t ows[] = {1, 2, 3, 4, 7, 10, 14, 15, 28};
+    for (size_t i = 0; i < sizeof ows / sizeof ows[0]; i++) {
+        conv(t, 3, ows[i], 3, 3, 2, 1, 33);
+        conv(t, 2, ows[i], 3, 7, 2, 1, 16);
+        conv(t, 4, ows[i], 40, 3, 1, 1, 40);
+        conv(t, 3, ows[i], 5, 3, 1, 2, 64);
+        conv(t, 3, ows[i], 30, 1, 2, 1, 20);
+    }
+}
+
+/* Long chains around multiples of the block, with in-place residual and without. */
+static void residual(struct kt *t) {
+    for (int64_t k = 254; k <= 1026; k += t->quick ? 257 : 64)
+        for (int64_t m = 1; m <= 15; m++) product(t, m, 40, k, (int)(k + m) & 15, KT_FINITE);
+}
+
 static void call(const struct fzk_table *k, void *arg) { k->gemm_f32(arg); }
+
+/* 16 elements more to a row: rows 4096 bytes apart would fight for one cache set. */
+static void bench_product(struct kt *t, int64_t m, int64_t n, int64_t k) {
+    int64_t panels = (n + FZK_PANEL - 1) / FZK_PANEL;
+    struct fzk_segment segment = {.off = 0, .len = k};
+    struct fzk_gemm_f32 g = {.m = m, .n = n, .k = k, .lda = k + 16, .ldc = n + 16,
+                             .segments = &segment, .n_segments = 1};
+    g.a = kt_f32(t, m * g.lda, KT_UNIFORM);
+    g.b = kt_f32(t, panels * k * FZK_PANEL, KT_UNIFORM);
+    g.bias = kt_f32(t, n, KT_UNIFORM);
+    g.c = kt_buffer(t, m * g.ldc, 4);
+    kt_bench(t, 2.0 * (double)(m * n * k), call, &g, "%dx%dx%d", (int)m, (int)n, (int)k);
+}
 
 static void bench(struct kt *t) {
     static const int64_t shape[][3] = {{128, 128, 128}, {512, 512, 512}, {3136, 64, 576},
                                        {49, 512, 4608}, {1, 1000, 2048}, {128, 768, 768},
-                                       {128, 768, 3072}, {128, 3072, 768}};
+                                       {128, 768, 3072}, {128, 3072, 768}, {12544, 96, 16},
+                                       {3136, 24, 144}, {49, 320, 960}};
+    for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++)
+        bench_product(t, shape[i][0], shape[i][1], shape[i][2]);
+}
+
+/* Weights that no cache holds: each call takes the next of several copies. */
+struct cold {
+    struct fzk_gemm_f32 g;
+    const float *b;
+    int64_t copies, copy_size, at;
+};
+
+static void call_cold(const struct fzk_table *k, void *arg) {
+    struct cold *c = arg;
+    c->at = (c->at + 1) % c->copies;
+    c->g.b = c->b + c->at * c->copy_size;
+    k->gemm_f32(&c->g);
+}
+
+static void bench_cold(struct kt *t) {
+    static const int64_t shape[][3] = {{1, 1024, 1024}, {1, 1000, 2048}, {2, 1000, 2048},
+                                       {4, 1000, 2048}, {7, 1000, 2048}, {14, 1000, 2048},
+                                       {49, 512, 4608}, {49, 2048, 512}, {196, 256, 2304}};
     for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++) {
         int64_t m = shape[i][0], n = shape[i][1], k = shape[i][2];
-        int64_t panels = (n + FZK_PANEL - 1) / FZK_PANEL;
         struct fzk_segment segment = {.off = 0, .len = k};
-        /* 16 elements more: rows 4096 bytes apart would fight for one cache set. */
-        struct fzk_gemm_f32 g = {.m = m, .n = n, .k = k, .lda = k + 16, .ldc = n + 16,
-                                 .segments = &segment, .n_segments = 1};
-        g.a = kt_f32(t, m * g.lda, KT_UNIFORM);
-        g.b = kt_f32(t, panels * k * FZK_PANEL, KT_UNIFORM);
+        struct cold c = {.g = {.m = m, .n = n, .k = k, .lda = k + 16, .ldc = n + 16,
+                               .segments = &segment, .n_segments = 1}};
+        c.copy_size = (n + FZK_PANEL - 1) / FZK_PANEL * k * FZK_PANEL;
+        c.copies = (128 << 18) / c.copy_size;
+        c.b = kt_f32(t, c.copies * c.copy_size, KT_UNIFORM);
+        c.g.a = kt_f32(t, m * c.g.lda, KT_UNIFORM);
+        c.g.c = kt_buffer(t, m * c.g.ldc, 4);
+        kt_bench(t, 2.0 * (double)(m * n * k), call_cold, &c, "cold %dx%dx%d", (int)m, (int)n,
+                 (int)k);
+    }
+}
+
+/* Convolutions as lib/ops calls them: {output size, channels, kernel, stride, outputs}. */
+static void bench_conv(struct kt *t) {
+    static const int64_t shape[][5] = {{112, 3, 7, 2, 64}, {112, 3, 3, 2, 32}, {56, 64, 3, 1, 64},
+                                       {28, 128, 3, 1, 128}, {14, 256, 3, 1, 256},
+                                       {7, 512, 3, 1, 512}, {13, 256, 3, 1, 384}};
+    for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++) {
+        int64_t o = shape[i][0], c = shape[i][1], kernel = shape[i][2], stride = shape[i][3];
+        int64_t n = shape[i][4], width = (o - 1) * stride + kernel;
+        struct fzk_segment segments[7];
+        for (int64_t y = 0; y < kernel; y++)
+            segments[y] = (struct fzk_segment){.off = y * width * c, .len = kernel * c};
+        struct fzk_gemm_f32 g = {.m = o * o, .n = n, .k = kernel * kernel * c, .lda = stride * c,
+                                 .run = o, .run_stride = stride * width * c, .ldc = n,
+                                 .segments = segments, .n_segments = kernel, .clip = 1, .hi = 6};
+        g.a = kt_f32(t, width * width * c, KT_UNIFORM);
+        g.b = kt_f32(t, (n + 31) / 32 * g.k * FZK_PANEL, KT_UNIFORM);
         g.bias = kt_f32(t, n, KT_UNIFORM);
-        g.c = kt_buffer(t, m * g.ldc, 4);
-        kt_bench(t, 2.0 * (double)(m * n * k), call, &g, "%dx%dx%d", (int)m, (int)n, (int)k);
+        g.c = kt_buffer(t, g.m * n, 4);
+        kt_bench(t, 2.0 * (double)(g.m * n * g.k), call, &g, "%dx%d c=%d kernel=%d/%d n=%d", (int)o,
+                 (int)o, (int)c, (int)kernel, (int)stride, (int)n);
     }
 }
 
 const struct kt_case gemm_cases[] = {
     {"gemm_f32/shapes", KT_KERNEL(gemm_f32), shapes, bench},
+    {"gemm_f32/convolutions", KT_KERNEL(gemm_f32), convs, bench_conv},
+    {"gemm_f32/residual", KT_KERNEL(gemm_f32), residual, bench_cold},
     {0}};

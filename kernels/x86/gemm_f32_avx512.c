@@ -1,0 +1,160 @@
+/* The float GEMM for AVX-512: tiles of up to 14 rows x 32 columns whose sums stay in registers.
+ *
+ * 14 x 2 accumulators, two vectors of B and one broadcast element of A fill 31 of the 32 registers.
+ * Few rows take several panels at once instead. */
+#include <immintrin.h>
+
+#include "x86.h"
+#include "gemm_f32_sweep.h"
+
+enum {
+    MAX_ROWS = 14,
+    MAX_PANELS = 4,
+    VECS = FZK_PANEL / 16,   /* vectors of a panel's row */
+    GROUP_SIZE = 384 * 1024  /* bytes of panels that one sweep over the rows shares: part of L2 */
+};
+
+/* Row R of a half tile: x86 addresses scale by 1, 2, 4, so that three strides reach seven rows. */
+FZK_INLINE const float *row_at(const char *base, int r, int64_t by1, int64_t by3, int64_t by5) {
+    int64_t off = r == 0 ? 0 : r == 1 ? by1 : r == 2 ? 2 * by1 : r == 3 ? by3 : r == 4 ? 4 * by1
+                : r == 5 ? by5 : 2 * by3;
+    return (const float *)(base + off);
+}
+
+/* acc[r][v] += a[r][k] * b[k][v] over LEN steps. */
+FZK_INLINE void steps(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS], const float *a0,
+                      const float *a1, int64_t lda, const float *b, int64_t panel_stride,
+                      const float *next, int64_t len) {
+    const int half = (rows + 1) / 2;
+    const int64_t by1 = lda * 4, by3 = lda * 12, by5 = lda * 20;
+    const char *base0 = (const char *)a0, *base1 = (const char *)a1;
+    FZK_NO_UNROLL
+    for (int64_t k = 0; k < len; k++) {
+        __m512 bv[MAX_PANELS * VECS];
+        _mm_prefetch((const char *)next, _MM_HINT_T1);
+        _mm_prefetch((const char *)(next + 16), _MM_HINT_T1);
+        next += 32;
+        FZK_UNROLL
+        for (int v = 0; v < panels * VECS; v++)
+            bv[v] = _mm512_loadu_ps(b + (v / VECS) * panel_stride + v % VECS * 16);
+        FZK_UNROLL
+        for (int r = 0; r < rows; r++) {
+            __m512 ar = _mm512_set1_ps(*(r < half ? row_at(base0, r, by1, by3, by5)
+                                                  : row_at(base1, r - half, by1, by3, by5)));
+            FZK_UNROLL
+            for (int v = 0; v < panels * VECS; v++)
+                acc[r][v] = _mm512_fmadd_ps(ar, bv[v], acc[r][v]);
+        }
+        b += FZK_PANEL;
+        base0 += 4;
+        base1 += 4;
+    }
+}
+
+/* Ends a block of k: Y becomes or takes in the sums, which start again at +0. */
+FZK_INLINE void fold(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS], __m512 *y, int first) {
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < panels * VECS; v++) {
+            __m512 *at = &y[r * panels * VECS + v];
+            *at = first ? acc[r][v] : _mm512_add_ps(*at, acc[r][v]);
+            acc[r][v] = _mm512_setzero_ps();
+        }
+    }
+}
+
+FZK_INLINE __mmask16 column_mask(const struct tile *t, int panels, int v) {
+    int64_t left = v / VECS == panels - 1 ? t->width - v % VECS * 16 : 16;
+    return left >= 16 ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
+}
+
+/* Bias, residual, clip, and the store. */
+FZK_INLINE void finish(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS],
+                       const struct tile *t) {
+    const struct fzk_gemm_f32 *g = t->g;
+    FZK_UNROLL
+    for (int v = 0; v < panels * VECS; v++) {
+        __mmask16 mask = column_mask(t, panels, v);
+        if (t->bias) {
+            __m512 bias = _mm512_maskz_loadu_ps(mask, t->bias + v * 16);
+            FZK_UNROLL
+            for (int r = 0; r < rows; r++) acc[r][v] = _mm512_add_ps(acc[r][v], bias);
+        }
+        if (t->residual) {
+            FZK_UNROLL
+            for (int r = 0; r < rows; r++) {
+                __m512 x = _mm512_maskz_loadu_ps(mask, t->residual + r * g->ldr + v * 16);
+                acc[r][v] = _mm512_add_ps(acc[r][v], x);
+            }
+        }
+        if (g->clip) {
+            __m512 lo = _mm512_set1_ps(g->lo), hi = _mm512_set1_ps(g->hi);
+            FZK_UNROLL
+            for (int r = 0; r < rows; r++)
+                acc[r][v] = _mm512_min_ps(hi, _mm512_max_ps(lo, acc[r][v]));
+        }
+        FZK_UNROLL
+        for (int r = 0; r < rows; r++)
+            _mm512_mask_storeu_ps(t->c + r * g->ldc + v * 16, mask, acc[r][v]);
+    }
+}
+
+/* A whole tile. k runs through the segments; a block of FZK_K_BLOCK may end inside of one. */
+FZK_INLINE void tile(int rows, int panels, const struct tile *t) {
+    const struct fzk_gemm_f32 *g = t->g;
+    __m512 acc[MAX_ROWS][MAX_PANELS * VECS], y[MAX_ROWS * MAX_PANELS * VECS];
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < panels * VECS; v++) acc[r][v] = _mm512_setzero_ps();
+    }
+    const float *b = t->b, *next = t->next;
+    int64_t room = FZK_K_BLOCK;
+    int first = 1;
+    for (int64_t s = 0; s < g->n_segments; s++) {
+        const float *a0 = t->a0 + g->segments[s].off, *a1 = t->a1 + g->segments[s].off;
+        if (t->next_by_off) next = t->next + g->segments[s].off;
+        for (int64_t left = g->segments[s].len; left > 0;) {
+            if (room == 0) {
+                fold(rows, panels, acc, y, first);
+                first = 0;
+                room = FZK_K_BLOCK;
+            }
+            int64_t len = left < room ? left : room;
+            steps(rows, panels, acc, a0, a1, g->lda, b, g->k * FZK_PANEL, next, len);
+            a0 += len;
+            a1 += len;
+            b += len * FZK_PANEL;
+            next += len * FZK_PANEL;
+            left -= len;
+            room -= len;
+        }
+    }
+    if (!first) {
+        FZK_UNROLL
+        for (int r = 0; r < rows; r++) {
+            FZK_UNROLL
+            for (int v = 0; v < panels * VECS; v++)
+                acc[r][v] = _mm512_add_ps(y[r * panels * VECS + v], acc[r][v]);
+        }
+    }
+    finish(rows, panels, acc, t);
+}
+
+#define TILE(rows, panels)                                                                         \
+    static void tile_##rows##_##panels(const struct tile *t) { tile(rows, panels, t); }
+TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1)
+TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1) TILE(13, 1) TILE(14, 1)
+TILE(1, 4) TILE(2, 4) TILE(3, 2) TILE(4, 2)
+
+static const tile_fn single[MAX_ROWS + 1] = {
+    NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1, tile_7_1,
+    tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1, tile_13_1, tile_14_1};
+static const tile_fn several[5] = {NULL, tile_1_4, tile_2_4, tile_3_2, tile_4_2};
+
+void fzk_gemm_f32_avx512(const struct fzk_gemm_f32 *g) {
+    if (g->m <= 0 || g->n <= 0) return;
+    if (g->m <= 4 && one_run(g)) skinny(g, g->m <= 2 ? 4 : 2, several[g->m], single[g->m]);
+    else sweep(g, GROUP_SIZE, MAX_ROWS, single);
+}

@@ -1,0 +1,99 @@
+/* How the x86 float GEMMs walk over tiles: groups of panels that fit the cache, inside of a group
+ * every tile of rows meets all its panels. Include after kernels.h and x86.h.
+ *
+ * Rows split evenly: 49 rows are 13 + 12 + 12 + 12, never 14 + 14 + 14 + 7. Two short runs share a
+ * tile: a convolution to 7 x 7 pixels fills 14 rows. */
+#ifndef FZ_KERNELS_GEMM_F32_SWEEP_H
+#define FZ_KERNELS_GEMM_F32_SWEEP_H
+
+/* One tile: its first rows from A0 on, the later half (the larger one first) from A1 on; columns
+ * from panel B, C, BIAS and RESIDUAL on. NULL bias and residual: none. */
+struct tile {
+    const struct fzk_gemm_f32 *g;
+    const float *a0, *a1, *b;
+    const float *next;   /* what to fetch into L2 meanwhile, two lines for each k */
+    int64_t next_by_off; /* 1: next is a row of A, so each segment's offset applies */
+    float *c;
+    const float *bias, *residual;
+    int64_t width; /* columns of the last panel, at most 32 */
+};
+
+typedef void (*tile_fn)(const struct tile *);
+
+/* Rows [I, I + ROWS) by panels [P, P + N). */
+struct block {
+    int64_t i, rows, p, n;
+    const float *a0, *a1, *next;
+    int64_t next_by_off;
+};
+
+static void run_tile(const struct fzk_gemm_f32 *g, const struct block *at, tile_fn fn) {
+    int64_t j = at->p * FZK_PANEL, left = g->n - (at->p + at->n - 1) * FZK_PANEL;
+    fn(&(struct tile){.g = g, .a0 = at->a0, .a1 = at->a1, .b = g->b + j * g->k, .next = at->next,
+                      .next_by_off = at->next_by_off,
+                      .c = g->c + at->i * g->ldc + j, .bias = g->bias ? g->bias + j : NULL,
+                      .residual = g->residual ? g->residual + at->i * g->ldr + j : NULL,
+                      .width = left < FZK_PANEL ? left : FZK_PANEL});
+}
+
+/* Sets rows, a0 and a1 of the tile that starts at row at->i. */
+static void next_rows(const struct fzk_gemm_f32 *g, int64_t max_rows, struct block *at) {
+    int64_t run = g->run ? g->run : g->m, i = at->i;
+    int64_t in_run = i % run, left = run - in_run < g->m - i ? run - in_run : g->m - i;
+    at->a0 = g->a + i / run * g->run_stride + in_run * g->lda;
+    if (2 * run <= max_rows && i + 2 * run <= g->m) {
+        at->rows = 2 * run;
+        at->a1 = at->a0 + g->run_stride;
+        return;
+    }
+    int64_t tiles = (left + max_rows - 1) / max_rows;
+    at->rows = (left + tiles - 1) / tiles;
+    at->a1 = at->a0 + (at->rows + 1) / 2 * g->lda;
+}
+
+/* Panels [P0, P1) by all rows. */
+static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, int64_t max_rows,
+                        const tile_fn *single) {
+    struct block at = {.i = 0, .n = 1}, after = {.i = 0};
+    next_rows(g, max_rows, &after);
+    while (at.i < g->m) {
+        at.rows = after.rows;
+        at.a0 = after.a0;
+        at.a1 = after.a1;
+        after.i = at.i + at.rows;
+        if (after.i < g->m) next_rows(g, max_rows, &after);
+        for (at.p = p0; at.p < p1; at.p++) {
+            at.next_by_off = at.p == p1 - 1 && after.i < g->m;
+            at.next = at.next_by_off ? after.a0 : g->b + (at.p + 1) * FZK_PANEL * g->k;
+            run_tile(g, &at, single[at.rows]);
+        }
+        at.i = after.i;
+    }
+}
+
+static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_rows,
+                  const tile_fn *single) {
+    int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL;
+    int64_t group = group_size / 4 / (g->k * FZK_PANEL + 1);
+    if (group < 1) group = 1;
+    for (int64_t p = 0; p < panels; p += group)
+        sweep_group(g, p, p + group < panels ? p + group : panels, max_rows, single);
+}
+
+/* Few rows: one sweep over all panels, AT_ONCE together, so that there are enough chains to hide the
+ * latency of an fma and enough streams to keep the memory busy. */
+static void skinny(const struct fzk_gemm_f32 *g, int64_t at_once, tile_fn several, tile_fn single) {
+    int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL, n;
+    for (int64_t p = 0; p < panels; p += n) {
+        n = p + at_once <= panels ? at_once : 1;
+        struct block at = {.rows = g->m, .p = p, .n = n, .a0 = g->a,
+                           .a1 = g->a + (g->m + 1) / 2 * g->lda,
+                           .next = g->b + (p + n) * FZK_PANEL * g->k};
+        run_tile(g, &at, n == 1 ? single : several);
+    }
+}
+
+/* True if all rows lie LDA apart. */
+static int one_run(const struct fzk_gemm_f32 *g) { return g->run == 0 || g->run >= g->m; }
+
+#endif
