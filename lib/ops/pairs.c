@@ -1,0 +1,100 @@
+/* The body of elementwise operators with two operands. */
+#include "ops/pairs.h"
+
+#include "ops/walk.h"
+
+enum { GRAIN = 16384 }; /* elements of a task: some 10 us */
+
+fz_status_t fzi_pairs_lower(struct fz_lower *lower, struct fz_node *node, void *params) {
+    struct fz_pairs_params *p = params;
+    (void)lower;
+    p->legacy = node->op->until == 6;
+    p->has_axis = fzi_attr(node, "axis") != NULL;
+    FZ_TRY(fzi_attr_int(node, "broadcast", 0, &p->broadcast));
+    return fzi_attr_int(node, "axis", 0, &p->axis);
+}
+
+/* B as opsets 1 to 6 place it under A: its dims begin at AXIS of A, or end with A's. */
+static fz_status_t place(const struct fz_op *op, const struct fz_pairs_params *params,
+                         const fz_tensor_t *a, fz_tensor_t *b) {
+    if (!params->legacy || a->rank < 0 || b->rank < 0) return FZ_OK;
+    if (!params->broadcast && a->rank != b->rank)
+        return fzi_error(FZ_E_SHAPE, "%s: ranks %d and %d differ without broadcast", op->name,
+                         a->rank, b->rank);
+    int64_t axis = params->has_axis ? params->axis : (int64_t)a->rank - b->rank;
+    if (axis < 0) axis += a->rank;
+    if (axis < 0 || b->rank > a->rank || axis > a->rank - b->rank)
+        return fzi_error(FZ_E_SHAPE, "%s: rank %d does not fit into rank %d at axis %lld", op->name,
+                         b->rank, a->rank, (long long)params->axis);
+    int64_t dims[FZ_RANK_MAX];
+    int32_t n = a->rank - (int32_t)axis;
+    for (int32_t i = 0; i < n; i++) dims[i] = i < b->rank ? b->dims[i] : 1;
+    fzi_shape_set(b, n, dims);
+    return FZ_OK;
+}
+
+fz_status_t fzi_pairs_shape(const struct fz_op *op, const struct fz_call *call,
+                            const struct fz_pairs_params *params, fz_tensor_t *out) {
+    fz_tensor_t b = *call->in[1], shape = {0};
+    FZ_TRY(place(op, params, call->in[0], &b));
+    const fz_tensor_t *const both[2] = {call->in[0], &b};
+    FZ_TRY(fzi_infer_broadcast(op, both, 2, &shape));
+    fzi_shape_copy(out, &shape);
+    return FZ_OK;
+}
+
+struct job {
+    const struct fzk_table *k;
+    fz_pair_fn fn;
+    const fz_tensor_t *in[2], *out;
+    struct fz_walk walk;
+};
+
+struct buffers {
+    union fz_wide_block in[2], out;
+};
+
+/* N elements from POS on, operands at AT. */
+static void run_block(const struct job *job, struct buffers *buffers, const struct fz_walk_at *at,
+                      int64_t pos, int64_t n) {
+    const void *in[2];
+    int64_t step[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        step[i] = fzi_walk_step(&job->walk, i);
+        in[i] = fzi_wide_load(job->in[i]->dtype, job->in[i]->data, at->off[i], step[i] ? n : 1,
+                              &buffers->in[i]);
+    }
+    const fz_tensor_t *out = job->out;
+    void *y = fzi_wide_target(out->dtype, out->data, pos, &buffers->out);
+    job->fn(job->k, n, in[0], step[0], in[1], step[1], y);
+    fzi_wide_store(out->dtype, out->data, pos, n, y);
+}
+
+static void run_range(void *arg, int64_t begin, int64_t end) {
+    const struct job *job = arg;
+    struct buffers buffers;
+    struct fz_walk_at at;
+    bool native = fzi_wide_native(job->in[0]->dtype) && fzi_wide_native(job->in[1]->dtype) &&
+                  fzi_wide_native(job->out->dtype);
+    int64_t most = native ? INT64_MAX : FZ_WIDE_BLOCK;
+    fzi_walk_seek(&job->walk, &at, begin);
+    while (begin < end) {
+        int64_t n = fzi_walk_run(&job->walk, &at, fzi_min_i64(end - begin, most));
+        run_block(job, &buffers, &at, begin, n);
+        fzi_walk_next(&job->walk, &at, n);
+        begin += n;
+    }
+}
+
+fz_status_t fzi_pairs_run(const struct fz_call *call, const struct fz_pairs_params *params,
+                          fz_pair_fn fn, bool swap) {
+    fz_tensor_t b = *call->in[1];
+    fz_tensor_t *out = call->out[0];
+    static const struct fz_op unnamed = {.name = "broadcast"};
+    FZ_TRY(place(&unnamed, params, call->in[0], &b));
+    struct job job = {call->env->k, fn, {call->in[0], &b}, out, {0}};
+    if (swap) job.in[0] = &b, job.in[1] = call->in[0];
+    fzi_walk_init(&job.walk, out, job.in, 2);
+    fzi_run_range(call->env, fzi_tensor_count(out), GRAIN, run_range, &job);
+    return FZ_OK;
+}

@@ -1,0 +1,92 @@
+/* Loading and storing blocks of elements through the wide types. */
+#include "ops/wide.h"
+
+enum fz_wide fzi_wide_of(int32_t dtype) {
+    switch (dtype) {
+    case FZ_TYPE_F32:
+    case FZ_TYPE_F16:
+    case FZ_TYPE_BF16: return FZ_WIDE_F32;
+    case FZ_TYPE_F64: return FZ_WIDE_F64;
+    case FZ_TYPE_U64: return FZ_WIDE_U64;
+    case FZ_TYPE_BOOL: return FZ_WIDE_BOOL;
+    case FZ_TYPE_I8:
+    case FZ_TYPE_I16:
+    case FZ_TYPE_I32:
+    case FZ_TYPE_I64:
+    case FZ_TYPE_U8:
+    case FZ_TYPE_U16:
+    case FZ_TYPE_U32: return FZ_WIDE_I64;
+    default: return FZ_WIDE_NONE;
+    }
+}
+
+size_t fzi_wide_width(enum fz_wide wide) {
+    return wide == FZ_WIDE_BOOL ? 1 : wide == FZ_WIDE_F32 ? 4 : 8;
+}
+
+bool fzi_wide_native(int32_t dtype) {
+    enum fz_wide wide = fzi_wide_of(dtype);
+    return wide != FZ_WIDE_NONE && fzi_type_width(dtype) == fzi_wide_width(wide);
+}
+
+/* One function per narrow type and direction: the types, and the conversion of an element x. */
+#define COPY(name, from, to, expr)                                                                 \
+    static void name(const void *data, int64_t n, void *buffer) {                           \
+        const from *p = data;                                                                      \
+        to *q = buffer;                                                                            \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            from x = p[i];                                                                         \
+            q[i] = expr;                                                                           \
+        }                                                                                          \
+    }
+COPY(load_i8, int8_t, int64_t, x)
+COPY(load_u8, uint8_t, int64_t, x)
+COPY(load_i16, int16_t, int64_t, x)
+COPY(load_u16, uint16_t, int64_t, x)
+COPY(load_i32, int32_t, int64_t, x)
+COPY(load_u32, uint32_t, int64_t, x)
+COPY(load_f16, uint16_t, float, fzi_f16_to_f32(x))
+COPY(load_bf16, uint16_t, float, fzi_bf16_to_f32(x))
+COPY(store_8, int64_t, uint8_t, (uint8_t)x)
+COPY(store_16, int64_t, uint16_t, (uint16_t)x)
+COPY(store_32, int64_t, uint32_t, (uint32_t)x)
+COPY(store_f16, float, uint16_t, fzi_f32_to_f16(x))
+COPY(store_bf16, float, uint16_t, fzi_f32_to_bf16(x))
+
+const void *fzi_wide_load(int32_t dtype, const void *data, int64_t off, int64_t n, void *buffer) {
+    const char *p = (const char *)data + off * (int64_t)fzi_type_width(dtype);
+    switch (dtype) {
+    case FZ_TYPE_I8: load_i8(p, n, buffer); break;
+    case FZ_TYPE_U8: load_u8(p, n, buffer); break;
+    case FZ_TYPE_I16: load_i16(p, n, buffer); break;
+    case FZ_TYPE_U16: load_u16(p, n, buffer); break;
+    case FZ_TYPE_I32: load_i32(p, n, buffer); break;
+    case FZ_TYPE_U32: load_u32(p, n, buffer); break;
+    case FZ_TYPE_F16: load_f16(p, n, buffer); break;
+    case FZ_TYPE_BF16: load_bf16(p, n, buffer); break;
+    default: return p;
+    }
+    return buffer;
+}
+
+void *fzi_wide_target(int32_t dtype, void *data, int64_t off, void *buffer) {
+    if (!fzi_wide_native(dtype)) return buffer;
+    return (char *)data + off * (int64_t)fzi_type_width(dtype);
+}
+
+void fzi_wide_store(int32_t dtype, void *data, int64_t off, int64_t n, const void *buffer) {
+    char *p = (char *)data + off * (int64_t)fzi_type_width(dtype);
+    switch (dtype) {
+    case FZ_TYPE_I8:
+    case FZ_TYPE_U8: store_8(buffer, n, p); break;
+    case FZ_TYPE_I16:
+    case FZ_TYPE_U16: store_16(buffer, n, p); break;
+    case FZ_TYPE_I32:
+    case FZ_TYPE_U32: store_32(buffer, n, p); break;
+    case FZ_TYPE_F16: store_f16(buffer, n, p); break;
+    case FZ_TYPE_BF16: store_bf16(buffer, n, p); break;
+    default:
+        if (p != buffer) memcpy(p, buffer, (size_t)n * fzi_type_width(dtype));
+        break;
+    }
+}
