@@ -3,5 +3,6 @@
 #define FZ_KERNELS_TYPES_H
 
 #include "gemm.h"
+#include "qgemm.h"
 
 #endif

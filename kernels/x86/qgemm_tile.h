@@ -1,0 +1,329 @@
+/* The integer GEMM of one instruction set: included once by each qgemm_<isa>.c, which provides
+ * the vectors (qgemm_v16.h or qgemm_v8.h), QISA, R_MAX (rows of a tile), and
+ *     struct qa  four bytes of a row of A in every lane;      qa_of(vi dword)
+ *     struct qb  four bytes of each of VL columns of B;       qb_load(const int8_t *p)
+ *     q_dot(vi acc, qa, qb)  acc + the four products, exact modulo 2^32; A as u8, B as s8.
+ *
+ * s8 values of A enter as u8 by flipping the top bit, which adds 128 to them and to their zero
+ * point. The zero points enter through the initial values of the sums, for
+ *     sum (a - za)(b - zb) = sum a b - za * sum b + zb * (k * za - sum a)   (modulo 2^32). */
+#include <stdbool.h>
+#include <string.h>
+
+#include "x86.h"
+
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+
+enum {
+    TILE_COLUMNS = 2 * VL,
+    QUAD_STEP = FZK_PANEL * FZK_QUAD, /* bytes from quad to quad in a panel */
+    BLOCK_TILES = 16,
+    BLOCK_ROWS = BLOCK_TILES * R_MAX,
+    BLOCK_BYTES = 192 << 10 /* of A, to stay in the second-level cache beside a panel of B */
+};
+
+/* What a tile needs, in the order of the work. Pointers are to the tile's first row. */
+struct tile {
+    const uint8_t *a;
+    const int64_t *a_row; /* offsets of the tile's rows */
+    const struct fzk_segment *segments;
+    int64_t n_segments;
+    const int8_t *b;     /* the panel at the tile's first column */
+    const int32_t *init; /* initial sums, init_step from row to row */
+    int64_t init_step;
+    int64_t n;           /* columns, at most TILE_COLUMNS */
+    const struct fzk_qout *out;
+    const int64_t *c_row, *r_row; /* offsets in C and the residual, this tile's column included */
+    const float *scale, *bias;    /* of the columns */
+    const float *row_scale;
+};
+
+/* ---- the epilogues; ROWS and NV are constants after inlining */
+
+FZK_INLINE void finish_i32(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        int32_t *c = (int32_t *)t->out->c + t->c_row[r];
+        vi_store(c, acc[r][0], t->n);
+        if (nv == 2) vi_store(c + VL, acc[r][1], t->n - VL);
+    }
+}
+
+FZK_INLINE vi requantise(vi acc, vf scale, vf least, vf most, vi zp) {
+    vf x = vf_min(vf_max(vf_mul(vf_of(acc), scale), least), most);
+    return vi_add(vf_round(x), zp);
+}
+
+FZK_INLINE void finish_8(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
+    const struct fzk_qout *o = t->out;
+    vf least = vf_set((float)(o->lo - o->zp)), most = vf_set((float)(o->hi - o->zp));
+    vf s0 = vf_load(t->scale), s1 = vf_load(t->scale + VL * (nv - 1));
+    vi zp = vi_set(o->zp);
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        uint8_t *c = (uint8_t *)o->c + t->c_row[r];
+        vi q0 = requantise(acc[r][0], s0, least, most, zp);
+        if (nv == 2)
+            vi_store_bytes2(c, q0, requantise(acc[r][1], s1, least, most, zp), t->n);
+        else vi_store_bytes(c, q0, t->n);
+    }
+}
+
+/* Absent bias and clip are -0 and the infinities: they change no bit. */
+FZK_INLINE vf dequantise(const struct tile *t, vi acc, int r, int v, vf row_scale, vf lo, vf hi) {
+    vf x = vf_mul(vf_of(acc), vf_mul(row_scale, vf_load(t->scale + v * VL)));
+    x = vf_add(x, vf_load(t->bias + v * VL));
+    if (t->out->residual)
+        x = vf_add(x, vf_load_n(t->out->residual + t->r_row[r] + v * VL, t->n - v * VL));
+    return vf_min(hi, vf_max(lo, x));
+}
+
+FZK_INLINE void finish_f32(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
+    vf lo = vf_set(t->out->clip ? t->out->lo_f : -__builtin_inff());
+    vf hi = vf_set(t->out->clip ? t->out->hi_f : __builtin_inff());
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        float *c = (float *)t->out->c + t->c_row[r];
+        vf row_scale = vf_set(t->row_scale[r]);
+        vf_store(c, dequantise(t, acc[r][0], r, 0, row_scale, lo, hi), t->n);
+        if (nv == 2)
+            vf_store(c + VL, dequantise(t, acc[r][1], r, 1, row_scale, lo, hi), t->n - VL);
+    }
+}
+
+FZK_INLINE void finish(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
+    if (t->out->kind == FZK_QOUT_8) finish_8(t, acc, rows, nv);
+    else if (t->out->kind == FZK_QOUT_F32) finish_f32(t, acc, rows, nv);
+    else finish_i32(t, acc, rows, nv);
+}
+
+/* ---- the sums */
+
+/* One quad of k. FLIP is 0, or 0x80808080 for s8; REST is 4, or 1 to 3 at a segment's end. */
+FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, const int8_t *b,
+                 int64_t rest, const int rows, const int nv, const int flip) {
+    struct qb b0 = qb_load(b), b1 = qb_load(b + (nv - 1) * VL * FZK_QUAD);
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        vi x = rest == FZK_QUAD ? bytes_quad(a + a_row[r]) : bytes_tail(a + a_row[r], rest);
+        struct qa ar = qa_of(flip ? vi_flip(x) : x);
+        acc[r][0] = q_dot(acc[r][0], ar, b0);
+        if (nv == 2) acc[r][1] = q_dot(acc[r][1], ar, b1);
+    }
+}
+
+/* ROWS x (NV * VL) outputs. A tile of few rows keeps SETS sums of each output: the additions of one
+ * chain would wait for each other. */
+FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const int sets,
+                 const int flip) {
+    vi acc[4][R_MAX][2];
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < nv; v++) {
+            acc[0][r][v] = vi_load(t->init + r * t->init_step + v * VL);
+            FZK_UNROLL
+            for (int s = 1; s < sets; s++) acc[s][r][v] = vi_set(0);
+        }
+    }
+    const int8_t *b = t->b;
+    for (int64_t i = 0; i < t->n_segments; i++) {
+        const uint8_t *a = t->a + t->segments[i].off;
+        int64_t left = t->segments[i].len;
+        for (; left >= sets * FZK_QUAD; left -= sets * FZK_QUAD) {
+            FZK_UNROLL
+            for (int s = 0; s < sets; s++) {
+                quad(acc[s], a, t->a_row, b, FZK_QUAD, rows, nv, flip);
+                a += FZK_QUAD;
+                b += QUAD_STEP;
+            }
+        }
+        for (; sets > 1 && left >= FZK_QUAD; left -= FZK_QUAD) {
+            quad(acc[0], a, t->a_row, b, FZK_QUAD, rows, nv, flip);
+            a += FZK_QUAD;
+            b += QUAD_STEP;
+        }
+        if (left) {
+            quad(acc[0], a, t->a_row, b, left, rows, nv, flip);
+            b += QUAD_STEP;
+        }
+    }
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < nv; v++) {
+            FZK_UNROLL
+            for (int s = 1; s < sets; s++)
+                acc[0][r][v] = vi_add(acc[0][r][v], acc[s][r][v]);
+        }
+    }
+    finish(t, acc[0], rows, nv);
+}
+
+typedef void (*tile_fn)(const struct tile *t);
+
+/* One function per number of rows, columns (one or two vectors) and sign of A. */
+#define TILE(rows, sets)                                                                           \
+    static void tile_##rows##_1u(const struct tile *t) { tile(t, rows, 1, sets, 0); }              \
+    static void tile_##rows##_2u(const struct tile *t) { tile(t, rows, 2, sets, 0); }              \
+    static void tile_##rows##_1s(const struct tile *t) { tile(t, rows, 1, sets, 1); }              \
+    static void tile_##rows##_2s(const struct tile *t) { tile(t, rows, 2, sets, 1); }
+TILES(TILE)
+#undef TILE
+
+#define TILE(rows, sets)                                                                           \
+    [rows] = {{tile_##rows##_1u, tile_##rows##_2u}, {tile_##rows##_1s, tile_##rows##_2s}},
+static const tile_fn tiles[R_MAX + 1][2][2] = {TILES(TILE)};
+#undef TILE
+
+/* ---- the loops around */
+
+/* Some rows of A and C, on their way through all panels. */
+struct block {
+    int64_t rows;
+    int64_t a_row[BLOCK_ROWS], c_row[BLOCK_ROWS], r_row[BLOCK_ROWS];
+    float row_scale[BLOCK_ROWS];
+    uint32_t minus_za[BLOCK_ROWS], excess[BLOCK_ROWS]; /* -za, and k * za - sum of a */
+};
+
+/* Columns of one panel, padded to 32. */
+struct panel {
+    int32_t init[FZK_PANEL] __attribute__((aligned(64)));
+    float scale[FZK_PANEL] __attribute__((aligned(64)));
+    float bias[FZK_PANEL] __attribute__((aligned(64)));
+    int32_t zb[FZK_PANEL] __attribute__((aligned(64)));
+};
+
+/* Sum of a row's bytes, as u8. */
+static uint32_t row_sum(const struct fzk_qgemm *g, const uint8_t *a) {
+    uint32_t sum = 0;
+    uint8_t flip = g->a_signed ? 0x80 : 0;
+    for (int64_t i = 0; i < g->n_segments; i++)
+        for (int64_t k = 0; k < g->segments[i].len; k++)
+            sum += (uint8_t)(a[g->segments[i].off + k] ^ flip);
+    return sum;
+}
+
+static void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows, struct block *k) {
+    const struct fzk_qout *o = &g->out;
+    int64_t y = g->run ? i0 / g->run : 0, x = i0 - y * g->run;
+    k->rows = rows;
+    for (int64_t r = 0; r < rows; r++, x++) {
+        if (g->run && x == g->run) x = 0, y++;
+        k->a_row[r] = y * g->run_stride + x * g->lda;
+        k->c_row[r] = y * o->c_run_stride + x * o->ldc;
+        k->r_row[r] = y * o->r_run_stride + x * o->ldr;
+        k->row_scale[r] = o->row_scale ? o->row_scale[i0 + r] : o->a_scale;
+        if (!g->za_rows && !g->zb) continue;
+        uint32_t za = (uint32_t)(g->za_rows ? g->za_rows[i0 + r] : g->za);
+        if (g->a_signed) za += 128;
+        k->minus_za[r] = -za;
+        const uint8_t *a = (const uint8_t *)g->a + k->a_row[r];
+        k->excess[r] = g->zb ? (uint32_t)g->k * za - row_sum(g, a) : 0;
+    }
+}
+
+/* A NaN scale makes every t NaN, which counts as 0. An infinite one gives NaN for a sum of 0, else
+ * saturates: so does the largest finite number. */
+FZK_INLINE float bounded(float scale) {
+    if (scale != scale) return 0;
+    const float most = 0x1.fffffep127f;
+    scale = scale > most ? most : scale;
+    return scale < -most ? -most : scale;
+}
+
+FZK_INLINE void fill_columns(const struct fzk_qgemm *g, int64_t j, int64_t width, struct panel *p) {
+    const struct fzk_qout *o = &g->out;
+    uint32_t za = (uint32_t)g->za + (g->a_signed ? 128 : 0);
+    if (g->za_rows || g->zb) za = 0;
+    for (int64_t l = 0; l < width; l++) p->init[l] = (int32_t)(-za * (uint32_t)g->col_sum[j + l]);
+    if (o->bias_i32)
+        for (int64_t l = 0; l < width; l++)
+            p->init[l] = (int32_t)((uint32_t)p->init[l] + (uint32_t)o->bias_i32[j + l]);
+    if (g->zb)
+        for (int64_t l = 0; l < width; l++) p->zb[l] = g->zb[j + l];
+    if (o->kind == FZK_QOUT_I32) return;
+    if (o->n_scale != 1)
+        for (int64_t l = 0; l < width; l++) p->scale[l] = o->scale[j + l];
+    if (o->kind == FZK_QOUT_8)
+        for (int64_t l = 0; l < width; l++) p->scale[l] = bounded(p->scale[l]);
+    if (o->bias_f32)
+        for (int64_t l = 0; l < width; l++) p->bias[l] = o->bias_f32[j + l];
+}
+
+static void fill_panel(const struct fzk_qgemm *g, int64_t j, struct panel *p) {
+    if (g->out.kind != FZK_QOUT_I32 && g->out.n_scale == 1)
+        for (int l = 0; l < FZK_PANEL; l++) p->scale[l] = g->out.scale[0];
+    if (g->n - j >= FZK_PANEL) fill_columns(g, j, FZK_PANEL, p);
+    else fill_columns(g, j, g->n - j, p);
+}
+
+/* Initial sums of a tile whose rows have zero points of their own, or whose weights have some. */
+static void fill_init(const struct fzk_qgemm *g, const struct block *k, const struct panel *p,
+                      int64_t r0, int64_t rows, int64_t j, int32_t init[R_MAX][FZK_PANEL]) {
+    for (int64_t r = 0; r < rows; r++) {
+        uint32_t minus_za = k->minus_za[r0 + r], excess = k->excess[r0 + r];
+        for (int l = 0; l < FZK_PANEL; l++) {
+            uint32_t x = (uint32_t)p->init[l] + minus_za * (uint32_t)g->col_sum[j + l];
+            init[r][l] = (int32_t)(x + excess * (uint32_t)p->zb[l]);
+        }
+    }
+}
+
+/* One panel of rows R0 .. R0 + ROWS of the block. */
+static void run_tile(const struct fzk_qgemm *g, const struct block *k, const struct panel *p,
+                     const int8_t *b, int64_t r0, int64_t rows, int64_t j) {
+    int32_t own_init[R_MAX][FZK_PANEL] __attribute__((aligned(64)));
+    bool own = g->za_rows || g->zb;
+    if (own) fill_init(g, k, p, r0, rows, j, own_init);
+    struct fzk_qout out = g->out;
+    size_t width = out.kind == FZK_QOUT_8 ? 1 : 4;
+    for (int64_t l = 0; l < FZK_PANEL && j + l < g->n; l += TILE_COLUMNS) {
+        out.c = (char *)g->out.c + (size_t)(j + l) * width;
+        out.residual = g->out.residual ? g->out.residual + j + l : NULL;
+        struct tile t = {.a = g->a, .a_row = k->a_row + r0, .segments = g->segments,
+                         .n_segments = g->n_segments, .b = b + l * FZK_QUAD,
+                         .init = (own ? own_init[0] : p->init) + l,
+                         .init_step = own ? FZK_PANEL : 0, .n = g->n - j - l, .out = &out,
+                         .c_row = k->c_row + r0, .r_row = k->r_row + r0, .scale = p->scale + l,
+                         .bias = p->bias + l, .row_scale = k->row_scale + r0};
+        if (t.n > TILE_COLUMNS) t.n = TILE_COLUMNS;
+        tiles[rows][g->a_signed != 0][t.n > VL](&t);
+    }
+}
+
+static void run_block(const struct fzk_qgemm *g, const struct block *k, int64_t kq) {
+    struct panel p;
+    int64_t n_tiles = (k->rows + R_MAX - 1) / R_MAX;
+    memset(&p, 0, sizeof p);
+    for (int l = 0; l < FZK_PANEL; l++) p.bias[l] = -0.0f;
+    const int8_t *b = g->b;
+    for (int64_t j = 0; j < g->n; j += FZK_PANEL, b += kq * QUAD_STEP) {
+        fill_panel(g, j, &p);
+        int64_t r0 = 0;
+        for (int64_t i = 0; i < n_tiles; i++) {
+            int64_t end = k->rows * (i + 1) / n_tiles;
+            run_tile(g, k, &p, b, r0, end - r0, j);
+            r0 = end;
+        }
+    }
+}
+
+/* Tiles are as equal as possible: 49 rows are 12, 12, 12 and 13. */
+void CAT(fzk_qgemm_u8s8_, QISA)(const struct fzk_qgemm *g) {
+    struct block k;
+    int64_t n_tiles = (g->m + R_MAX - 1) / R_MAX, kq = 0;
+    for (int64_t s = 0; s < g->n_segments; s++)
+        kq += (g->segments[s].len + FZK_QUAD - 1) / FZK_QUAD;
+    int64_t per_block = BLOCK_BYTES / (R_MAX * (g->k + 1));
+    if (per_block > BLOCK_TILES) per_block = BLOCK_TILES;
+    if (per_block < 1) per_block = 1;
+    int64_t n_blocks = (n_tiles + per_block - 1) / per_block, i0 = 0;
+    for (int64_t i = 0; i < n_blocks; i++) {
+        int64_t end = g->m * (i + 1) / n_blocks;
+        fill_block(g, i0, end - i0, &k);
+        run_block(g, &k, kq);
+        i0 = end;
+    }
+}
