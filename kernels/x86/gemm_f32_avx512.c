@@ -9,7 +9,7 @@
 
 enum {
     MAX_ROWS = 14,
-    MAX_PANELS = 4,
+    MAX_VECS = 8,            /* of one tile's row */
     VECS = FZK_PANEL / 16,   /* vectors of a panel's row */
     GROUP_SIZE = 384 * 1024  /* bytes of panels that one sweep over the rows shares: part of L2 */
 };
@@ -22,7 +22,7 @@ FZK_INLINE const float *row_at(const char *base, int r, int64_t by1, int64_t by3
 }
 
 /* acc[r][v] += a[r][k] * b[k][v] over LEN steps. */
-FZK_INLINE void steps(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS], const float *a0,
+FZK_INLINE void steps(int rows, int vecs, __m512 (*acc)[MAX_VECS], const float *a0,
                       const float *a1, int64_t lda, const float *b, int64_t panel_stride,
                       const float *next, int64_t len) {
     const int half = (rows + 1) / 2;
@@ -30,19 +30,19 @@ FZK_INLINE void steps(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS], co
     const char *base0 = (const char *)a0, *base1 = (const char *)a1;
     FZK_NO_UNROLL
     for (int64_t k = 0; k < len; k++) {
-        __m512 bv[MAX_PANELS * VECS];
+        __m512 bv[MAX_VECS];
         _mm_prefetch((const char *)next, _MM_HINT_T1);
         _mm_prefetch((const char *)(next + 16), _MM_HINT_T1);
         next += 32;
         FZK_UNROLL
-        for (int v = 0; v < panels * VECS; v++)
+        for (int v = 0; v < vecs; v++)
             bv[v] = _mm512_loadu_ps(b + (v / VECS) * panel_stride + v % VECS * 16);
         FZK_UNROLL
         for (int r = 0; r < rows; r++) {
             __m512 ar = _mm512_set1_ps(*(r < half ? row_at(base0, r, by1, by3, by5)
                                                   : row_at(base1, r - half, by1, by3, by5)));
             FZK_UNROLL
-            for (int v = 0; v < panels * VECS; v++)
+            for (int v = 0; v < vecs; v++)
                 acc[r][v] = _mm512_fmadd_ps(ar, bv[v], acc[r][v]);
         }
         b += FZK_PANEL;
@@ -52,30 +52,31 @@ FZK_INLINE void steps(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS], co
 }
 
 /* Ends a block of k: Y becomes or takes in the sums, which start again at +0. */
-FZK_INLINE void fold(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS], __m512 *y, int first) {
+FZK_INLINE void fold(int rows, int vecs, __m512 (*acc)[MAX_VECS], __m512 *y, int first) {
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
         FZK_UNROLL
-        for (int v = 0; v < panels * VECS; v++) {
-            __m512 *at = &y[r * panels * VECS + v];
+        for (int v = 0; v < vecs; v++) {
+            __m512 *at = &y[r * vecs + v];
             *at = first ? acc[r][v] : _mm512_add_ps(*at, acc[r][v]);
             acc[r][v] = _mm512_setzero_ps();
         }
     }
 }
 
-FZK_INLINE __mmask16 column_mask(const struct tile *t, int panels, int v) {
-    int64_t left = v / VECS == panels - 1 ? t->width - v % VECS * 16 : 16;
+/* Vector V of the tile's VECS: whole, but in the last panel. */
+FZK_INLINE __mmask16 column_mask(const struct tile *t, int vecs, int v) {
+    int64_t left = v / VECS == (vecs - 1) / VECS ? t->width - v % VECS * 16 : 16;
     return left >= 16 ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
 }
 
 /* Bias, residual, clip, and the store. */
-FZK_INLINE void finish(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS],
+FZK_INLINE void finish(int rows, int vecs, __m512 (*acc)[MAX_VECS],
                        const struct tile *t) {
     const struct fzk_gemm_f32 *g = t->g;
     FZK_UNROLL
-    for (int v = 0; v < panels * VECS; v++) {
-        __mmask16 mask = column_mask(t, panels, v);
+    for (int v = 0; v < vecs; v++) {
+        __mmask16 mask = column_mask(t, vecs, v);
         if (t->bias) {
             __m512 bias = _mm512_maskz_loadu_ps(mask, t->bias + v * 16);
             FZK_UNROLL
@@ -101,13 +102,13 @@ FZK_INLINE void finish(int rows, int panels, __m512 (*acc)[MAX_PANELS * VECS],
 }
 
 /* A whole tile. k runs through the segments; a block of FZK_K_BLOCK may end inside of one. */
-FZK_INLINE void tile(int rows, int panels, const struct tile *t) {
+FZK_INLINE void tile(int rows, int vecs, const struct tile *t) {
     const struct fzk_gemm_f32 *g = t->g;
-    __m512 acc[MAX_ROWS][MAX_PANELS * VECS], y[MAX_ROWS * MAX_PANELS * VECS];
+    __m512 acc[MAX_ROWS][MAX_VECS], y[MAX_ROWS * MAX_VECS];
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
         FZK_UNROLL
-        for (int v = 0; v < panels * VECS; v++) acc[r][v] = _mm512_setzero_ps();
+        for (int v = 0; v < vecs; v++) acc[r][v] = _mm512_setzero_ps();
     }
     const float *b = t->b, *next = t->next;
     int64_t room = FZK_K_BLOCK;
@@ -117,12 +118,12 @@ FZK_INLINE void tile(int rows, int panels, const struct tile *t) {
         if (t->next_by_off) next = t->next + g->segments[s].off;
         for (int64_t left = g->segments[s].len; left > 0;) {
             if (room == 0) {
-                fold(rows, panels, acc, y, first);
+                fold(rows, vecs, acc, y, first);
                 first = 0;
                 room = FZK_K_BLOCK;
             }
             int64_t len = left < room ? left : room;
-            steps(rows, panels, acc, a0, a1, g->lda, b, g->k * FZK_PANEL, next, len);
+            steps(rows, vecs, acc, a0, a1, g->lda, b, g->k * FZK_PANEL, next, len);
             a0 += len;
             a1 += len;
             b += len * FZK_PANEL;
@@ -135,23 +136,30 @@ FZK_INLINE void tile(int rows, int panels, const struct tile *t) {
         FZK_UNROLL
         for (int r = 0; r < rows; r++) {
             FZK_UNROLL
-            for (int v = 0; v < panels * VECS; v++)
-                acc[r][v] = _mm512_add_ps(y[r * panels * VECS + v], acc[r][v]);
+            for (int v = 0; v < vecs; v++)
+                acc[r][v] = _mm512_add_ps(y[r * vecs + v], acc[r][v]);
         }
     }
-    finish(rows, panels, acc, t);
+    finish(rows, vecs, acc, t);
 }
 
-#define TILE(rows, panels)                                                                         \
-    static void tile_##rows##_##panels(const struct tile *t) { tile(rows, panels, t); }
-TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1)
-TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1) TILE(13, 1) TILE(14, 1)
-TILE(1, 4) TILE(2, 4) TILE(3, 2) TILE(4, 2)
+#define TILE(rows, vecs)                                                                           \
+    static void tile_##rows##_##vecs(const struct tile *t) { tile(rows, vecs, t); }
+/* The last panel of a matrix often has no more than 16 columns. */
+#define WIDTHS(rows)                                                                               \
+    TILE(rows, 1) TILE(rows, 2)                                                                    \
+    static void tile_##rows(const struct tile *t) {                                                \
+        if (t->width > 16) tile_##rows##_2(t);                                                     \
+        else tile_##rows##_1(t);                                                                   \
+    }
+WIDTHS(1) WIDTHS(2) WIDTHS(3) WIDTHS(4) WIDTHS(5) WIDTHS(6) WIDTHS(7)
+WIDTHS(8) WIDTHS(9) WIDTHS(10) WIDTHS(11) WIDTHS(12) WIDTHS(13) WIDTHS(14)
+TILE(1, 8) TILE(2, 8) TILE(3, 4) TILE(4, 4)
 
 static const tile_fn single[MAX_ROWS + 1] = {
-    NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1, tile_7_1,
-    tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1, tile_13_1, tile_14_1};
-static const tile_fn several[5] = {NULL, tile_1_4, tile_2_4, tile_3_2, tile_4_2};
+    NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7,
+    tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14};
+static const tile_fn several[5] = {NULL, tile_1_8, tile_2_8, tile_3_4, tile_4_4};
 
 void fzk_gemm_f32_avx512(const struct fzk_gemm_f32 *g) {
     if (g->m <= 0 || g->n <= 0) return;
