@@ -2,25 +2,22 @@
 #ifndef FZ_OPS_ACT_H
 #define FZ_OPS_ACT_H
 
+#include "numeric.h"
 #include "ops/op.h"
 
-/* A kind's number never changes: it stands in files. */
-enum fz_act_kind {
+/* FZ_ACT_FN + f is function f of kernels/numeric.h with parameters a and b. Clip is min(b, max(a, x))
+ * inside of the GEMM kernel; Relu is clip with 0 and +inf. The numbers stand in files. */
+enum {
     FZ_ACT_NONE = 0,
-    FZ_ACT_CLIP = 1, /* a = low, b = high; Relu is 0, +inf */
-    FZ_ACT_SIGMOID = 2,
-    FZ_ACT_SILU = 3,
-    FZ_ACT_HARDSWISH = 4,
-    FZ_ACT_TANH = 5,
-    FZ_ACT_LEAKY_RELU = 6, /* a = alpha */
-    FZ_ACT_GELU = 7,       /* the exact form, by erf */
-    FZ_ACT_GELU_TANH = 8,
-    FZ_ACT_HARD_SIGMOID = 9, /* a = alpha, b = beta */
-    FZ_ACT_ELU = 10,         /* a = alpha */
-    FZ_ACT_MISH = 11,
-    FZ_ACT_SOFTPLUS = 12,
-    FZ_ACT_ERF = 13,
-    FZ_ACT_KINDS = 14
+    FZ_ACT_CLIP = 1,
+    FZ_ACT_FN = 2,
+    FZ_ACT_SIGMOID = FZ_ACT_FN + FZK_FN_SIGMOID,
+    FZ_ACT_SILU = FZ_ACT_FN + FZK_FN_SILU,
+    FZ_ACT_HARD_SWISH = FZ_ACT_FN + FZK_FN_HARD_SWISH,
+    FZ_ACT_TANH = FZ_ACT_FN + FZK_FN_TANH,
+    FZ_ACT_LEAKY_RELU = FZ_ACT_FN + FZK_FN_LEAKY_RELU, /* a = alpha */
+    FZ_ACT_GELU = FZ_ACT_FN + FZK_FN_GELU,
+    FZ_ACT_GELU_TANH = FZ_ACT_FN + FZK_FN_GELU_TANH
 };
 
 /* Part of params structs. a and b hold binary32 values. */
@@ -29,6 +26,8 @@ struct fz_act {
     double a, b;
 };
 
+/* Reads attributes act, a and b: for the frozen forms' tests. */
+fz_status_t fzi_act_lower(const struct fz_node *node, struct fz_act *act);
 /* FZ_E_FORMAT unless ACT is of a known kind. */
 fz_status_t fzi_act_check(const struct fz_op *op, const struct fz_act *act);
 /* Sets the clip members of G; leaves every other kind to fzi_act_run. */

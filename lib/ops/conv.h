@@ -53,6 +53,20 @@ fz_status_t fzi_conv_transpose_pack(struct fz_graph *graph, const struct fz_valu
 
 /* ---- inside of the family */
 
+/* For the frozen forms' tests: reads kernel_shape, cin, cout, algorithm, act, a, b beside Conv's own
+ * attributes. Passes write the params themselves. */
+fz_status_t fzi_conv_lower_frozen(struct fz_lower *lower, const struct fz_node *node,
+                                  bool transpose, struct fz_conv_params *p);
+/* FZ_E_FORMAT unless channels, groups, kernel and algorithm of a frozen form are sound. */
+fz_status_t fzi_conv_check_frozen(const struct fz_op *op, const struct fz_conv_params *p);
+/* The inputs of a frozen form beside x: weights of the packed dims, bias [cout], and a residual that
+ * may equal OUT. */
+fz_status_t fzi_conv_check_inputs(const struct fz_op *op, const struct fz_call *call,
+                                  const struct fz_conv_params *p, const fz_tensor_t *out);
+/* FZ_E_SHAPE unless input I, if present, is a float32 tensor of N elements in one dimension. */
+fz_status_t fzi_infer_bias(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                           int64_t n);
+
 /* Sizes of one call, all known. */
 struct fz_conv_geometry {
     int64_t n, in[3], out[3], before[3]; /* images; depth, height, width */

@@ -1,0 +1,215 @@
+/* The convolution as GEMM over the image in place: the taps of a kernel row are one segment of k. */
+#include "ops/conv_tile.h"
+
+/* The GEMM kernels fill their tiles from one or two output rows; shorter rows than this are gathered
+ * (im2col) instead. */
+enum { NARROW = 5 };
+
+/* A 1 x 1 convolution is one matrix product over all pixels: one row of one image. */
+static void flatten(const struct fz_conv_params *p, struct fz_conv_geometry *g) {
+    for (int d = 0; d < 3; d++)
+        if (p->kernel[d] != 1 || p->stride[d] != 1) return;
+    if (g->padded) return;
+    g->in[2] = g->out[2] = g->n * g->out[0] * g->out[1] * g->out[2];
+    g->n = g->in[0] = g->in[1] = g->out[0] = g->out[1] = 1;
+}
+
+void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                          const struct fz_env *env, struct fz_tiling *t) {
+    uint64_t macs = fzi_conv_macs(g, p);
+    *t = (struct fz_tiling){.mode = g->padded ? FZ_TILE_COPY : FZ_TILE_DIRECT};
+    if (g->out[2] < NARROW && g->out[1] > 1) t->mode = FZ_TILE_GATHER;
+    /* The input of a unit should stay in the second-level cache beside a panel of weights. */
+    int64_t bytes = t->mode == FZ_TILE_GATHER ? 4 * g->k
+                                              : 4 * p->cin * p->stride[1] * p->stride[2];
+    int64_t target = fzi_min_i64(fzi_max_i64(393216 / fzi_max_i64(bytes, 1), 28), 4096);
+    int64_t pixels = g->n * g->out[0] * g->out[1] * g->out[2];
+    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 300000) + 1);
+    if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
+    fzi_tile_bands(g, target, t);
+    fzi_tile_tasks(env, macs, p->group * g->panels, t);
+    t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];
+    t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];
+    int64_t floats = 0;
+    if (t->mode == FZ_TILE_COPY) floats = p->kernel[0] * t->rows_in * t->cols_in * p->cin;
+    if (t->mode == FZ_TILE_GATHER) floats = t->rows * t->cols * g->k;
+    t->unit_size = fzi_align((size_t)floats * sizeof(float), 64);
+    t->shared_size = fzi_align((size_t)g->taps * sizeof(struct fzk_segment), 64);
+}
+
+/* The segments of the chain over an image with rows of PITCH and slices of SLICE elements. Taps that
+ * follow each other in memory are one segment. */
+static int64_t list_segments(const struct fz_conv_job *job, int64_t pitch, int64_t slice,
+                             struct fzk_segment *out) {
+    const struct fz_conv_params *p = job->p;
+    int64_t n = 0;
+    for (int64_t d = 0; d < p->kernel[0]; d++) {
+        for (int64_t h = 0; h < p->kernel[1]; h++) {
+            for (int64_t w = 0; w < p->kernel[2]; w++) {
+                int64_t off = d * slice + h * p->dilation[1] * pitch + w * p->dilation[2] * p->cin;
+                if (n && out[n - 1].off + out[n - 1].len == off) out[n - 1].len += job->g->cin_g;
+                else out[n++] = (struct fzk_segment){off, job->g->cin_g};
+            }
+        }
+    }
+    return n;
+}
+
+/* Where the rows of one unit's A lie. A unit of several output rows spans whole ones. */
+struct view {
+    const struct fzk_segment *segments;
+    int64_t n_segments;
+    const float *a;
+    int64_t row, pixel; /* elements between output rows (0: dense) and between pixels of A */
+};
+
+/* Panels [first, last) of one group for the unit's pixels. */
+static void multiply(const struct fz_conv_job *job, const struct fz_rect *r, const struct view *v,
+                     int64_t group, int64_t first, int64_t last) {
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *geo = job->g;
+    int64_t column = first * FZK_PANEL;
+    int64_t at = fzi_tile_out(job, r) + group * geo->cout_g + column;
+    struct fzk_gemm_f32 g = {
+        .m = r->rows * r->cols, .n = fzi_min_i64(last * FZK_PANEL, geo->cout_g) - column,
+        .k = geo->k, .a = v->a, .lda = v->pixel, .run = v->row ? r->cols : 0,
+        .run_stride = v->row, .segments = v->segments, .n_segments = v->n_segments,
+        .b = job->w + (group * geo->panels + first) * geo->k * FZK_PANEL,
+        .c = job->y + at, .ldc = p->cout,
+        .bias = job->bias ? job->bias + group * geo->cout_g + column : NULL,
+        .residual = job->residual ? job->residual + at : NULL, .ldr = p->cout};
+    fzi_act_clip(&p->act, &g);
+    job->env->k->gemm_f32(&g);
+}
+
+/* One pixel's taps in order, [taps][cin_g], zeros outside of the image. */
+static float *gather_pixel(const struct fz_conv_job *job, const int64_t at[4], int64_t group,
+                           float *to) {
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *g = job->g;
+    size_t size = (size_t)g->cin_g * sizeof *to;
+    for (int64_t d = 0; d < p->kernel[0]; d++) {
+        int64_t z = at[1] + d * p->dilation[0];
+        for (int64_t h = 0; h < p->kernel[1]; h++) {
+            int64_t y = at[2] + h * p->dilation[1];
+            bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1];
+            const float *row = job->x + group * g->cin_g +
+                               ((at[0] * g->in[0] + z) * g->in[1] + y) * g->in[2] * p->cin;
+            for (int64_t w = 0; w < p->kernel[2]; w++, to += g->cin_g) {
+                int64_t x = at[3] + w * p->dilation[2];
+                if (inside && x >= 0 && x < g->in[2]) memcpy(to, row + x * p->cin, size);
+                else memset(to, 0, size);
+            }
+        }
+    }
+    return to;
+}
+
+static void gather(const struct fz_conv_job *job, const struct fz_rect *r, int64_t group,
+                   float *to) {
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *g = job->g;
+    for (int64_t i = 0; i < r->rows; i++) {
+        for (int64_t j = 0; j < r->cols; j++) {
+            const int64_t at[4] = {r->n, r->d * p->stride[0] - g->before[0],
+                                   (r->h + i) * p->stride[1] - g->before[1],
+                                   (r->w + j) * p->stride[2] - g->before[2]};
+            to = gather_pixel(job, at, group, to);
+        }
+    }
+}
+
+/* Applies an activation that the GEMM kernel does not know to columns [first, last) of the unit. */
+static void activate(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
+                     int64_t last) {
+    const struct fz_conv_params *p = job->p;
+    if (!fzi_act_runs(&p->act)) return;
+    for (int64_t i = 0; i < r->rows; i++) {
+        float *row = job->y + fzi_tile_out(job, r) + i * job->g->out[2] * p->cout;
+        if (last - first == p->cout) {
+            fzi_act_run(job->env->k, &p->act, row, r->cols * p->cout);
+            continue;
+        }
+        for (int64_t j = 0; j < r->cols; j++)
+            fzi_act_run(job->env->k, &p->act, row + j * p->cout + first, last - first);
+    }
+}
+
+struct gemm_shared {
+    const struct fzk_segment *segments;
+    int64_t n_segments, row, pixel;
+};
+
+static struct view make_view(const struct fz_tile_work *work, const struct fz_rect *r,
+                             float *scratch) {
+    const struct fz_conv_job *job = work->job;
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *g = job->g;
+    const struct gemm_shared *s = work->shared;
+    struct view v = {s->segments, s->n_segments, scratch, s->row, s->pixel};
+    if (work->tiling->mode == FZ_TILE_COPY) fzi_tile_copy(job, work->tiling, r, scratch);
+    if (work->tiling->mode == FZ_TILE_DIRECT) {
+        int64_t z = r->n * g->in[0] + r->d * p->stride[0];
+        int64_t y = z * g->in[1] + r->h * p->stride[1];
+        v.a = job->x + (y * g->in[2] + r->w * p->stride[2]) * p->cin;
+    }
+    return v;
+}
+
+/* One unit: part PART of the panels of all groups. */
+static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64_t part,
+                 void *scratch) {
+    const struct fz_conv_job *job = work->job;
+    const struct fz_conv_geometry *g = job->g;
+    const struct fz_tiling *t = work->tiling;
+    int64_t all = job->p->group * g->panels;
+    int64_t begin = all * part / t->split, end = all * (part + 1) / t->split;
+    bool gathered = t->mode == FZ_TILE_GATHER;
+    struct view v = make_view(work, r, scratch);
+    const float *base = v.a;
+    for (int64_t at = begin; at < end;) {
+        int64_t group = at / g->panels, first = at % g->panels;
+        int64_t last = fzi_min_i64(g->panels, first + end - at);
+        if (gathered) gather(job, r, group, scratch);
+        else v.a = base + group * g->cin_g;
+        multiply(job, r, &v, group, first, last);
+        at += last - first;
+    }
+    int64_t first = begin / g->panels * g->cout_g + begin % g->panels * FZK_PANEL;
+    int64_t last = end / g->panels * g->cout_g + end % g->panels * FZK_PANEL;
+    activate(job, r, first, last);
+}
+
+void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *g = job->g;
+    struct fzk_segment *segments = job->scratch, one = {0, g->k};
+    bool direct = t->mode == FZ_TILE_DIRECT;
+    int64_t pitch = (direct ? g->in[2] : t->cols_in) * p->cin;
+    int64_t slice = direct ? p->dilation[0] * g->in[1] * pitch : t->rows_in * pitch;
+    struct gemm_shared shared = {segments, 0, p->stride[1] * pitch, p->stride[2] * p->cin};
+    shared.n_segments = list_segments(job, pitch, slice, segments);
+    if (t->mode == FZ_TILE_GATHER) shared = (struct gemm_shared){&one, 1, 0, g->k};
+    struct fz_tile_work work = {job, t, unit, &shared};
+    fzi_tile_run(&work);
+}
+
+size_t fzi_conv_scratch(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                        const struct fz_env *env) {
+    struct fz_tiling t;
+    struct fz_conv_geometry flat = *g;
+    flatten(p, &flat);
+    fzi_conv_gemm_tiling(p, &flat, env, &t);
+    return t.shared_size + (size_t)t.count * t.unit_size;
+}
+
+fz_status_t fzi_conv_run(const struct fz_conv_job *job) {
+    struct fz_tiling t;
+    struct fz_conv_geometry flat = *job->g;
+    struct fz_conv_job copy = *job;
+    flatten(job->p, &flat);
+    copy.g = &flat;
+    fzi_conv_gemm_tiling(job->p, &flat, job->env, &t);
+    fzi_conv_gemm_run(&copy, &t);
+    return FZ_OK;
+}

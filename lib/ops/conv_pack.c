@@ -1,0 +1,196 @@
+/* Weights of convolutions in the layouts that the kernels read. */
+#include "ops/conv.h"
+#include "ops/matmul.h"
+
+void fzi_pack_panels(const float *b, int64_t k, int64_t n, int64_t row, int64_t col, float *out) {
+    for (int64_t at = 0; at < n; at += FZK_PANEL) {
+        int64_t width = fzi_min_i64(n - at, FZK_PANEL);
+        for (int64_t i = 0; i < k; i++, out += FZK_PANEL) {
+            const float *from = b + i * row + at * col;
+            for (int64_t j = 0; j < width; j++) out[j] = from[j * col];
+            for (int64_t j = width; j < FZK_PANEL; j++) out[j] = 0;
+        }
+    }
+}
+
+int32_t fzi_conv_packed_dims(const struct fz_conv_params *p, int64_t dims[FZ_RANK_MAX]) {
+    int64_t cin_g = p->cin / p->group, cout_g = p->cout / p->group;
+    int64_t taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
+    int64_t panels = fzi_ceil_div(cout_g, FZK_PANEL);
+    if (p->blas) {
+        dims[0] = p->group, dims[1] = taps * cin_g, dims[2] = cout_g;
+        return 3;
+    }
+    if (p->algorithm == FZ_CONV_DEPTHWISE) {
+        dims[0] = fzi_ceil_div(p->cout, FZK_PANEL), dims[1] = taps, dims[2] = FZK_PANEL;
+        return 3;
+    }
+    bool winograd = p->algorithm == FZ_CONV_WINOGRAD;
+    dims[0] = winograd ? 16 : p->group;
+    dims[1] = panels;
+    dims[2] = winograd ? p->cin : taps * cin_g;
+    dims[3] = FZK_PANEL;
+    return 4;
+}
+
+bool fzi_conv_packed_size(const struct fz_conv_params *p, size_t *size) {
+    fz_tensor_t t = {.dtype = FZ_TYPE_F32};
+    t.rank = fzi_conv_packed_dims(p, t.dims);
+    if (fzi_tensor_measure(&t) != FZ_OK) return false;
+    *size = t.size;
+    return true;
+}
+
+/* One group: w is [cout_g][cin_g][taps]; row k = tap * cin_g + channel of the result lies in PANEL
+ * columns of each panel, or in a row of cout_g columns for the profile blas. */
+static void pack_group(const float *w, int64_t cout, int64_t cin, int64_t taps, int64_t width,
+                       float *out) {
+    for (int64_t at = 0; at < cout; at += width) {
+        int64_t n = fzi_min_i64(cout - at, width);
+        for (int64_t t = 0; t < taps; t++) {
+            for (int64_t c = 0; c < cin; c++, out += width) {
+                const float *from = w + (at * cin + c) * taps + t;
+                for (int64_t j = 0; j < n; j++) out[j] = from[j * cin * taps];
+                for (int64_t j = n; j < width; j++) out[j] = 0;
+            }
+        }
+    }
+}
+
+static void pack_depthwise(const float *w, int64_t channels, int64_t taps, float *out) {
+    for (int64_t at = 0; at < channels; at += FZK_PANEL) {
+        for (int64_t t = 0; t < taps; t++, out += FZK_PANEL)
+            for (int64_t j = 0; j < FZK_PANEL; j++)
+                out[j] = at + j < channels ? w[(at + j) * taps + t] : 0;
+    }
+}
+
+/* U = G g G^T in binary64, rounded once; G = [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]. The sums
+ * run left to right, rows (G g) first. */
+static void winograd_filter(const float *g, float u[16]) {
+    double t[4][3];
+    for (int j = 0; j < 3; j++) {
+        double a = (double)g[j], b = (double)g[3 + j], c = (double)g[6 + j];
+        t[0][j] = a;
+        t[1][j] = 0.5 * a + 0.5 * b + 0.5 * c;
+        t[2][j] = 0.5 * a - 0.5 * b + 0.5 * c;
+        t[3][j] = c;
+    }
+    for (int i = 0; i < 4; i++) {
+        double a = t[i][0], b = t[i][1], c = t[i][2];
+        u[i * 4] = (float)a;
+        u[i * 4 + 1] = (float)(0.5 * a + 0.5 * b + 0.5 * c);
+        u[i * 4 + 2] = (float)(0.5 * a - 0.5 * b + 0.5 * c);
+        u[i * 4 + 3] = (float)c;
+    }
+}
+
+static void pack_winograd(const float *w, int64_t cout, int64_t cin, float *out) {
+    int64_t panels = fzi_ceil_div(cout, FZK_PANEL), plane = panels * cin * FZK_PANEL;
+    memset(out, 0, (size_t)(16 * plane) * sizeof *out);
+    for (int64_t o = 0; o < cout; o++) {
+        for (int64_t c = 0; c < cin; c++) {
+            float u[16];
+            winograd_filter(w + (o * cin + c) * 9, u);
+            float *to = out + (o / FZK_PANEL * cin + c) * FZK_PANEL + o % FZK_PANEL;
+            for (int i = 0; i < 16; i++) to[i * plane] = u[i];
+        }
+    }
+}
+
+void fzi_conv_pack_into(const struct fz_conv_params *p, const float *w, float *out) {
+    int64_t cin = p->cin / p->group, cout = p->cout / p->group;
+    int64_t taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
+    if (p->algorithm == FZ_CONV_DEPTHWISE && !p->blas) {
+        pack_depthwise(w, p->cout, taps, out);
+        return;
+    }
+    if (p->algorithm == FZ_CONV_WINOGRAD && !p->blas) {
+        pack_winograd(w, cout, cin, out);
+        return;
+    }
+    int64_t width = p->blas ? cout : FZK_PANEL;
+    int64_t size = p->blas ? taps * cin * cout : fzi_ceil_div(cout, width) * width * taps * cin;
+    for (int64_t g = 0; g < p->group; g++)
+        pack_group(w + g * cout * cin * taps, cout, cin, taps, width, out + g * size);
+}
+
+/* Winograd's transforms cost some 100 additions a tile and channel pair of ends; below these channel
+ * counts the direct kernel is as fast. */
+enum { WINOGRAD_CHANNELS = 32 };
+
+static int64_t choose_algorithm(const struct fz_conv_params *p, bool winograd) {
+    bool plain = true, unit = true;
+    for (int d = 0; d < 3; d++) {
+        if (p->dilation[d] != 1) plain = false;
+        if (p->stride[d] != 1) unit = false;
+    }
+    if (p->group > 1 && p->group == p->cin && p->group == p->cout && p->spatial <= 2)
+        return FZ_CONV_DEPTHWISE;
+    if (winograd && p->spatial == 2 && p->group == 1 && plain && unit && p->kernel[1] == 3 &&
+        p->kernel[2] == 3 && p->cin >= WINOGRAD_CHANNELS && p->cout >= WINOGRAD_CHANNELS)
+        return FZ_CONV_WINOGRAD;
+    return FZ_CONV_GEMM;
+}
+
+/* Fills in channels and kernel from weights [first][second][kernel...]. */
+static fz_status_t complete(const struct fz_conv_params *conv, const fz_tensor_t *w,
+                            struct fz_conv_params *out) {
+    char text[160];
+    *out = *conv;
+    bool good = w->dtype == FZ_TYPE_F32 && w->rank == conv->spatial + 2 && fzi_shape_known(w) &&
+                conv->group >= 1 && w->dims[0] >= 1 && w->dims[1] >= 1;
+    for (int32_t i = 2; good && i < w->rank; i++) {
+        int64_t *kernel = &out->kernel[3 - conv->spatial + i - 2];
+        if (*kernel == 0) *kernel = w->dims[i];
+        if (*kernel != w->dims[i] || *kernel < 1) good = false;
+    }
+    if (good) return FZ_OK;
+    return fzi_error(FZ_E_SHAPE, "weights of %s do not fit the convolution's attributes",
+                     fzi_shape_text(w, text, sizeof text));
+}
+
+fz_status_t fzi_conv_choose(const struct fz_conv_params *conv, const fz_tensor_t *w, bool winograd,
+                            struct fz_conv_params *out) {
+    FZ_TRY(complete(conv, w, out));
+    out->cout = w->dims[0];
+    if (out->cout % out->group || !fzi_mul_i64(w->dims[1], out->group, &out->cin))
+        return fzi_error(FZ_E_SHAPE, "%lld outputs do not divide into %lld groups",
+                         (long long)out->cout, (long long)out->group);
+    out->algorithm = choose_algorithm(out, winograd);
+    return FZ_OK;
+}
+
+static fz_status_t new_packed(struct fz_graph *graph, const struct fz_value *w,
+                              const struct fz_conv_params *p, struct fz_value **packed) {
+    int64_t dims[FZ_RANK_MAX];
+    int32_t rank = fzi_conv_packed_dims(p, dims);
+    *packed = fzi_graph_new_constant(graph, w->name, FZ_TYPE_F32, rank, dims);
+    if (!*packed) return fzi_error(FZ_E_NOMEM, "no memory to pack '%s'", w->name);
+    return FZ_OK;
+}
+
+fz_status_t fzi_conv_pack(struct fz_graph *graph, const struct fz_value *w,
+                          const struct fz_conv_params *params, struct fz_value **packed) {
+    FZ_TRY(new_packed(graph, w, params, packed));
+    fzi_conv_pack_into(params, w->t.data, (*packed)->t.data);
+    return FZ_OK;
+}
+
+fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bool trans, bool blas,
+                            struct fz_value **packed) {
+    if (w->t.rank != 2 || w->t.dtype != FZ_TYPE_F32)
+        return fzi_error(FZ_E_SHAPE, "'%s' is no float32 matrix", w->name);
+    int64_t k = w->t.dims[trans ? 1 : 0], n = w->t.dims[trans ? 0 : 1];
+    int64_t row = trans ? 1 : n, col = trans ? k : 1;
+    int64_t dims[3] = {fzi_ceil_div(n, FZK_PANEL), k, FZK_PANEL};
+    if (blas) dims[0] = k, dims[1] = n;
+    *packed = fzi_graph_new_constant(graph, w->name, FZ_TYPE_F32, blas ? 2 : 3, dims);
+    if (!*packed) return fzi_error(FZ_E_NOMEM, "no memory to pack '%s'", w->name);
+    float *out = (*packed)->t.data;
+    if (!blas) fzi_pack_panels(w->t.data, k, n, row, col, out);
+    for (int64_t i = 0; blas && i < k; i++)
+        for (int64_t j = 0; j < n; j++)
+            out[i * n + j] = ((const float *)w->t.data)[i * row + j * col];
+    return FZ_OK;
+}

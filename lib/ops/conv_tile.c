@@ -1,0 +1,94 @@
+/* Cutting a convolution into units of work that fit the cache and keep every thread busy. */
+#include "ops/conv_tile.h"
+
+/* Multiply-accumulates that are worth a task of their own: some 10 us. */
+#define TASK_MACS 300000u
+
+void fzi_tile_bands(const struct fz_conv_geometry *g, int64_t target, struct fz_tiling *t) {
+    int64_t width = fzi_max_i64(g->out[2], 1), height = fzi_max_i64(g->out[1], 1);
+    t->cols = width;
+    t->rows = fzi_min_i64(fzi_max_i64(target / width, 1), height);
+    if (height == 1 && width > target) {
+        /* One long row: even bands, whole tiles of 14 rows of the GEMM kernel. */
+        int64_t bands = fzi_ceil_div(width, target);
+        t->cols = fzi_ceil_div(fzi_ceil_div(width, bands), 14) * 14;
+    }
+    t->bands_h = fzi_ceil_div(height, t->rows);
+    t->bands_w = fzi_ceil_div(width, t->cols);
+    bool empty = !g->out[0] || !g->out[1] || !g->out[2];
+    t->bands = empty ? 0 : g->n * g->out[0] * t->bands_h * t->bands_w;
+}
+
+void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns,
+                    struct fz_tiling *t) {
+    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / TASK_MACS) + 1);
+    t->split = 1;
+    t->count = 1;
+    if (env->threads <= 1) return;
+    if (t->bands > 0 && t->bands < tasks / 2)
+        t->split = fzi_min_i64(columns, fzi_ceil_div(tasks, t->bands));
+    t->count = fzi_max_i64(1, fzi_min_i64(tasks, t->bands * t->split));
+}
+
+struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_tiling *t,
+                             int64_t band) {
+    struct fz_rect r;
+    r.w = band % t->bands_w * t->cols, band /= t->bands_w;
+    r.h = band % t->bands_h * t->rows, band /= t->bands_h;
+    r.d = band % g->out[0];
+    r.n = band / g->out[0];
+    r.rows = fzi_min_i64(t->rows, g->out[1] - r.h);
+    r.cols = fzi_min_i64(t->cols, g->out[2] - r.w);
+    return r;
+}
+
+/* Copies pixels [x, x + n) of a row of WIDTH pixels, zeros outside of it. ROW NULL: all zeros. */
+static void copy_row(const float *row, int64_t width, int64_t c, int64_t x, int64_t n, float *to) {
+    int64_t left = row ? fzi_min_i64(fzi_max_i64(-x, 0), n) : n;
+    int64_t end = fzi_max_i64(left, fzi_min_i64(n, width - x));
+    if (!row) end = n;
+    memset(to, 0, (size_t)(left * c) * sizeof *to);
+    if (row && end > left)
+        memcpy(to + left * c, row + (x + left) * c, (size_t)((end - left) * c) * sizeof *to);
+    memset(to + end * c, 0, (size_t)((n - end) * c) * sizeof *to);
+}
+
+void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
+                   const struct fz_rect *r, float *to) {
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *g = job->g;
+    int64_t rows = (r->rows - 1) * p->stride[1] + g->extent[1];
+    int64_t cols = (r->cols - 1) * p->stride[2] + g->extent[2];
+    int64_t x = r->w * p->stride[2] - g->before[2];
+    for (int64_t kd = 0; kd < p->kernel[0]; kd++) {
+        int64_t z = r->d * p->stride[0] - g->before[0] + kd * p->dilation[0];
+        for (int64_t i = 0; i < rows; i++) {
+            int64_t y = r->h * p->stride[1] - g->before[1] + i;
+            bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1];
+            int64_t line = (r->n * g->in[0] + z) * g->in[1] + y;
+            copy_row(inside ? job->x + line * g->in[2] * p->cin : NULL, g->in[2], p->cin, x, cols,
+                     to + (kd * t->rows_in + i) * t->cols_in * p->cin);
+        }
+    }
+}
+
+int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r) {
+    const struct fz_conv_geometry *g = job->g;
+    return (((r->n * g->out[0] + r->d) * g->out[1] + r->h) * g->out[2] + r->w) * job->p->cout;
+}
+
+static void task(void *arg, size_t i) {
+    const struct fz_tile_work *work = arg;
+    const struct fz_tiling *t = work->tiling;
+    char *scratch = work->job->scratch;
+    for (int64_t u = (int64_t)i; u < t->bands * t->split; u += t->count) {
+        struct fz_rect r = fzi_tile_rect(work->job->g, t, u / t->split);
+        work->unit(work, &r, u % t->split, scratch + t->shared_size + i * t->unit_size);
+    }
+}
+
+void fzi_tile_run(struct fz_tile_work *work) {
+    int64_t count = work->tiling->count;
+    if (count == 1) task(work, 0);
+    else work->job->env->parallel(work->job->env, (size_t)count, task, work);
+}

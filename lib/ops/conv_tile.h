@@ -1,0 +1,54 @@
+/* How a convolution is cut into units of work, for the files of its body. */
+#ifndef FZ_OPS_CONV_TILE_H
+#define FZ_OPS_CONV_TILE_H
+
+#include "ops/conv.h"
+
+/* Where a unit's input lies. */
+enum { FZ_TILE_DIRECT, FZ_TILE_COPY, FZ_TILE_GATHER };
+
+/* Units are (image, output depth, band of rows, band of columns) times a split of the output
+ * channels. COUNT tasks share them; each task has UNIT_SIZE bytes of scratch of its own, behind
+ * SHARED_SIZE bytes for all. None of these numbers changes a bit. */
+struct fz_tiling {
+    int mode;
+    int64_t rows, cols;         /* output rows and columns of a full unit */
+    int64_t bands_h, bands_w, bands, split, count;
+    int64_t rows_in, cols_in;   /* of the zero-padded copy of a unit's input */
+    size_t shared_size, unit_size;
+};
+
+/* One unit: a rectangle of output pixels of one image and depth. */
+struct fz_rect {
+    int64_t n, d, h, w, rows, cols;
+};
+
+/* Rows and columns for units of about TARGET pixels, and the number of bands. */
+void fzi_tile_bands(const struct fz_conv_geometry *g, int64_t target, struct fz_tiling *t);
+/* The number of tasks for BANDS bands and MACS multiply-accumulates in all. */
+void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns, struct fz_tiling *t);
+struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_tiling *t,
+                             int64_t band);
+/* Copies the input of R, with zeros where it leaves the image, to TO: [kernel depth][rows_in]
+ * [cols_in][channels]. */
+void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
+                   const struct fz_rect *r, float *to);
+/* The offset of R's first output value. */
+int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r);
+
+/* Runs TASK on t->count tasks. */
+struct fz_tile_work {
+    const struct fz_conv_job *job;
+    const struct fz_tiling *tiling;
+    void (*unit)(const struct fz_tile_work *work, const struct fz_rect *r, int64_t part,
+                 void *scratch);
+    void *shared;
+};
+void fzi_tile_run(struct fz_tile_work *work);
+
+/* The algorithms: sizes of one call and the call. */
+void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                          const struct fz_env *env, struct fz_tiling *t);
+void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t);
+
+#endif
