@@ -86,7 +86,7 @@ fz_status_t fzi_format_verify(const struct fz_plan *plan, bool weights_known);
 /* Reverses the bytes of each element of WIDTH bytes in the SIZE bytes at DATA. */
 void fzi_format_swap(void *data, size_t size, uint64_t width);
 /* Turns bytes [off, off + size) of the image, which lie at DATA, from the file's byte order to the
- * other or back; OFF and SIZE are multiples of 8. CONSTS, in host byte order, need not be proved. */
+ * other or back; OFF and SIZE are multiples of 8. CONSTS, in host byte order, need no proof. */
 void fzi_format_swap_range(const struct fz_layout *layout, const struct fz_plan_const *consts,
                            size_t n_consts, uint8_t *data, uint64_t off, uint64_t size);
 

@@ -4,12 +4,12 @@
 #ifndef FZ_SEAL_H
 #define FZ_SEAL_H
 
-#include "base/base.h"
+#include "artifact/artifact.h"
 
 struct fz_seal {
     const uint8_t *data;  /* the protected bytes; page-aligned, 64-byte aligned at level 0 */
     size_t size;
-    const uint8_t *back;  /* with `front`: the rest of the file, mapped from it; else NULL */
+    const uint8_t *back;  /* with `map`: the rest of the file, mapped from it; else NULL */
     size_t back_size;
     int level;            /* FZ_PROTECT_; with `back` at most FZ_PROTECT_PAGES */
     uint8_t digest[32];   /* SHA-256 of the source's bytes */
@@ -22,21 +22,16 @@ struct fz_seal {
 
 struct fz_seal_request {
     int level;            /* wanted: FZ_PROTECT_, 0 is FZ_PROTECT_NONE */
-    uint64_t max_size;    /* refuse more with FZ_E_LIMIT; 0: no limit */
     bool keep_fd;
     bool map;             /* FZ_OPEN_MAP: protect the front, map the rest from the file */
-    /* With `map`: says from the file's first HEAD_SIZE bytes how long the front is. */
-    size_t head_size;
-    fz_status_t (*front)(void *context, const void *head, uint64_t file_size, uint64_t *size);
-    /* Called, unless NULL, on the hashed bytes before they are protected; may change them. */
-    fz_status_t (*prepare)(void *context, void *data, size_t size);
-    void *context;
+    bool swap;            /* the bytes are a frozen file: turn them to the host's byte order */
+    uint64_t max_size;    /* refuse more with FZ_E_LIMIT; 0: no limit */
 };
 
 /* Protects the bytes of the regular file FD, read from its start by offset: FD stays the caller's
- * and its file offset is left alone. FZ_E_IO for what is no regular file, cannot be read or shrinks
- * meanwhile; FZ_E_LIMIT; FZ_E_NOMEM; FZ_E_SYSTEM; whatever FRONT and PREPARE answer. On failure
- * *OUT is empty. */
+ * and its file offset is left alone. If the system does not offer the level, the next lower one is
+ * taken. FZ_E_IO for what is no regular file, cannot be read or shrinks meanwhile; FZ_E_LIMIT,
+ * FZ_E_NOMEM, FZ_E_SYSTEM; FZ_E_FORMAT from `map` and `swap`. On failure *OUT is empty. */
 fz_status_t fzi_seal_fd(int fd, const struct fz_seal_request *request, struct fz_seal *out);
 /* The same for the SIZE bytes at DATA, which are copied; `map` must be false. */
 fz_status_t fzi_seal_memory(const void *data, size_t size, const struct fz_seal_request *request,
@@ -47,6 +42,10 @@ fz_status_t fzi_seal_file(int *fd);
 /* Protects what was written to FD, which fzi_seal_file made, without a second copy where that can
  * be done; else as fzi_seal_fd. Closes FD in any case. */
 fz_status_t fzi_seal_adopt(int fd, const struct fz_seal_request *request, struct fz_seal *out);
+
+/* Raises level 2 to 3 if the system can: for callers that first look whether the bytes are those
+ * they want, since memory of level 3 is never given back. */
+void fzi_seal_forever(struct fz_seal *seal);
 
 /* Releases everything and empties *SEAL; an empty (all zero) one is allowed. At level 3 the memory
  * itself stays until the process ends: that is what the level means. */

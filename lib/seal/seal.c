@@ -1,0 +1,272 @@
+/* Copies, hashes and protects. One pass over the source: each piece is read into its final place
+ * and hashed there, while it lies in the L2 cache. */
+#include "seal/seal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "artifact/format.h"
+#include "base/sha256.h"
+#include "seal/system.h"
+
+enum { PIECE = 262144 };
+
+/* Where bytes come from: a file, or memory if fd is negative. */
+struct source {
+    int fd;
+    const uint8_t *data;
+    size_t size;
+};
+
+static fz_status_t no_memory(size_t size) {
+    return fzi_error(FZ_E_NOMEM, "no memory for a model of %zu bytes", size);
+}
+
+static fz_status_t read_at(int fd, uint8_t *to, size_t size, size_t off) {
+    while (size > 0) {
+        ssize_t n = pread(fd, to, size, (off_t)off);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fzi_error(FZ_E_IO, "cannot read the file: %s", strerror(errno));
+        if (n == 0) return fzi_error(FZ_E_IO, "the file became shorter while it was read");
+        to += n;
+        off += (size_t)n;
+        size -= (size_t)n;
+    }
+    return FZ_OK;
+}
+
+/* Copies SOURCE to TO, hashing the copy. MEMFD, if not negative, is what lies at TO. */
+static fz_status_t copy(const struct source *source, uint8_t *to, int memfd, uint8_t digest[32]) {
+    struct fz_sha256 hash;
+    fzi_sha256_init(&hash);
+    for (size_t off = 0, n; off < source->size; off += n) {
+        n = source->size - off < PIECE ? source->size - off : PIECE;
+        if (memfd >= 0 && !fzi_system_reserve(memfd, off, n)) return no_memory(source->size);
+        if (source->fd < 0) memcpy(to + off, source->data + off, n);
+        else FZ_TRY(read_at(source->fd, to + off, n, off));
+        fzi_sha256_update(&hash, to + off, n);
+    }
+    fzi_sha256_final(&hash, digest);
+    return FZ_OK;
+}
+
+static fz_status_t fill(const struct source *source, const struct fz_seal_request *request,
+                        void *to, int memfd, struct fz_seal *out) {
+    FZ_TRY(copy(source, to, memfd, out->digest));
+    out->digest_known = true;
+    return request->swap ? fzi_artifact_swap(to, source->size) : FZ_OK;
+}
+
+/* ---- the levels. Each answers FZ_OK with out->data set; FZ_OK without it if the system does not
+ * offer the level; or an error that holds for every level. */
+
+static fz_status_t seal_none(const struct source *source, const struct fz_seal_request *request,
+                             struct fz_seal *out) {
+    uint8_t *data = fzi_alloc_aligned(source->size);
+    if (!data) return no_memory(source->size);
+    fz_status_t status = fill(source, request, data, -1, out);
+    if (status != FZ_OK) {
+        fzi_free(data);
+        return status;
+    }
+    out->data = data;
+    out->level = FZ_PROTECT_NONE;
+    return FZ_OK;
+}
+
+static fz_status_t seal_pages(const struct source *source, const struct fz_seal_request *request,
+                              struct fz_seal *out) {
+    void *map =
+        mmap(NULL, source->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) return errno == ENOMEM ? no_memory(source->size) : FZ_OK;
+    fz_status_t status = fill(source, request, map, -1, out);
+    if (status != FZ_OK || mprotect(map, source->size, PROT_READ) != 0) {
+        munmap(map, source->size);
+        return status;
+    }
+    out->data = map;
+    out->mapped = source->size;
+    out->level = FZ_PROTECT_PAGES;
+    return FZ_OK;
+}
+
+/* Seals MEMFD and maps it; out->data stays NULL if the system refuses. */
+static void seal_and_map(int memfd, size_t size, const struct fz_seal_request *request,
+                         struct fz_seal *out) {
+    int fd = fzi_system_seal(memfd);
+    if (fd < 0) return;
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (map != MAP_FAILED) {
+        out->data = map;
+        out->mapped = size;
+        out->level = FZ_PROTECT_SEALED;
+        if (request->level >= FZ_PROTECT_FOREVER) fzi_seal_forever(out);
+        int kept = request->keep_fd ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : 0;
+        out->fd = kept > 0 ? kept : 0;
+    }
+    close(fd);
+}
+
+static fz_status_t seal_memfd(const struct source *source, const struct fz_seal_request *request,
+                              struct fz_seal *out) {
+    int memfd = fzi_system_memfd(source->size);
+    if (memfd < 0) return FZ_OK;
+    fz_status_t status = FZ_OK;
+    void *map = MAP_FAILED;
+    if (ftruncate(memfd, (off_t)source->size) == 0)
+        map = mmap(NULL, source->size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+    if (map != MAP_FAILED) {
+        status = fill(source, request, map, memfd, out);
+        munmap(map, source->size); /* or the seal would be refused */
+        if (status == FZ_OK) seal_and_map(memfd, source->size, request, out);
+    }
+    close(memfd);
+    return status;
+}
+
+/* Tries the levels from the one that is wanted downwards. */
+static fz_status_t seal(const struct source *source, const struct fz_seal_request *request,
+                        struct fz_seal *out) {
+    fz_status_t status = FZ_OK;
+    if (source->size == 0) return fzi_error(FZ_E_FORMAT, "the file is empty");
+    if (source->size > PTRDIFF_MAX) return fzi_error(FZ_E_LIMIT, "the file is too large");
+    out->size = source->size;
+    if (request->level >= FZ_PROTECT_SEALED) status = seal_memfd(source, request, out);
+    if (status == FZ_OK && !out->data && request->level >= FZ_PROTECT_PAGES)
+        status = seal_pages(source, request, out);
+    if (status == FZ_OK && !out->data) status = seal_none(source, request, out);
+    return status;
+}
+
+/* ---- weights that stay in the file */
+
+/* Maps the bytes of FD from OFF on. A descriptor that can write is mapped privately, so that no
+ * stray store of ours could reach the file. */
+static fz_status_t map_back(int fd, size_t off, size_t size, struct fz_seal *out) {
+    size_t skip = off % (size_t)sysconf(_SC_PAGESIZE);
+    int mode = fcntl(fd, F_GETFL);
+    bool read_only = mode >= 0 && (mode & O_ACCMODE) == O_RDONLY;
+    if (size == 0) {
+        out->back = out->data + out->size; /* nothing may be read there */
+        return FZ_OK;
+    }
+    void *map = mmap(NULL, size + skip, PROT_READ, read_only ? MAP_SHARED : MAP_PRIVATE, fd,
+                     (off_t)(off - skip));
+    if (map == MAP_FAILED)
+        return fzi_error(FZ_E_SYSTEM, "cannot map the file's weights: %s", strerror(errno));
+    out->back_map = map;
+    out->back_mapped = size + skip;
+    out->back = (const uint8_t *)map + skip;
+    out->back_size = size;
+    return FZ_OK;
+}
+
+/* Learns from the header how long the front of FD, a file of SIZE bytes, is. */
+static fz_status_t measure_front(int fd, size_t size, size_t *front) {
+    _Alignas(8) uint8_t head[FZ_ARTIFACT_HEAD];
+    struct fz_artifact_info info;
+    if (size < sizeof head)
+        return fzi_error(FZ_E_FORMAT, "not a frozen file: it has %zu bytes", size);
+    FZ_TRY(read_at(fd, head, sizeof head, 0));
+    FZ_TRY(fzi_artifact_head(head, size, &info));
+    *front = (size_t)info.front_size;
+    return FZ_OK;
+}
+
+static fz_status_t seal_front(int fd, size_t size, const struct fz_seal_request *request,
+                              struct fz_seal *out) {
+    struct source source = {.fd = fd};
+    FZ_TRY(measure_front(fd, size, &source.size));
+    FZ_TRY(seal(&source, request, out));
+    /* That digest is of the front only, and the file's pages can change under their mapping. */
+    out->digest_known = false;
+    memset(out->digest, 0, sizeof out->digest);
+    FZ_TRY(map_back(fd, source.size, size - source.size, out));
+    if (out->level > FZ_PROTECT_PAGES) out->level = FZ_PROTECT_PAGES;
+    return FZ_OK;
+}
+
+/* ---- the contract */
+
+static fz_status_t file_size(int fd, const struct fz_seal_request *request, size_t *size) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) return fzi_error(FZ_E_IO, "cannot read the file: %s", strerror(errno));
+    if (!S_ISREG(st.st_mode)) return fzi_error(FZ_E_IO, "not a regular file");
+    if (request->max_size && (uint64_t)st.st_size > request->max_size)
+        return fzi_error(FZ_E_LIMIT, "the file has %lld bytes, more than the limit of %llu",
+                         (long long)st.st_size, (unsigned long long)request->max_size);
+    if ((uint64_t)st.st_size > PTRDIFF_MAX) return fzi_error(FZ_E_LIMIT, "the file is too large");
+    *size = (size_t)st.st_size;
+    return FZ_OK;
+}
+
+/* Empties *OUT after a failure. */
+static fz_status_t finish(fz_status_t status, struct fz_seal *out) {
+    if (status != FZ_OK) fzi_seal_release(out);
+    return status;
+}
+
+fz_status_t fzi_seal_fd(int fd, const struct fz_seal_request *request, struct fz_seal *out) {
+    struct source source = {.fd = fd};
+    *out = (struct fz_seal){0};
+    FZ_TRY(file_size(fd, request, &source.size));
+    return finish(request->map ? seal_front(fd, source.size, request, out)
+                               : seal(&source, request, out),
+                  out);
+}
+
+fz_status_t fzi_seal_memory(const void *data, size_t size, const struct fz_seal_request *request,
+                            struct fz_seal *out) {
+    struct source source = {.fd = -1, .data = data, .size = size};
+    *out = (struct fz_seal){0};
+    if (request->max_size && size > request->max_size)
+        return fzi_error(FZ_E_LIMIT, "the file has %zu bytes, more than the limit of %llu", size,
+                         (unsigned long long)request->max_size);
+    return finish(seal(&source, request, out), out);
+}
+
+fz_status_t fzi_seal_file(int *fd) {
+    *fd = fzi_system_memfd(0);
+    if (*fd >= 0) return FZ_OK;
+    char path[] = "/tmp/frozen-XXXXXX";
+    *fd = mkostemp(path, O_CLOEXEC);
+    if (*fd < 0)
+        return fzi_error(FZ_E_SYSTEM, "cannot make a temporary file: %s", strerror(errno));
+    unlink(path);
+    return FZ_OK;
+}
+
+/* A memfd is sealed where it lies, then hashed; what must be swapped or cannot be sealed is copied. */
+fz_status_t fzi_seal_adopt(int fd, const struct fz_seal_request *request, struct fz_seal *out) {
+    *out = (struct fz_seal){0};
+    fz_status_t status = file_size(fd, request, &out->size);
+    if (status == FZ_OK && out->size > 0 && request->level >= FZ_PROTECT_SEALED &&
+        !request->map && !(FZ_BIG_ENDIAN && request->swap))
+        seal_and_map(fd, out->size, request, out);
+    if (out->data) {
+        fzi_sha256(out->data, out->size, out->digest);
+        out->digest_known = true;
+    } else if (status == FZ_OK) {
+        status = fzi_seal_fd(fd, request, out);
+    }
+    close(fd);
+    return finish(status, out);
+}
+
+void fzi_seal_forever(struct fz_seal *seal) {
+    if (seal->level == FZ_PROTECT_SEALED && fzi_system_forever((void *)seal->data, seal->mapped))
+        seal->level = FZ_PROTECT_FOREVER;
+}
+
+void fzi_seal_release(struct fz_seal *seal) {
+    if (seal->mapped == 0) fzi_free((void *)seal->data);
+    else munmap((void *)seal->data, seal->mapped); /* refused at level 3 */
+    if (seal->back_map) munmap(seal->back_map, seal->back_mapped);
+    if (seal->fd > 2) close(seal->fd);
+    *seal = (struct fz_seal){0};
+}

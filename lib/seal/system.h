@@ -1,0 +1,20 @@
+/* What seal.c asks of the operating system beyond POSIX. A system that lacks it answers false, and
+ * the level below is taken. */
+#ifndef FZ_SEAL_SYSTEM_H
+#define FZ_SEAL_SYSTEM_H
+
+#include "base/base.h"
+
+/* A memfd that can be sealed and may grow to SIZE; negative if there are none. */
+int fzi_system_memfd(size_t size);
+/* Reserves bytes [off, off + size) of memfd FD, so that touching them cannot fail later. False only
+ * if there is no memory. */
+bool fzi_system_reserve(int fd, size_t off, size_t size);
+/* Write-seals memfd FD, which must not be mapped writable, and gives a descriptor of it that cannot
+ * write; negative if either is refused. */
+int fzi_system_seal(int fd);
+/* Keeps the read-only mapping from being changed, replaced or unmapped until the process ends, and
+ * out of core dumps. */
+bool fzi_system_forever(void *data, size_t size);
+
+#endif
