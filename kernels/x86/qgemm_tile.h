@@ -37,77 +37,75 @@ struct tile {
     const int64_t *c_row, *r_row; /* offsets in C and the residual, this tile's column included */
     const float *scale, *bias;    /* of the columns */
     const float *row_scale;
+    uint32_t flip; /* 0, or 0x80808080 for s8 A */
+    int32_t (*sums)[TILE_COLUMNS]; /* what the tile gives */
 };
 
-/* ---- the epilogues; ROWS and NV are constants after inlining */
+/* ---- the epilogues: SUMS hold rows of TILE_COLUMNS, as the tile has left them */
 
-FZK_INLINE void finish_i32(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
-    FZK_UNROLL
-    for (int r = 0; r < rows; r++) {
+static void finish_i32(const struct tile *t, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++) {
         int32_t *c = (int32_t *)t->out->c + t->c_row[r];
-        vi_store(c, acc[r][0], t->n);
-        if (nv == 2) vi_store(c + VL, acc[r][1], t->n - VL);
+        vi_store(c, vi_load(t->sums[r]), t->n);
+        if (t->n > VL) vi_store(c + VL, vi_load(t->sums[r] + VL), t->n - VL);
     }
 }
 
-FZK_INLINE vi requantise(vi acc, vf scale, vf least, vf most, vi zp) {
-    vf x = vf_min(vf_max(vf_mul(vf_of(acc), scale), least), most);
-    return vi_add(vf_round(x), zp);
+FZK_INLINE vi requantise(const int32_t *acc, vf scale) {
+    return vf_round(vf_min(vf_mul(vf_of(vi_load(acc)), scale), vf_set(65536)));
 }
 
-FZK_INLINE void finish_8(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
+/* Rounding gives the least int32 below the range, the minimum keeps it from doing so above; then 16
+ * bits that saturate hold everything that zp and the clamp can still tell apart. */
+static void finish_8(const struct tile *t, int64_t rows) {
     const struct fzk_qout *o = t->out;
-    vf least = vf_set((float)(o->lo - o->zp)), most = vf_set((float)(o->hi - o->zp));
-    vf s0 = vf_load(t->scale), s1 = vf_load(t->scale + VL * (nv - 1));
-    vi zp = vi_set(o->zp);
-    FZK_UNROLL
-    for (int r = 0; r < rows; r++) {
-        uint8_t *c = (uint8_t *)o->c + t->c_row[r];
-        vi q0 = requantise(acc[r][0], s0, least, most, zp);
-        if (nv == 2)
-            vi_store_bytes2(c, q0, requantise(acc[r][1], s1, least, most, zp), t->n);
-        else vi_store_bytes(c, q0, t->n);
+    vf s0 = vf_load(t->scale), s1 = vf_load(t->scale + VL);
+    vi zp = vi_set16(o->zp), lo = vi_set16(o->lo), hi = vi_set16(o->hi);
+    for (int64_t r = 0; r < rows; r += 2) {
+        vi x0 = vi_pack16(requantise(t->sums[r], s0), requantise(t->sums[r] + VL, s1));
+        vi x1 = vi_pack16(requantise(t->sums[r + 1], s0), requantise(t->sums[r + 1] + VL, s1));
+        x0 = vi_min16(vi_max16(vi_adds16(x0, zp), lo), hi);
+        x1 = vi_min16(vi_max16(vi_adds16(x1, zp), lo), hi);
+        vi bytes = vi_pack_rows(x0, x1);
+        vi_store_row((uint8_t *)o->c + t->c_row[r], bytes, 0, t->n);
+        if (r + 1 < rows) vi_store_row((uint8_t *)o->c + t->c_row[r + 1], bytes, 1, t->n);
     }
 }
 
 /* Absent bias and clip are -0 and the infinities: they change no bit. */
-FZK_INLINE vf dequantise(const struct tile *t, vi acc, int r, int v, vf row_scale, vf lo, vf hi) {
-    vf x = vf_mul(vf_of(acc), vf_mul(row_scale, vf_load(t->scale + v * VL)));
-    x = vf_add(x, vf_load(t->bias + v * VL));
+FZK_INLINE void dequantise(const struct tile *t, int64_t r, int64_t v, vf lo, vf hi) {
+    vf scale = vf_mul(vf_set(t->row_scale[r]), vf_load(t->scale + v));
+    vf x = vf_add(vf_mul(vf_of(vi_load(t->sums[r] + v)), scale), vf_load(t->bias + v));
     if (t->out->residual)
-        x = vf_add(x, vf_load_n(t->out->residual + t->r_row[r] + v * VL, t->n - v * VL));
-    return vf_min(hi, vf_max(lo, x));
+        x = vf_add(x, vf_load_n(t->out->residual + t->r_row[r] + v, t->n - v));
+    vf_store((float *)t->out->c + t->c_row[r] + v, vf_min(hi, vf_max(lo, x)), t->n - v);
 }
 
-FZK_INLINE void finish_f32(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
+static void finish_f32(const struct tile *t, int64_t rows) {
     vf lo = vf_set(t->out->clip ? t->out->lo_f : -__builtin_inff());
     vf hi = vf_set(t->out->clip ? t->out->hi_f : __builtin_inff());
-    FZK_UNROLL
-    for (int r = 0; r < rows; r++) {
-        float *c = (float *)t->out->c + t->c_row[r];
-        vf row_scale = vf_set(t->row_scale[r]);
-        vf_store(c, dequantise(t, acc[r][0], r, 0, row_scale, lo, hi), t->n);
-        if (nv == 2)
-            vf_store(c + VL, dequantise(t, acc[r][1], r, 1, row_scale, lo, hi), t->n - VL);
+    for (int64_t r = 0; r < rows; r++) {
+        dequantise(t, r, 0, lo, hi);
+        if (t->n > VL) dequantise(t, r, VL, lo, hi);
     }
 }
 
-FZK_INLINE void finish(const struct tile *t, vi acc[R_MAX][2], const int rows, const int nv) {
-    if (t->out->kind == FZK_QOUT_8) finish_8(t, acc, rows, nv);
-    else if (t->out->kind == FZK_QOUT_F32) finish_f32(t, acc, rows, nv);
-    else finish_i32(t, acc, rows, nv);
+static void finish(const struct tile *t, int64_t rows) {
+    if (t->out->kind == FZK_QOUT_8) finish_8(t, rows);
+    else if (t->out->kind == FZK_QOUT_F32) finish_f32(t, rows);
+    else finish_i32(t, rows);
 }
 
 /* ---- the sums */
 
-/* One quad of k. FLIP is 0, or 0x80808080 for s8; REST is 4, or 1 to 3 at a segment's end. */
+/* One quad of k. REST is 4, or 1 to 3 at a segment's end. */
 FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, const int8_t *b,
-                 int64_t rest, const int rows, const int nv, const int flip) {
+                 int64_t rest, const int rows, const int nv, vi flip) {
     struct qb b0 = qb_load(b), b1 = qb_load(b + (nv - 1) * VL * FZK_QUAD);
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
         vi x = rest == FZK_QUAD ? bytes_quad(a + a_row[r]) : bytes_tail(a + a_row[r], rest);
-        struct qa ar = qa_of(flip ? vi_flip(x) : x);
+        struct qa ar = qa_of(vi_xor(x, flip));
         acc[r][0] = q_dot(acc[r][0], ar, b0);
         if (nv == 2) acc[r][1] = q_dot(acc[r][1], ar, b1);
     }
@@ -115,8 +113,8 @@ FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, c
 
 /* ROWS x (NV * VL) outputs. A tile of few rows keeps SETS sums of each output: the additions of one
  * chain would wait for each other. */
-FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const int sets,
-                 const int flip) {
+FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const int sets) {
+    vi flip = vi_set((int32_t)t->flip);
     vi acc[4][R_MAX][2];
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
@@ -156,25 +154,22 @@ FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const i
             FZK_UNROLL
             for (int s = 1; s < sets; s++)
                 acc[0][r][v] = vi_add(acc[0][r][v], acc[s][r][v]);
+            vi_save(t->sums[r] + v * VL, acc[0][r][v]);
         }
     }
-    finish(t, acc[0], rows, nv);
 }
 
 typedef void (*tile_fn)(const struct tile *t);
 
-/* One function per number of rows, columns (one or two vectors) and sign of A. */
+/* One function per number of rows and columns (one or two vectors). */
 #define TILE(rows, sets)                                                                           \
-    static void tile_##rows##_1u(const struct tile *t) { tile(t, rows, 1, sets, 0); }              \
-    static void tile_##rows##_2u(const struct tile *t) { tile(t, rows, 2, sets, 0); }              \
-    static void tile_##rows##_1s(const struct tile *t) { tile(t, rows, 1, sets, 1); }              \
-    static void tile_##rows##_2s(const struct tile *t) { tile(t, rows, 2, sets, 1); }
+    static void tile_##rows##_1(const struct tile *t) { tile(t, rows, 1, sets); }                  \
+    static void tile_##rows##_2(const struct tile *t) { tile(t, rows, 2, sets); }
 TILES(TILE)
 #undef TILE
 
-#define TILE(rows, sets)                                                                           \
-    [rows] = {{tile_##rows##_1u, tile_##rows##_2u}, {tile_##rows##_1s, tile_##rows##_2s}},
-static const tile_fn tiles[R_MAX + 1][2][2] = {TILES(TILE)};
+#define TILE(rows, sets) [rows] = {tile_##rows##_1, tile_##rows##_2},
+static const tile_fn tiles[R_MAX + 1][2] = {TILES(TILE)};
 #undef TILE
 
 /* ---- the loops around */
@@ -205,23 +200,38 @@ static uint32_t row_sum(const struct fzk_qgemm *g, const uint8_t *a) {
     return sum;
 }
 
-static void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows, struct block *k) {
-    const struct fzk_qout *o = &g->out;
-    int64_t y = g->run ? i0 / g->run : 0, x = i0 - y * g->run;
-    k->rows = rows;
-    for (int64_t r = 0; r < rows; r++, x++) {
-        if (g->run && x == g->run) x = 0, y++;
-        k->a_row[r] = y * g->run_stride + x * g->lda;
-        k->c_row[r] = y * o->c_run_stride + x * o->ldc;
-        k->r_row[r] = y * o->r_run_stride + x * o->ldr;
-        k->row_scale[r] = o->row_scale ? o->row_scale[i0 + r] : o->a_scale;
-        if (!g->za_rows && !g->zb) continue;
+/* Offsets of rows I0 .. I0 + ROWS, STEP apart, of runs of RUN rows (0: one run). */
+static void fill_rows(int64_t i0, int64_t rows, int64_t run, int64_t step, int64_t run_stride,
+                      int64_t *offsets) {
+    int64_t y = run ? i0 / run : 0, x = i0 - y * run;
+    for (int64_t r = 0; r < rows; x = 0, y++) {
+        int64_t count = run && run - x < rows - r ? run - x : rows - r;
+        int64_t at = y * run_stride + x * step;
+        for (int64_t l = 0; l < count; l++, at += step) offsets[r + l] = at;
+        r += count;
+    }
+}
+
+static void fill_zero_points(const struct fzk_qgemm *g, int64_t i0, struct block *k) {
+    for (int64_t r = 0; r < k->rows; r++) {
         uint32_t za = (uint32_t)(g->za_rows ? g->za_rows[i0 + r] : g->za);
         if (g->a_signed) za += 128;
         k->minus_za[r] = -za;
         const uint8_t *a = (const uint8_t *)g->a + k->a_row[r];
         k->excess[r] = g->zb ? (uint32_t)g->k * za - row_sum(g, a) : 0;
     }
+}
+
+static void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows, struct block *k) {
+    const struct fzk_qout *o = &g->out;
+    k->rows = rows;
+    fill_rows(i0, rows, g->run, g->lda, g->run_stride, k->a_row);
+    fill_rows(i0, rows, g->run, o->ldc, o->c_run_stride, k->c_row);
+    if (o->residual) fill_rows(i0, rows, g->run, o->ldr, o->r_run_stride, k->r_row);
+    if (o->kind == FZK_QOUT_F32)
+        for (int64_t r = 0; r < rows; r++)
+            k->row_scale[r] = o->row_scale ? o->row_scale[i0 + r] : o->a_scale;
+    if (g->za_rows || g->zb) fill_zero_points(g, i0, k);
 }
 
 /* A NaN scale makes every t NaN, which counts as 0. An infinite one gives NaN for a sum of 0, else
@@ -275,6 +285,7 @@ static void fill_init(const struct fzk_qgemm *g, const struct block *k, const st
 static void run_tile(const struct fzk_qgemm *g, const struct block *k, const struct panel *p,
                      const int8_t *b, int64_t r0, int64_t rows, int64_t j) {
     int32_t own_init[R_MAX][FZK_PANEL] __attribute__((aligned(64)));
+    int32_t sums[(R_MAX + 1) / 2 * 2][TILE_COLUMNS] __attribute__((aligned(64)));
     bool own = g->za_rows || g->zb;
     if (own) fill_init(g, k, p, r0, rows, j, own_init);
     struct fzk_qout out = g->out;
@@ -287,9 +298,11 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
                          .init = (own ? own_init[0] : p->init) + l,
                          .init_step = own ? FZK_PANEL : 0, .n = g->n - j - l, .out = &out,
                          .c_row = k->c_row + r0, .r_row = k->r_row + r0, .scale = p->scale + l,
-                         .bias = p->bias + l, .row_scale = k->row_scale + r0};
+                         .bias = p->bias + l, .row_scale = k->row_scale + r0,
+                         .flip = g->a_signed ? 0x80808080 : 0, .sums = sums};
         if (t.n > TILE_COLUMNS) t.n = TILE_COLUMNS;
-        tiles[rows][g->a_signed != 0][t.n > VL](&t);
+        tiles[rows][t.n > VL](&t);
+        finish(&t, rows);
     }
 }
 

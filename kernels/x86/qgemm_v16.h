@@ -17,13 +17,22 @@ FZK_INLINE __mmask16 lanes(int64_t n) { return n >= VL ? 0xFFFF : (__mmask16)((1
 FZK_INLINE vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
 FZK_INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 FZK_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
-FZK_INLINE vi vi_flip(vi v) { return _mm512_xor_si512(v, vi_set((int32_t)0x80808080)); }
-FZK_INLINE void vi_store(int32_t *p, vi v, int64_t n) { _mm512_mask_storeu_epi32(p, lanes(n), v); }
+FZK_INLINE vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
+FZK_INLINE void vi_save(int32_t *p, vi v) { _mm512_store_si512(p, v); } /* aligned */
+FZK_INLINE void vi_store(int32_t *p, vi v, int64_t n) {
+    if (n >= VL) _mm512_storeu_si512(p, v);
+    else _mm512_mask_storeu_epi32(p, lanes(n), v);
+}
 
 FZK_INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
 FZK_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
-FZK_INLINE vf vf_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(lanes(n), p); }
-FZK_INLINE void vf_store(float *p, vf v, int64_t n) { _mm512_mask_storeu_ps(p, lanes(n), v); }
+FZK_INLINE vf vf_load_n(const float *p, int64_t n) {
+    return n >= VL ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(lanes(n), p);
+}
+FZK_INLINE void vf_store(float *p, vf v, int64_t n) {
+    if (n >= VL) _mm512_storeu_ps(p, v);
+    else _mm512_mask_storeu_ps(p, lanes(n), v);
+}
 FZK_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 FZK_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 /* a > b ? a : b, and a < b ? a : b: the second operand where they are equal or one is NaN. */
@@ -32,15 +41,25 @@ FZK_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 FZK_INLINE vf vf_of(vi v) { return _mm512_cvtepi32_ps(v); }
 FZK_INLINE vi vf_round(vf v) { return _mm512_cvtps_epi32(v); }
 
-/* Low bytes of the first N lanes of A, then B. */
-FZK_INLINE void vi_store_bytes2(uint8_t *p, vi a, vi b, int64_t n) {
-    __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm512_cvtepi32_epi8(a)),
-                                           _mm512_cvtepi32_epi8(b), 1);
-    if (n >= 2 * VL) _mm256_storeu_si256((__m256i *)p, both);
-    else _mm256_mask_storeu_epi8(p, (__mmask32)((1u << n) - 1), both);
+/* 32 lanes of 16 bits. */
+FZK_INLINE vi vi_set16(int32_t x) { return _mm512_set1_epi16((short)x); }
+FZK_INLINE vi vi_adds16(vi a, vi b) { return _mm512_adds_epi16(a, b); }
+FZK_INLINE vi vi_max16(vi a, vi b) { return _mm512_max_epi16(a, b); }
+FZK_INLINE vi vi_min16(vi a, vi b) { return _mm512_min_epi16(a, b); }
+
+/* A row's 2 * VL sums as 16 bits, saturated, in the order of the lanes; two such rows as low bytes,
+ * in natural order, the second row behind the first; and row I of these to memory. */
+FZK_INLINE vi vi_pack16(vi a, vi b) { return _mm512_packs_epi32(a, b); }
+FZK_INLINE vi vi_pack_rows(vi a, vi b) {
+    vi byte = vi_set16(0xFF);
+    vi both = _mm512_packus_epi16(_mm512_and_si512(a, byte), _mm512_and_si512(b, byte));
+    return _mm512_permutexvar_epi32(
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), both);
 }
-FZK_INLINE void vi_store_bytes(uint8_t *p, vi a, int64_t n) {
-    _mm_mask_storeu_epi8(p, lanes(n), _mm512_cvtepi32_epi8(a));
+FZK_INLINE void vi_store_row(uint8_t *p, vi rows, int i, int64_t n) {
+    __m256i row = i ? _mm512_extracti64x4_epi64(rows, 1) : _mm512_castsi512_si256(rows);
+    if (n >= 2 * VL) _mm256_storeu_si256((__m256i *)p, row);
+    else _mm256_mask_storeu_epi8(p, (__mmask32)((1u << n) - 1), row);
 }
 
 /* REST (1 to 3) bytes as a dword in every lane; the other bytes are zero and not read. */
