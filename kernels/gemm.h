@@ -40,4 +40,13 @@ struct fzk_gemm_f32 {
     float lo, hi;
 };
 
+/* Packs B (k x n, element (i, j) at b + i * row_stride + j * col_stride) into panels
+ * [ceil(n/32)][k][32], columns past n zero. The fast cases are col_stride = 1 (B itself) and
+ * row_stride = 1 (its transpose). */
+struct fzk_pack_b_f32 {
+    float *to; /* ceil(n/32) * k * 32 elements */
+    const float *b;
+    int64_t k, n, row_stride, col_stride;
+};
+
 #endif

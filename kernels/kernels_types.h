@@ -3,6 +3,8 @@
 #define FZ_KERNELS_TYPES_H
 
 #include "gemm.h"
+#include "conv.h"
+#include "numeric.h"
 #include "qgemm.h"
 
 #endif
