@@ -1,5 +1,5 @@
 /* And, Or, Xor on bools; BitwiseAnd, BitwiseOr, BitwiseXor and BitShift on integers. A shift by the
- * width of the type or more gives 0. */
+ * width of the type or more gives 0 (-1 for a negative number shifted right). */
 #include "ops/pairs.h"
 
 FZ_PAIR(and_bool, uint8_t, uint8_t, uint8_t, a && b)
@@ -10,8 +10,10 @@ FZ_PAIR(or_int, uint64_t, uint64_t, uint64_t, a | b)
 FZ_PAIR(xor_int, uint64_t, uint64_t, uint64_t, a ^ b)
 FZ_PAIR(shift_left, uint64_t, uint64_t, uint64_t, b < 64 ? a << b : 0)
 FZ_PAIR(shift_right, uint64_t, uint64_t, uint64_t, b < 64 ? a >> b : 0)
+/* Of signed types; a negative or too large distance leaves the sign alone. */
+FZ_PAIR(shift_sign, int64_t, uint64_t, int64_t, a >> (b < 64 ? b : 63))
 
-enum { AND, OR, XOR, BIT_AND, BIT_OR, BIT_XOR, SHIFT };
+enum { AND, OR, XOR, BIT_AND, BIT_OR, BIT_XOR, SHIFT, SHIFT_28 };
 
 static const struct {
     uint64_t types;
@@ -24,6 +26,7 @@ static const struct {
     [BIT_OR] = {FZ_T_INT | FZ_T_UINT, {or_int, NULL}},
     [BIT_XOR] = {FZ_T_INT | FZ_T_UINT, {xor_int, NULL}},
     [SHIFT] = {FZ_T_UINT, {shift_left, shift_right}},
+    [SHIFT_28] = {FZ_T_INT | FZ_T_UINT, {shift_left, shift_right}},
 };
 
 static fz_status_t lower_shift(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -49,7 +52,9 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_pairs_params *params = call->params;
-    return fzi_pairs_run(call, params, rows[op->kind].fn[params->option], false);
+    fz_pair_fn fn = rows[op->kind].fn[params->option];
+    if (fn == shift_right && fzi_type_is_signed(call->in[0]->dtype)) fn = shift_sign;
+    return fzi_pairs_run(call, params, fn, false);
 }
 
 #define ROW(onnx, first, last, known, row, lowering)                                               \
@@ -68,6 +73,7 @@ const struct fz_op fz_ops_logic[] = {
     ROW("BitwiseAnd", 18, 0, NULL, BIT_AND, fzi_pairs_lower),
     ROW("BitwiseOr", 18, 0, NULL, BIT_OR, fzi_pairs_lower),
     ROW("BitwiseXor", 18, 0, NULL, BIT_XOR, fzi_pairs_lower),
-    ROW("BitShift", 11, 0, "direction", SHIFT, lower_shift),
+    ROW("BitShift", 11, 27, "direction", SHIFT, lower_shift),
+    ROW("BitShift", 28, 0, "direction", SHIFT_28, lower_shift),
     {0},
 };
