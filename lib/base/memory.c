@@ -23,7 +23,8 @@ struct fz_arena_block {
 _Static_assert(offsetof(struct fz_arena_block, data) == 64, "arena data must stay aligned");
 
 static struct fz_arena_block *grow(struct fz_arena *arena, size_t size) {
-    size_t capacity = size > 65536 ? size : 65536 - sizeof(struct fz_arena_block);
+    size_t least = 65536 - sizeof(struct fz_arena_block);
+    size_t capacity = size > least ? size : least;
     if (capacity > SIZE_MAX - 2 * sizeof(struct fz_arena_block)) return NULL;
     struct fz_arena_block *block = fzi_alloc_aligned(sizeof *block + capacity);
     if (!block) return NULL;
