@@ -15,6 +15,7 @@
 
 static const struct kt_case *const families[] = {
     gemm_cases,
+    conv_cases,
     qgemm_cases,
 };
 enum { N_FAMILIES = sizeof families / sizeof families[0] };
