@@ -63,7 +63,8 @@ enum {
     FZ_E_VALUE = 14,      /* an input value is outside of an operator's domain */
     FZ_E_PROFILE = 15,    /* the model's numerics profile differs on this host */
     FZ_E_SYSTEM = 16,     /* the operating system refused */
-    FZ_E_INTERNAL = 17    /* a defect of the library; please report it */
+    FZ_E_INTERNAL = 17,   /* a defect of the library; please report it */
+    FZ_E_ANSWER = 18      /* a known answer came out with other bits */
 };
 
 /* The name of STATUS, "FZ_E_SHAPE" say; "FZ_E_?" for an unknown number. The
@@ -75,6 +76,10 @@ FZ_API const char *fz_status_name(fz_status_t status);
  * this thread has failed. Valid until the thread's next failing call; calls
  * that succeed leave it.                                          Since 0.1 */
 FZ_API const char *fz_last_error(void);
+
+/* Sets the calling thread's message to a copy of TEXT, cut at 4,095 bytes. For
+ * code that stands between this library and its caller.           Since 0.1 */
+FZ_API void fz_set_last_error(const char *text);
 
 /* The version of the library, "0.1.0" say. Static.                Since 0.1 */
 FZ_API const char *fz_version(void);
@@ -223,6 +228,13 @@ FZ_API fz_status_t fz_model_verify(fz_model_t *model);
  * every run of the model.                                         Since 0.1 */
 FZ_API fz_status_t fz_model_scrub(fz_model_t *model, size_t budget);
 
+/* Runs the model on the inputs that its file gives for this purpose (made from a
+ * stored seed) and compares the outputs' digest with the one that was stored when
+ * it was frozen. FZ_OK; FZ_E_ANSWER if this host computes other bits;
+ * FZ_E_UNSUPPORTED if the file holds no known answer, because it was frozen
+ * without or the model cannot run on such inputs.                 Since 0.1 */
+FZ_API fz_status_t fz_model_known_answer(fz_model_t *model);
+
 /* One input or output of a model. Dimensions that are open have dims[i] == -1;
  * dim_names[i] then is their name in the ONNX file, or "" if they have none. All
  * strings belong to the model. */
@@ -260,10 +272,10 @@ FZ_API fz_status_t fz_model_stats(const fz_model_t *model,
                                   fz_model_stats_t *out);
 
 /* The text of one of the model's descriptions, or NULL if it has none of that
- * name. KEY is "provenance" (JSON: source digest, options, library version,
- * passes), "plan" (one line a step), "metadata" (JSON: the ONNX file's own
- * metadata) or "operators" (one "domain name rev count" a line). Owned by the
- * model.                                                          Since 0.1 */
+ * name. KEY is "provenance" (one "name value" a line: source digest, options,
+ * library version), "passes" (one "name rewrites nodes" a line), "metadata" (one
+ * "key value" a line: what the ONNX file says of itself) or "operators" (one
+ * "domain.name rev count" a line). Owned by the model.            Since 0.1 */
 FZ_API const char *fz_model_text(const fz_model_t *model, const char *key);
 
 /* -------------------------------------------------------------- sessions */

@@ -27,4 +27,4 @@ fz_status_t fzi_error_context(fz_status_t status, const char *format, ...) {
     return status;
 }
 
-const char *fz_last_error(void) { return message; }
+const char *fzi_error_text(void) { return message; }

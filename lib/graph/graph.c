@@ -97,6 +97,15 @@ void fzi_graph_move(struct fz_graph *graph, struct fz_node *node, struct fz_node
     link_node(graph, node, before);
 }
 
+void fzi_graph_adopt(struct fz_graph *graph, struct fz_node *node, struct fz_graph *from,
+                     struct fz_node *before) {
+    unlink_node(from, node);
+    link_node(graph, node, before);
+    for (uint32_t i = 0; i < node->n_out; i++)
+        if (node->out[i]) node->out[i]->graph = graph;
+    for (uint32_t i = 0; i < node->n_sub; i++) node->sub[i]->parent = graph;
+}
+
 void fzi_graph_replace(struct fz_graph *graph, struct fz_value *old_value,
                        struct fz_value *new_value) {
     for (struct fz_node *node = graph->first; node; node = node->next) {

@@ -76,6 +76,7 @@ struct fz_graph {
     const char *name;
     struct fz_node *first, *last;
     struct fz_value **inputs, **outputs;
+    const char **output_names;        /* main graph: the public names, whatever the values are */
     uint32_t n_inputs, n_outputs;
     uint32_t n_nodes;
 };
@@ -99,6 +100,9 @@ struct fz_value *fzi_node_output(struct fz_graph *graph, struct fz_node *node, u
 void fzi_graph_remove(struct fz_graph *graph, struct fz_node *node);
 /* Moves NODE before BEFORE (NULL: to the end). */
 void fzi_graph_move(struct fz_graph *graph, struct fz_node *node, struct fz_node *before);
+/* Moves NODE and the values that it makes from graph FROM to GRAPH, before BEFORE. */
+void fzi_graph_adopt(struct fz_graph *graph, struct fz_node *node, struct fz_graph *from,
+                     struct fz_node *before);
 /* Lets every reader of OLD in GRAPH and its subgraphs, graph outputs included, read NEW. */
 void fzi_graph_replace(struct fz_graph *graph, struct fz_value *old_value,
                        struct fz_value *new_value);

@@ -14,8 +14,12 @@ static fz_status_t resize(const struct fz_call *call, uint32_t i, int32_t rank,
                           const int64_t *dims) {
     struct evaluation *e = call->env->owner;
     if (i >= call->n_out || !call->out[i]) return FZ_OK;
+    fz_tensor_t old = *call->out[i];
     fzi_shape_set(call->out[i], rank, dims);
-    return fzi_tensor_alloc(e->arena, call->out[i]);
+    FZ_TRY(fzi_tensor_alloc(e->arena, call->out[i]));
+    size_t kept = old.size < call->out[i]->size ? old.size : call->out[i]->size;
+    if (old.data && kept) memcpy(call->out[i]->data, old.data, kept);
+    return FZ_OK;
 }
 
 static fz_status_t no_eval(const struct fz_call *call, uint32_t sub, const fz_tensor_t *const *in,

@@ -50,11 +50,11 @@ struct fz_env {
      * `threads`, each task worth 10 us or more; bits must not depend on COUNT. */
     void (*parallel)(const struct fz_env *env, size_t count, fz_task_fn task, void *arg);
     /* Gives output I of the call dims that only run knows (op flag FZ_OP_LATE_SHAPE) and memory for
-     * them; out[i]->data is valid after it. Once per output. */
+     * them; out[i]->data is valid after it. May be called again to grow: the bytes are kept. */
     fz_status_t (*resize)(const struct fz_call *call, uint32_t i, int32_t rank,
                           const int64_t *dims);
-    /* Runs subgraph SUB of the node: IN become its inputs (n_in of them), *OUT points to its
-     * outputs, valid until the subgraph runs again. */
+    /* Runs subgraph SUB of the node: IN become its inputs (n_in of them; they may be outputs of its
+     * last run). OUT has room for *N_OUT pointers and gets its outputs, valid until it runs again. */
     fz_status_t (*eval)(const struct fz_call *call, uint32_t sub, const fz_tensor_t *const *in,
                         uint32_t n_in, const fz_tensor_t **out, uint32_t *n_out);
     /* FZ_OK, or FZ_E_CANCELLED / FZ_E_DEADLINE; long loops of run ask now and then. */
@@ -72,6 +72,7 @@ enum {
                               the executor may let it alias and then skip run */
     FZ_OP_IN_PLACE = 32,   /* output 0 may lie on any input of the same size: element i of the output
                               depends on nothing but elements i of the inputs */
+    FZ_OP_SHAPE_INPUT = 128, /* run reads only the dims of its inputs, never data (Shape, Size) */
     FZ_OP_HALF = 64        /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
 };
 
@@ -95,6 +96,9 @@ struct fz_op {
     /* Bytes of scratch for these shapes (all known). NULL: none. */
     size_t (*scratch)(const struct fz_op *op, const struct fz_call *call);
     fz_status_t (*run)(const struct fz_op *op, const struct fz_call *call);
+    /* FZ_OP_CONTROL, instead of infer: types of the subgraphs' inputs (INNER, before they are
+     * inferred), then of NODE's outputs from what the subgraphs give. */
+    fz_status_t (*infer_control)(struct fz_node *node, bool inner);
     /* Multiply-accumulates for these shapes, for `fz info`. NULL: none. */
     uint64_t (*macs)(const struct fz_op *op, const struct fz_call *call);
 };

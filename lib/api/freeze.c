@@ -1,0 +1,163 @@
+/* The functions of freeze.h. This library has its own copy of the core: messages are handed over to
+ * libfrozen, whose fz_last_error() the caller asks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/options.h"
+#include "exec/open.h"
+#include "freeze/freeze.h"
+#include "import/import.h"
+
+static fz_status_t tell(fz_status_t status) {
+    if (status != FZ_OK) fz_set_last_error(fzi_error_text());
+    return status;
+}
+
+static fz_status_t complete(const fz_freeze_options_t *from, fz_freeze_options_t *to) {
+    FZ_TRY(fzi_options_copy(to, sizeof *to, from, "fz_freeze_options_t"));
+    if (!to->numerics) to->numerics = "portable";
+    if (strcmp(to->numerics, "portable") != 0 && strcmp(to->numerics, "blas") != 0)
+        return fzi_error(FZ_E_USAGE, "numerics must be \"portable\" or \"blas\", not \"%s\"",
+                         to->numerics);
+    if (to->flags >> 5) return fzi_error(FZ_E_USAGE, "fz_freeze_options_t.flags has unknown bits");
+    if ((to->n_dims && !to->dims) || (to->n_kat_inputs && !to->kat_inputs))
+        return fzi_error(FZ_E_USAGE, "fz_freeze_options_t has a NULL list");
+    return FZ_OK;
+}
+
+/* Writes to a file beside PATH that takes its name only when it is complete. */
+static fz_status_t write_file(const struct fz_freeze_from *from, const char *path,
+                              const fz_freeze_options_t *options, uint8_t digest[32]) {
+    char temporary[4096];
+    int n = snprintf(temporary, sizeof temporary, "%s.%ld.part", path, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof temporary)
+        return fzi_error(FZ_E_USAGE, "the path is too long");
+    int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) return fzi_error(FZ_E_IO, "cannot create '%s': %s", temporary, strerror(errno));
+    fz_status_t status = fzi_freeze(from, options, fd, digest);
+    if (status == FZ_OK && fsync(fd) != 0)
+        status = fzi_error(FZ_E_IO, "cannot write '%s': %s", path, strerror(errno));
+    close(fd);
+    if (status == FZ_OK && rename(temporary, path) != 0)
+        status = fzi_error(FZ_E_IO, "cannot write '%s': %s", path, strerror(errno));
+    if (status != FZ_OK) unlink(temporary);
+    return status;
+}
+
+static void write_hex(const uint8_t digest[32], char hex[65]) {
+    for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+static fz_status_t freeze_file(const char *onnx_path, const char *fz_path,
+                               const fz_freeze_options_t *options, char hex[65]) {
+    fz_freeze_options_t o;
+    uint8_t digest[32];
+    if (!onnx_path || !fz_path) return fzi_error(FZ_E_USAGE, "fz_freeze_file: a path is NULL");
+    FZ_TRY(complete(options, &o));
+    struct fz_freeze_from from = {.path = onnx_path};
+    FZ_TRY(write_file(&from, fz_path, &o, digest));
+    if (hex) write_hex(digest, hex);
+    return FZ_OK;
+}
+
+FZ_API fz_status_t fz_freeze_file(const char *onnx_path, const char *fz_path,
+                                  const fz_freeze_options_t *options, char hex[65]) {
+    if (hex) hex[0] = 0;
+    return tell(freeze_file(onnx_path, fz_path, options, hex));
+}
+
+/* Freezes into a nameless file and opens that: the same image as a file on disk. */
+static fz_status_t freeze_open(const struct fz_freeze_from *from,
+                               const fz_freeze_options_t *options,
+                               const fz_open_options_t *open_options, fz_model_t **out) {
+    fz_freeze_options_t o;
+    fz_open_options_t p;
+    uint8_t digest[32];
+    int fd;
+    FZ_TRY(complete(options, &o));
+    FZ_TRY(fzi_options_copy(&p, sizeof p, open_options, "fz_open_options_t"));
+    if (p.flags & FZ_OPEN_MAP) return fzi_error(FZ_E_USAGE, "FZ_OPEN_MAP needs a frozen file");
+    if (p.protection == 0) p.protection = FZ_PROTECT_SEALED;
+    FZ_TRY(fzi_seal_file(&fd));
+    fz_status_t status = fzi_freeze(from, &o, fd, digest);
+    if (status != FZ_OK) {
+        close(fd);
+        return status;
+    }
+    return fzi_model_adopt(fd, &p, out);
+}
+
+FZ_API fz_status_t fz_freeze_open(const char *onnx_path, const fz_freeze_options_t *options,
+                                  const fz_open_options_t *open_options, fz_model_t **out) {
+    if (!out) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open: OUT is NULL"));
+    *out = NULL;
+    if (!onnx_path) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open: ONNX_PATH is NULL"));
+    struct fz_freeze_from from = {.path = onnx_path};
+    return tell(freeze_open(&from, options, open_options, out));
+}
+
+FZ_API fz_status_t fz_freeze_open_memory(const void *data, size_t size,
+                                         const fz_freeze_options_t *options,
+                                         const fz_open_options_t *open_options,
+                                         fz_model_t **out) {
+    if (!out) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open_memory: OUT is NULL"));
+    *out = NULL;
+    if (!data) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open_memory: DATA is NULL"));
+    struct fz_freeze_from from = {.data = data, .size = size};
+    return tell(freeze_open(&from, options, open_options, out));
+}
+
+struct fz_tensor_file {
+    struct fz_arena arena;
+};
+
+static fz_status_t read_all(int fd, const char *path, struct fz_arena *arena, void **data,
+                            size_t *size) {
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return fzi_error(FZ_E_IO, "'%s' is not a regular file", path);
+    *size = (size_t)st.st_size;
+    *data = fzi_arena_alloc(arena, *size);
+    if (!*data) return fzi_error(FZ_E_NOMEM, "no memory for '%s'", path);
+    for (size_t at = 0; at < *size;) {
+        ssize_t n = pread(fd, (char *)*data + at, *size - at, (off_t)at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return fzi_error(FZ_E_IO, "cannot read '%s'", path);
+        at += (size_t)n;
+    }
+    return FZ_OK;
+}
+
+static fz_status_t read_tensor(const char *path, struct fz_tensor_file *file,
+                               fz_tensor_t *tensor) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) return fzi_error(FZ_E_IO, "cannot open '%s': %s", path, strerror(errno));
+    void *data;
+    size_t size;
+    fz_status_t status = read_all(fd, path, &file->arena, &data, &size);
+    close(fd);
+    if (status == FZ_OK) status = fzi_import_tensor(data, size, &file->arena, tensor);
+    return status == FZ_OK ? FZ_OK : fzi_error_context(status, "%s", path);
+}
+
+FZ_API fz_status_t fz_tensor_read_onnx(const char *path, fz_tensor_t *tensor,
+                                       fz_tensor_file_t **out) {
+    if (!path || !tensor || !out)
+        return tell(fzi_error(FZ_E_USAGE, "fz_tensor_read_onnx: a pointer is NULL"));
+    *out = NULL;
+    struct fz_tensor_file *file = fzi_calloc(1, sizeof *file);
+    if (!file) return tell(fzi_error(FZ_E_NOMEM, "no memory for a tensor"));
+    fz_status_t status = read_tensor(path, file, tensor);
+    if (status == FZ_OK) *out = file;
+    else fz_tensor_file_close(file);
+    return tell(status);
+}
+
+FZ_API void fz_tensor_file_close(fz_tensor_file_t *file) {
+    if (!file) return;
+    fzi_arena_free(&file->arena);
+    fzi_free(file);
+}

@@ -1,0 +1,159 @@
+/* The fz_model_ functions. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "api/options.h"
+#include "exec/answer.h"
+#include "exec/open.h"
+
+static fz_status_t complete(const fz_open_options_t *from, fz_open_options_t *to) {
+    FZ_TRY(fzi_options_copy(to, sizeof *to, from, "fz_open_options_t"));
+    if (to->flags & ~(uint32_t)(FZ_OPEN_MAP | FZ_OPEN_ANY_PROFILE))
+        return fzi_error(FZ_E_USAGE, "fz_open_options_t.flags has unknown bits");
+    if (to->protection < 0 || to->protection > FZ_PROTECT_FOREVER)
+        return fzi_error(FZ_E_USAGE, "there is no protection level %d", to->protection);
+    if (to->protection == 0) to->protection = FZ_PROTECT_SEALED;
+    if (to->max_file_size == 0) to->max_file_size = 1ull << 36;
+    if (to->expect && strspn(to->expect, "0123456789abcdef") != 64)
+        return fzi_error(FZ_E_USAGE, "the expected digest must be 64 lower-case hex digits");
+    if (to->expect && to->expect[64])
+        return fzi_error(FZ_E_USAGE, "the expected digest must be 64 lower-case hex digits");
+    return FZ_OK;
+}
+
+fz_status_t fz_model_open_fd(int fd, const fz_open_options_t *options, fz_model_t **out) {
+    fz_open_options_t o;
+    if (!out) return fzi_error(FZ_E_USAGE, "fz_model_open_fd: OUT is NULL");
+    *out = NULL;
+    FZ_TRY(complete(options, &o));
+    return fzi_model_open(fd, &o, out);
+}
+
+fz_status_t fz_model_open(const char *path, const fz_open_options_t *options, fz_model_t **out) {
+    if (!out) return fzi_error(FZ_E_USAGE, "fz_model_open: OUT is NULL");
+    *out = NULL;
+    if (!path) return fzi_error(FZ_E_USAGE, "fz_model_open: PATH is NULL");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) return fzi_error(FZ_E_IO, "cannot open '%s': %s", path, strerror(errno));
+    fz_status_t status = fz_model_open_fd(fd, options, out);
+    close(fd);
+    return status == FZ_OK ? FZ_OK : fzi_error_context(status, "%s", path);
+}
+
+fz_status_t fz_model_open_memory(const void *data, size_t size, const fz_open_options_t *options,
+                                 fz_model_t **out) {
+    fz_open_options_t o;
+    if (!out) return fzi_error(FZ_E_USAGE, "fz_model_open_memory: OUT is NULL");
+    *out = NULL;
+    if (!data) return fzi_error(FZ_E_USAGE, "fz_model_open_memory: DATA is NULL");
+    FZ_TRY(complete(options, &o));
+    if (o.flags & FZ_OPEN_MAP)
+        return fzi_error(FZ_E_USAGE, "FZ_OPEN_MAP needs a file, not memory");
+    return fzi_model_open_memory(data, size, &o, out);
+}
+
+void fz_model_close(fz_model_t *model) { fzi_model_free(model); }
+
+fz_status_t fz_model_id(const fz_model_t *model, char hex[65]) {
+    if (!model || !hex) return fzi_error(FZ_E_USAGE, "fz_model_id: a pointer is NULL");
+    hex[0] = 0;
+    if (!model->seal.digest_known)
+        return fzi_error(FZ_E_UNVERIFIED, "the model is mapped: call fz_model_verify() first");
+    fzi_model_hex(model, hex);
+    return FZ_OK;
+}
+
+const char *fz_model_profile(const fz_model_t *model) { return model ? model->info.profile : ""; }
+
+int32_t fz_model_protection(const fz_model_t *model) { return model ? model->seal.level : 0; }
+
+fz_status_t fz_model_verify(fz_model_t *model) {
+    if (!model) return fzi_error(FZ_E_USAGE, "fz_model_verify: MODEL is NULL");
+    bool known = model->seal.digest_known;
+    uint8_t digest[32];
+    fz_status_t status =
+        fzi_artifact_verify(&model->info, known ? model->seal.digest : NULL, digest);
+    if (status == FZ_E_CORRUPT) atomic_store(&model->corrupt, true);
+    if (status != FZ_OK || known) return status;
+    memcpy(model->seal.digest, digest, sizeof digest);
+    model->seal.digest_known = true;
+    return FZ_OK;
+}
+
+fz_status_t fz_model_scrub(fz_model_t *model, size_t budget) {
+    if (!model) return fzi_error(FZ_E_USAGE, "fz_model_scrub: MODEL is NULL");
+    size_t blocks = budget / 65536 ? budget / 65536 : 1;
+    for (; blocks > 0 && !atomic_load(&model->corrupt); blocks--) {
+        uint64_t i = atomic_fetch_add(&model->scrub_next, 1) % model->info.n_blocks;
+        if (fzi_artifact_check_block(&model->info, i) != FZ_OK) atomic_store(&model->corrupt, true);
+    }
+    if (atomic_load(&model->corrupt))
+        return fzi_error(FZ_E_CORRUPT, "the model's memory was found changed");
+    return FZ_OK;
+}
+
+fz_status_t fz_model_known_answer(fz_model_t *model) {
+    if (!model) return fzi_error(FZ_E_USAGE, "fz_model_known_answer: MODEL is NULL");
+    const struct fz_plan_kat *kat = model->plan.kat;
+    if (!kat || kat->state != 1)
+        return fzi_error(FZ_E_UNSUPPORTED, "the file holds no known answer");
+    uint8_t digest[32];
+    uint64_t arena_size, macs;
+    FZ_TRY(fzi_answer_compute(model, kat->seed_low | (uint64_t)kat->seed_high << 32, digest,
+                              &arena_size, &macs));
+    for (int i = 0; i < 32; i++)
+        if (digest[i] != (uint8_t)(kat->digest[i / 4] >> (24 - 8 * (i % 4))))
+            return fzi_error(FZ_E_ANSWER, "this host computes other bits than the file promises");
+    return FZ_OK;
+}
+
+size_t fz_model_input_count(const fz_model_t *model) { return model ? model->plan.n_inputs : 0; }
+size_t fz_model_output_count(const fz_model_t *model) { return model ? model->plan.n_outputs : 0; }
+
+static void describe(const fz_model_t *model, const struct fz_plan_io *io, fz_io_t *out) {
+    const struct fz_plan *plan = &model->plan;
+    const fz_tensor_t *t = &model->values[io->value];
+    *out = (fz_io_t){.name = plan->strings + io->name, .dtype = t->dtype, .rank = t->rank};
+    for (int32_t d = 0; d < t->rank; d++) {
+        out->dims[d] = t->dims[d] < 0 ? -1 : t->dims[d];
+        out->dim_names[d] = "";
+        int64_t symbol = FZ_DIM_SYMBOL - t->dims[d];
+        if (t->dims[d] <= FZ_DIM_SYMBOL && symbol < (int64_t)plan->n_symbols)
+            out->dim_names[d] = plan->strings + plan->symbols[symbol];
+    }
+}
+
+fz_status_t fz_model_input(const fz_model_t *model, size_t index, fz_io_t *out) {
+    if (!model || !out || index >= model->plan.n_inputs)
+        return fzi_error(FZ_E_USAGE, "fz_model_input: there is no input %zu", index);
+    describe(model, &model->plan.io[index], out);
+    return FZ_OK;
+}
+
+fz_status_t fz_model_output(const fz_model_t *model, size_t index, fz_io_t *out) {
+    if (!model || !out || index >= model->plan.n_outputs)
+        return fzi_error(FZ_E_USAGE, "fz_model_output: there is no output %zu", index);
+    describe(model, &model->plan.io[model->plan.n_inputs + index], out);
+    return FZ_OK;
+}
+
+fz_status_t fz_model_stats(const fz_model_t *model, fz_model_stats_t *out) {
+    if (!model || !out) return fzi_error(FZ_E_USAGE, "fz_model_stats: a pointer is NULL");
+    *out = (fz_model_stats_t){.file_size = model->info.file_size,
+                              .weight_size = model->info.weight_size,
+                              .arena_size = model->info.arena_size,
+                              .macs = model->info.macs,
+                              .n_steps = model->plan.n_steps,
+                              .n_constants = model->plan.n_consts};
+    return FZ_OK;
+}
+
+const char *fz_model_text(const fz_model_t *model, const char *key) {
+    if (!model || !key) return NULL;
+    const struct fz_plan *plan = &model->plan;
+    for (size_t i = 0; i < plan->n_texts; i++)
+        if (strcmp(plan->strings + plan->texts[2 * i], key) == 0)
+            return plan->strings + plan->texts[2 * i + 1];
+    return NULL;
+}

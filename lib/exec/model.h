@@ -1,0 +1,39 @@
+/* The open model: what any number of threads share and nobody changes. */
+#ifndef FZ_EXEC_MODEL_H
+#define FZ_EXEC_MODEL_H
+
+#include <stdatomic.h>
+
+#include "artifact/artifact.h"
+#include "ops/op.h"
+#include "plan/plan.h"
+#include "seal/seal.h"
+
+struct fz_model {
+    struct fz_plan plan;
+    struct fz_artifact_info info;
+    struct fz_seal seal;              /* empty for a model that lies in its freezer's memory */
+    struct fzk_table kernels;
+    const struct fz_op **ops;         /* of plan.ops */
+    const void **const_data;          /* of plan.consts */
+    fz_tensor_t *values;              /* a session's start: dtype, dims and constants' data */
+    uint32_t *last_use;               /* of block 0's values: step; FZ_NONE: an output, or never */
+    const struct fz_blas *blas;
+    void *blas_owner;
+    _Atomic uint8_t *checked;         /* with a mapped file: per block, whether its sum was right */
+    atomic_bool corrupt;              /* set once, by scrub or a weight page check */
+    _Atomic uint64_t scrub_next;      /* the block that the next scrub begins with */
+    struct fz_arena arena;            /* everything above that is allocated */
+};
+
+/* Fills what follows from MODEL's plan and constants: ops, values, kernels, last uses. CONST_DATA
+ * NULL: the constants lie in the plan's sections. */
+fz_status_t fzi_model_prepare(struct fz_model *model, const void *const *const_data);
+/* True if all inputs have fixed shapes. */
+bool fzi_model_is_static(const struct fz_model *model);
+/* The model id; the digest must be known. */
+void fzi_model_hex(const struct fz_model *model, char hex[65]);
+/* Releases everything in MODEL, the seal included; not the struct. */
+void fzi_model_release(struct fz_model *model);
+
+#endif

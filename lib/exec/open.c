@@ -1,0 +1,121 @@
+/* Opening: seal the bytes, prove them, prepare the plan. */
+#include "exec/open.h"
+
+/* Level 3 is entered when the model is known to be wanted: its memory is never given back. */
+static struct fz_seal_request request_of(const fz_open_options_t *options) {
+    bool forever = options->protection == FZ_PROTECT_FOREVER;
+    return (struct fz_seal_request){.level = forever ? FZ_PROTECT_SEALED : options->protection,
+                                    .max_size = options->max_file_size,
+                                    .map = (options->flags & FZ_OPEN_MAP) != 0,
+                                    .swap = true};
+}
+
+static void write_hex(const uint8_t digest[32], char hex[65]) {
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < 32; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    hex[64] = 0;
+}
+
+void fzi_model_hex(const struct fz_model *model, char hex[65]) {
+    write_hex(model->seal.digest, hex);
+}
+
+/* A mapped file's digest is not known yet: it has to be read for this. */
+static fz_status_t check_digest(struct fz_model *model, const char *expect) {
+    char hex[65];
+    if (!expect) return FZ_OK;
+    if (!model->seal.digest_known) {
+        FZ_TRY(fzi_artifact_verify(&model->info, NULL, model->seal.digest));
+        model->seal.digest_known = true;
+    }
+    write_hex(model->seal.digest, hex);
+    if (strcmp(hex, expect) == 0) return FZ_OK;
+    return fzi_error(FZ_E_DIGEST, "the model is %s, expected was %s", hex, expect);
+}
+
+/* One byte per block of the back part: whether it was checked. */
+static fz_status_t prepare_checks(struct fz_model *model) {
+    if (!model->seal.back) return FZ_OK;
+    model->checked = fzi_arena_array(&model->arena, model->info.n_blocks, sizeof *model->checked);
+    return model->checked ? FZ_OK : fzi_error(FZ_E_NOMEM, "no memory for the model");
+}
+
+static fz_status_t finish(struct fz_model *model, const fz_open_options_t *options) {
+    FZ_TRY(fzi_artifact_read(model->seal.data, model->seal.size, model->seal.back, &model->plan,
+                             &model->info));
+    FZ_TRY(check_digest(model, options->expect));
+    FZ_TRY(prepare_checks(model));
+    FZ_TRY(fzi_model_prepare(model, NULL));
+    if (options->protection == FZ_PROTECT_FOREVER) fzi_seal_forever(&model->seal);
+    return FZ_OK;
+}
+
+static fz_status_t make(fz_status_t sealed, struct fz_seal *seal, const fz_open_options_t *options,
+                        struct fz_model **out) {
+    *out = NULL;
+    if (sealed != FZ_OK) return sealed;
+    struct fz_model *model = fzi_calloc(1, sizeof *model);
+    if (!model) {
+        fzi_seal_release(seal);
+        return fzi_error(FZ_E_NOMEM, "no memory for the model");
+    }
+    model->seal = *seal;
+    fz_status_t status = finish(model, options);
+    if (status == FZ_OK) *out = model;
+    else fzi_model_free(model);
+    return status;
+}
+
+fz_status_t fzi_model_open(int fd, const fz_open_options_t *options, struct fz_model **out) {
+    struct fz_seal_request request = request_of(options);
+    struct fz_seal seal = {0};
+    return make(fzi_seal_fd(fd, &request, &seal), &seal, options, out);
+}
+
+fz_status_t fzi_model_open_memory(const void *data, size_t size, const fz_open_options_t *options,
+                                  struct fz_model **out) {
+    struct fz_seal_request request = request_of(options);
+    struct fz_seal seal = {0};
+    return make(fzi_seal_memory(data, size, &request, &seal), &seal, options, out);
+}
+
+fz_status_t fzi_model_adopt(int fd, const fz_open_options_t *options, struct fz_model **out) {
+    struct fz_seal_request request = request_of(options);
+    struct fz_seal seal = {0};
+    return make(fzi_seal_adopt(fd, &request, &seal), &seal, options, out);
+}
+
+void fzi_model_free(struct fz_model *model) {
+    if (!model) return;
+    fzi_model_release(model);
+    fzi_free(model);
+}
+
+static fz_status_t check_const(struct fz_model *model, const struct fz_plan_const *c) {
+    uint64_t first, count;
+    if (c->section != FZ_SECTION_WEIGHTS || c->size == 0) return FZ_OK;
+    fzi_artifact_weight_blocks(&model->info, c->off, c->size, &first, &count);
+    for (uint64_t i = first; i < first + count; i++) {
+        if (atomic_load_explicit(&model->checked[i], memory_order_acquire)) continue;
+        fz_status_t status = fzi_artifact_check_block(&model->info, i);
+        if (status != FZ_OK) {
+            atomic_store(&model->corrupt, true);
+            return status;
+        }
+        atomic_store_explicit(&model->checked[i], 1, memory_order_release);
+    }
+    return FZ_OK;
+}
+
+fz_status_t fzi_model_check_weights(struct fz_model *model, const struct fz_plan_step *step) {
+    const struct fz_plan *plan = &model->plan;
+    for (uint32_t i = 0; i < step->n_in; i++) {
+        uint32_t v = plan->args[step->args + i];
+        if (v == FZ_NONE || plan->values[v].kind != FZ_VALUE_CONST) continue;
+        FZ_TRY(check_const(model, &plan->consts[plan->values[v].source]));
+    }
+    return FZ_OK;
+}

@@ -1,0 +1,184 @@
+/* Import, passes, plan, known answer, file: in this order, once. */
+#include "freeze/freeze.h"
+
+
+#include <frozen/version.h>
+
+#include "artifact/artifact.h"
+#include "exec/answer.h"
+#include "import/import.h"
+#include "passes/passes.h"
+#include "plan/build.h"
+
+struct freezer {
+    const fz_freeze_options_t *options;
+    struct fz_arena arena;
+    struct fz_source source;
+    struct fz_graph *graph;
+    struct fz_text passes, provenance, metadata, operators;
+    struct fz_plan_source plan;
+};
+
+static fz_status_t report(const struct freezer *f, double done, const char *phase) {
+    const fz_freeze_options_t *o = f->options;
+    if (o->progress && o->progress(o->progress_context, done, phase))
+        return fzi_error(FZ_E_CANCELLED, "freezing was cancelled");
+    return FZ_OK;
+}
+
+/* The public names of the outputs survive whatever passes do to their values. */
+static fz_status_t keep_output_names(struct fz_graph *graph) {
+    graph->output_names =
+        fzi_arena_array(graph->arena, graph->n_outputs, sizeof *graph->output_names);
+    if (!graph->output_names) return fzi_error(FZ_E_NOMEM, "no memory for names");
+    for (uint32_t i = 0; i < graph->n_outputs; i++)
+        graph->output_names[i] = graph->outputs[i]->name;
+    return FZ_OK;
+}
+
+static fz_status_t import(struct freezer *f, const struct fz_freeze_from *from) {
+    if (from->path)
+        return fzi_import_file(from->path, f->options, &f->arena, &f->source, &f->graph);
+    return fzi_import_memory(from->data, from->size, f->options, &f->arena, &f->source, &f->graph);
+}
+
+/* ---- the file's descriptions */
+
+static const char *const flag_names[] = {"keep-onnx", "no-winograd", "literal-qdq", "no-kat",
+                                         "dynamic-range-per-row"};
+
+static void describe_origin(struct freezer *f) {
+    const fz_freeze_options_t *o = f->options;
+    struct fz_text *t = &f->provenance;
+    fzi_text_add(t, "source sha256:");
+    for (int i = 0; i < 32; i++) fzi_text_add(t, "%02x", f->source.digest[i]);
+    fzi_text_add(t, "\nlibrary libfrozen %s\nnumerics %s\n", FZ_VERSION_STRING, o->numerics);
+    for (size_t i = 0; i < o->n_dims; i++)
+        fzi_text_add(t, "dim %s=%lld\n", o->dims[i].name, (long long)o->dims[i].value);
+    for (size_t i = 0; i < FZ_COUNT(flag_names); i++)
+        if (o->flags >> i & 1) fzi_text_add(t, "option %s\n", flag_names[i]);
+}
+
+static void describe_model(struct freezer *f) {
+    const struct fz_model_info *info = f->graph->info;
+    struct fz_text *t = &f->metadata;
+    fzi_text_add(t, "ir_version %lld\n", (long long)info->ir_version);
+    if (info->producer) fzi_text_add(t, "producer %s\n", info->producer);
+    if (info->producer_version) fzi_text_add(t, "producer_version %s\n", info->producer_version);
+    fzi_text_add(t, "graph %s\n", f->graph->name);
+    for (uint32_t i = 0; i < info->n_metadata; i++) {
+        const struct fz_string *pair = info->metadata + 2 * i;
+        fzi_text_add(t, "meta.%.*s %.*s\n", (int)pair[0].size, pair[0].text, (int)pair[1].size,
+                     pair[1].text);
+    }
+}
+
+static void count_operators(const struct fz_graph *graph, uint32_t *counts, size_t n) {
+    for (const struct fz_node *node = graph->first; node; node = node->next) {
+        for (size_t i = 0; i < n; i++)
+            if (fzi_op_at(i) == node->op) counts[i]++;
+        for (uint32_t i = 0; i < node->n_sub; i++) count_operators(node->sub[i], counts, n);
+    }
+}
+
+static fz_status_t describe_operators(struct freezer *f) {
+    size_t n = 0;
+    while (fzi_op_at(n)) n++;
+    uint32_t *counts = fzi_arena_array(&f->arena, n, sizeof *counts);
+    if (!counts) return fzi_error(FZ_E_NOMEM, "no memory for a list of operators");
+    count_operators(f->graph, counts, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct fz_op *op = fzi_op_at(i);
+        const char *dot = op->domain[0] ? "." : "";
+        if (counts[i])
+            fzi_text_add(&f->operators, "%s%s%s %d %u\n", op->domain, dot, op->name, op->rev,
+                         counts[i]);
+    }
+    return FZ_OK;
+}
+
+static fz_status_t build_plan(struct freezer *f) {
+    describe_origin(f);
+    describe_model(f);
+    FZ_TRY(describe_operators(f));
+    if (f->passes.failed || f->provenance.failed || f->metadata.failed || f->operators.failed)
+        return fzi_error(FZ_E_NOMEM, "no memory for the file's descriptions");
+    const char *texts[] = {"provenance", f->provenance.data, "passes",    f->passes.data,
+                           "metadata",   f->metadata.data,   "operators", f->operators.data};
+    FZ_TRY(fzi_plan_build(f->graph, texts, FZ_COUNT(texts) / 2, &f->arena, &f->plan));
+    f->plan.profile = "portable/1";
+    if (f->options->flags & FZ_FREEZE_KEEP_ONNX) {
+        f->plan.onnx = f->source.onnx;
+        f->plan.onnx_size = f->source.onnx_size;
+    }
+    return FZ_OK;
+}
+
+/* ---- the known answer */
+
+static void store_answer(struct fz_plan_kat *kat, fz_status_t status, uint64_t seed,
+                         const uint8_t digest[32]) {
+    kat->state = status == FZ_OK ? 1 : 2;
+    kat->status = (uint32_t)status;
+    kat->seed_low = (uint32_t)seed;
+    kat->seed_high = (uint32_t)(seed >> 32);
+    for (int i = 0; i < 8 && status == FZ_OK; i++)
+        kat->digest[i] = (uint32_t)digest[4 * i] << 24 | (uint32_t)digest[4 * i + 1] << 16 |
+                         (uint32_t)digest[4 * i + 2] << 8 | digest[4 * i + 3];
+}
+
+/* Runs the plan where it lies: the model is not a file yet. */
+static fz_status_t answer(struct freezer *f) {
+    struct fz_plan_kat *kat = fzi_arena_alloc(&f->arena, sizeof *kat);
+    struct fz_model *model = fzi_calloc(1, sizeof *model);
+    uint8_t digest[32] = {0};
+    if (!kat || !model) {
+        fzi_free(model);
+        return fzi_error(FZ_E_NOMEM, "no memory for a known answer");
+    }
+    model->plan = f->plan.plan;
+    fz_status_t status = fzi_model_prepare(model, f->plan.const_data);
+    if (status == FZ_OK) {
+        status = fzi_answer_compute(model, f->options->kat_seed, digest, &f->plan.arena_size,
+                                    &f->plan.macs);
+        store_answer(kat, status, f->options->kat_seed, digest);
+        f->plan.plan.kat = kat;
+        /* A model that cannot run on made-up inputs is still a model; lack of memory is not. */
+        if (status != FZ_E_NOMEM) status = FZ_OK;
+    }
+    fzi_model_release(model);
+    fzi_free(model);
+    return status;
+}
+
+static int write_progress(void *context, double done) {
+    const struct freezer *f = context;
+    return report(f, 0.6 + 0.4 * done, "write") != FZ_OK;
+}
+
+static fz_status_t run(struct freezer *f, const struct fz_freeze_from *from, int fd,
+                       uint8_t digest[32]) {
+    struct fzk_table k;
+    fzk_table_fill(&k, fzk_cpu_mask());
+    FZ_TRY(report(f, 0, "read"));
+    FZ_TRY(import(f, from));
+    FZ_TRY(keep_output_names(f->graph));
+    FZ_TRY(fzi_passes_run(f->graph, f->options, &k, &f->passes));
+    FZ_TRY(build_plan(f));
+    FZ_TRY(report(f, 0.5, "known answer"));
+    if (!(f->options->flags & FZ_FREEZE_NO_KAT)) FZ_TRY(answer(f));
+    return fzi_artifact_write(&f->plan, fd, digest, write_progress, f);
+}
+
+fz_status_t fzi_freeze(const struct fz_freeze_from *from, const fz_freeze_options_t *options,
+                       int fd, uint8_t digest[32]) {
+    struct freezer f = {.options = options};
+    fz_status_t status = run(&f, from, fd, digest);
+    fzi_source_close(&f.source);
+    fzi_arena_free(&f.arena);
+    fzi_text_free(&f.passes);
+    fzi_text_free(&f.provenance);
+    fzi_text_free(&f.metadata);
+    fzi_text_free(&f.operators);
+    return status;
+}

@@ -1,0 +1,103 @@
+/* Shapes of everything, and values of everything that does not depend on the inputs.
+ *
+ * Folding runs an operator's own infer and run, so it gives the bits that a run would give. What is
+ * large and made from little (an expanded constant, dequantised weights) stays in the plan. */
+#include "passes/passes.h"
+
+#include "exec/fpenv.h"
+
+enum { FOLD_ALWAYS = 65536 };
+
+static fz_status_t blame(const struct fz_node *node, fz_status_t status) {
+    return fzi_error_context(status, "node '%s' (%s, opset %d)", node->name, node->type,
+                             node->opset);
+}
+
+/* Calls infer on NODE with what is known and notes the results. */
+static fz_status_t infer_node(struct fz_graph *graph, struct fz_node *node) {
+    const fz_tensor_t **in = fzi_arena_array(graph->arena, node->n_in, sizeof *in);
+    fz_tensor_t **out = fzi_arena_array(graph->arena, node->n_out, sizeof *out);
+    if (!in || !out) return fzi_error(FZ_E_NOMEM, "no memory for a node");
+    for (uint32_t i = 0; i < node->n_in; i++) in[i] = node->in[i] ? &node->in[i]->t : NULL;
+    for (uint32_t i = 0; i < node->n_out; i++) out[i] = node->out[i] ? &node->out[i]->t : NULL;
+    struct fz_call call = {.params = node->params, .n_in = node->n_in, .n_out = node->n_out,
+                           .in = in, .out = out};
+    fz_status_t status = node->op->infer(node->op, &call);
+    return status == FZ_OK ? FZ_OK : blame(node, status);
+}
+
+/* Infers NODE's subgraphs with INNER and then what they say of its outputs. */
+static fz_status_t infer_control(struct fz_pass *pass, struct fz_node *node, fz_pass_fn inner) {
+    fz_status_t status = node->op->infer_control(node, true);
+    if (status != FZ_OK) return blame(node, status);
+    for (uint32_t i = 0; i < node->n_sub; i++) FZ_TRY(inner(pass, node->sub[i]));
+    status = node->op->infer_control(node, false);
+    return status == FZ_OK ? FZ_OK : blame(node, status);
+}
+
+fz_status_t fzi_pass_infer(struct fz_pass *pass, struct fz_graph *graph) {
+    for (struct fz_node *node = graph->first; node; node = node->next) {
+        bool control = (node->op->flags & FZ_OP_CONTROL) != 0;
+        FZ_TRY(control ? infer_control(pass, node, fzi_pass_infer) : infer_node(graph, node));
+    }
+    return FZ_OK;
+}
+
+/* True if everything NODE reads is known. */
+static bool is_known(const struct fz_node *node) {
+    if (node->op->flags & (FZ_OP_CONTROL | FZ_OP_RANDOM)) return false;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        if (!node->in[i]) continue;
+        const fz_tensor_t *t = &node->in[i]->t;
+        if (node->op->flags & FZ_OP_SHAPE_INPUT ? !fzi_shape_known(t) : !t->data) return false;
+    }
+    return true;
+}
+
+/* True if the constants that would be made are small, or not larger than those that go. */
+static bool is_worth_it(const struct fz_node *node) {
+    size_t made = 0, gone = 0;
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        fz_tensor_t t = node->out[i] ? node->out[i]->t : (fz_tensor_t){.dtype = FZ_TYPE_U8};
+        if (!fzi_shape_known(&t)) return node->op->flags & FZ_OP_LATE_SHAPE;
+        if (fzi_tensor_measure(&t) != FZ_OK) return false;
+        made += t.size;
+    }
+    for (uint32_t i = 0; i < node->n_in; i++)
+        if (node->in[i]) gone += node->in[i]->t.size;
+    if (fzi_pass_is(node, "DequantizeLinear") && made > FOLD_ALWAYS) return false;
+    return made <= FOLD_ALWAYS || made <= 2 * gone;
+}
+
+static fz_status_t fold_node(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
+    const fz_tensor_t **in = fzi_arena_array(graph->arena, node->n_in, sizeof *in);
+    fz_tensor_t *out = fzi_arena_array(graph->arena, node->n_out, sizeof *out);
+    if (!in || !out) return fzi_error(FZ_E_NOMEM, "no memory for a node");
+    for (uint32_t i = 0; i < node->n_in; i++) in[i] = node->in[i] ? &node->in[i]->t : NULL;
+    uint64_t old = fzi_fpenv_enter();
+    fz_status_t status = fzi_op_evaluate(node->op, node->params, in, node->n_in, out, node->n_out,
+                                         graph->arena, pass->k);
+    fzi_fpenv_leave(old);
+    if (status != FZ_OK) return blame(node, status);
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        if (!node->out[i]) continue;
+        node->out[i]->t = out[i];
+        node->out[i]->producer = NULL;
+    }
+    fzi_graph_remove(graph, node);
+    pass->n_changes++;
+    return FZ_OK;
+}
+
+fz_status_t fzi_pass_fold(struct fz_pass *pass, struct fz_graph *graph) {
+    for (struct fz_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        if (node->op->flags & FZ_OP_CONTROL) {
+            FZ_TRY(infer_control(pass, node, fzi_pass_fold));
+            continue;
+        }
+        FZ_TRY(infer_node(graph, node));
+        if (is_known(node) && is_worth_it(node)) FZ_TRY(fold_node(pass, graph, node));
+    }
+    return FZ_OK;
+}

@@ -1,0 +1,89 @@
+/* The list of passes, literally one array, and the driver. */
+#include "passes/passes.h"
+
+struct row {
+    const char *name;
+    fz_pass_fn run;
+    bool deep; /* the pass visits subgraphs itself */
+};
+
+static const struct row rows[] = {
+    {"resolve", fzi_pass_resolve},
+    {"fold", fzi_pass_fold, true},
+    {"branch", fzi_pass_branch},
+    {"clean", fzi_pass_clean},
+    {"infer", fzi_pass_infer, true},
+};
+
+/* Runs ROW on GRAPH and then on its subgraphs, outer graphs first. */
+static fz_status_t run_deep(const struct row *row, struct fz_pass *pass, struct fz_graph *graph) {
+    FZ_TRY(row->run(pass, graph));
+    if (row->deep) return FZ_OK;
+    for (struct fz_node *node = graph->first; node; node = node->next)
+        for (uint32_t i = 0; i < node->n_sub; i++) FZ_TRY(run_deep(row, pass, node->sub[i]));
+    return FZ_OK;
+}
+
+static uint32_t count_nodes(const struct fz_graph *graph) {
+    uint32_t n = graph->n_nodes;
+    for (const struct fz_node *node = graph->first; node; node = node->next)
+        for (uint32_t i = 0; i < node->n_sub; i++) n += count_nodes(node->sub[i]);
+    return n;
+}
+
+static fz_status_t run_row(const struct row *row, struct fz_pass *pass) {
+    pass->n_changes = 0;
+    fz_status_t status = run_deep(row, pass, pass->graph);
+    if (status == FZ_OK) status = fzi_graph_check(pass->graph);
+    return status;
+}
+
+fz_status_t fzi_passes_run(struct fz_graph *graph, const fz_freeze_options_t *options,
+                           const struct fzk_table *k, struct fz_text *log) {
+    struct fz_pass pass = {.graph = graph, .options = options, .k = k};
+    for (size_t i = 0; i < FZ_COUNT(rows); i++) {
+        FZ_TRY(run_row(&rows[i], &pass));
+        fzi_text_add(log, "%s %u %u\n", rows[i].name, pass.n_changes, count_nodes(graph));
+        if (options->progress &&
+            options->progress(options->progress_context,
+                              0.1 + 0.4 * (double)(i + 1) / (double)FZ_COUNT(rows), rows[i].name))
+            return fzi_error(FZ_E_CANCELLED, "freezing was cancelled");
+    }
+    return FZ_OK;
+}
+
+fz_status_t fzi_passes_run_one(const char *name, struct fz_pass *pass) {
+    for (size_t i = 0; i < FZ_COUNT(rows); i++)
+        if (strcmp(rows[i].name, name) == 0) return run_row(&rows[i], pass);
+    return fzi_error(FZ_E_USAGE, "there is no pass '%s'", name);
+}
+
+struct fz_node *fzi_pass_node(struct fz_graph *graph, struct fz_node *before, const char *domain,
+                              const char *name, const char *label, const void *params,
+                              uint32_t n_in, uint32_t n_out) {
+    const struct fz_op *op = fzi_op_find(domain, name, 0);
+    struct fz_node *node = op ? fzi_graph_node(graph, before, op, label, n_in, n_out) : NULL;
+    if (!node) {
+        fzi_error(op ? FZ_E_NOMEM : FZ_E_INTERNAL, "cannot make a node of %s", name);
+        return NULL;
+    }
+    node->type = op->name;
+    node->domain = op->domain;
+    node->params = fzi_arena_copy(graph->arena, params, op->params_size);
+    if (!node->params) {
+        fzi_error(FZ_E_NOMEM, "no memory for a node");
+        return NULL;
+    }
+    return node;
+}
+
+bool fzi_pass_is(const struct fz_node *node, const char *name) {
+    return node && node->op && node->op->domain[0] == 0 && strcmp(node->op->name, name) == 0;
+}
+
+bool fzi_pass_scalar(const struct fz_value *v, double *out) {
+    if (!fzi_is_constant(v) || !fzi_type_is_float(v->t.dtype) || fzi_tensor_count(&v->t) != 1)
+        return false;
+    *out = fzi_tensor_float(&v->t, 0);
+    return true;
+}
