@@ -47,6 +47,8 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
     int64_t in[3] = {1, 1, 1};
     complete(call->params, call->in[1], p);
     for (int64_t i = 0; i < p->spatial; i++) in[3 - p->spatial + i] = x->dims[2 + i];
+    if (p->group > 1 && p->group == p->cin && p->group == p->cout && p->spatial <= 2)
+        p->algorithm = FZ_CONV_DEPTHWISE;
     return fzi_conv_measure(op, p, x->dims[0], in, g);
 }
 

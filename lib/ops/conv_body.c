@@ -119,22 +119,6 @@ static void gather(const struct fz_conv_job *job, const struct fz_rect *r, int64
     }
 }
 
-/* Applies an activation that the GEMM kernel does not know to columns [first, last) of the unit. */
-static void activate(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
-                     int64_t last) {
-    const struct fz_conv_params *p = job->p;
-    if (!fzi_act_runs(&p->act)) return;
-    for (int64_t i = 0; i < r->rows; i++) {
-        float *row = job->y + fzi_tile_out(job, r) + i * job->g->out[2] * p->cout;
-        if (last - first == p->cout) {
-            fzi_act_run(job->env->k, &p->act, row, r->cols * p->cout);
-            continue;
-        }
-        for (int64_t j = 0; j < r->cols; j++)
-            fzi_act_run(job->env->k, &p->act, row + j * p->cout + first, last - first);
-    }
-}
-
 struct gemm_shared {
     const struct fzk_segment *segments;
     int64_t n_segments, row, pixel;
@@ -143,16 +127,11 @@ struct gemm_shared {
 static struct view make_view(const struct fz_tile_work *work, const struct fz_rect *r,
                              float *scratch) {
     const struct fz_conv_job *job = work->job;
-    const struct fz_conv_params *p = job->p;
-    const struct fz_conv_geometry *g = job->g;
     const struct gemm_shared *s = work->shared;
     struct view v = {s->segments, s->n_segments, scratch, s->row, s->pixel};
-    if (work->tiling->mode == FZ_TILE_COPY) fzi_tile_copy(job, work->tiling, r, scratch);
-    if (work->tiling->mode == FZ_TILE_DIRECT) {
-        int64_t z = r->n * g->in[0] + r->d * p->stride[0];
-        int64_t y = z * g->in[1] + r->h * p->stride[1];
-        v.a = job->x + (y * g->in[2] + r->w * p->stride[2]) * p->cin;
-    }
+    int64_t row;
+    if (work->tiling->mode != FZ_TILE_GATHER)
+        v.a = fzi_tile_input(job, work->tiling, r, scratch, &row);
     return v;
 }
 
@@ -177,7 +156,7 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
     }
     int64_t first = begin / g->panels * g->cout_g + begin % g->panels * FZK_PANEL;
     int64_t last = end / g->panels * g->cout_g + end % g->panels * FZK_PANEL;
-    activate(job, r, first, last);
+    fzi_tile_activate(job, r, first, last);
 }
 
 void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
@@ -194,22 +173,35 @@ void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t)
     fzi_tile_run(&work);
 }
 
+/* The tiling of P's algorithm. FLAT is G, or a matrix product's geometry. */
+static void choose_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                          const struct fz_env *env, struct fz_conv_geometry *flat,
+                          struct fz_tiling *t) {
+    *flat = *g;
+    if (p->algorithm == FZ_CONV_DEPTHWISE) fzi_conv_depthwise_tiling(p, g, env, t);
+    else if (p->algorithm == FZ_CONV_WINOGRAD) fzi_conv_winograd_tiling(p, g, env, t);
+    else {
+        flatten(p, flat);
+        fzi_conv_gemm_tiling(p, flat, env, t);
+    }
+}
+
 size_t fzi_conv_scratch(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                         const struct fz_env *env) {
     struct fz_tiling t;
-    struct fz_conv_geometry flat = *g;
-    flatten(p, &flat);
-    fzi_conv_gemm_tiling(p, &flat, env, &t);
+    struct fz_conv_geometry flat;
+    choose_tiling(p, g, env, &flat, &t);
     return t.shared_size + (size_t)t.count * t.unit_size;
 }
 
 fz_status_t fzi_conv_run(const struct fz_conv_job *job) {
     struct fz_tiling t;
-    struct fz_conv_geometry flat = *job->g;
+    struct fz_conv_geometry flat;
     struct fz_conv_job copy = *job;
-    flatten(job->p, &flat);
+    choose_tiling(job->p, job->g, job->env, &flat, &t);
     copy.g = &flat;
-    fzi_conv_gemm_tiling(job->p, &flat, job->env, &t);
-    fzi_conv_gemm_run(&copy, &t);
+    if (job->p->algorithm == FZ_CONV_DEPTHWISE) fzi_conv_depthwise_run(&copy, &t);
+    else if (job->p->algorithm == FZ_CONV_WINOGRAD) fzi_conv_winograd_run(&copy, &t);
+    else fzi_conv_gemm_run(&copy, &t);
     return FZ_OK;
 }

@@ -2,17 +2,6 @@
 #include "ops/conv.h"
 #include "ops/matmul.h"
 
-void fzi_pack_panels(const float *b, int64_t k, int64_t n, int64_t row, int64_t col, float *out) {
-    for (int64_t at = 0; at < n; at += FZK_PANEL) {
-        int64_t width = fzi_min_i64(n - at, FZK_PANEL);
-        for (int64_t i = 0; i < k; i++, out += FZK_PANEL) {
-            const float *from = b + i * row + at * col;
-            for (int64_t j = 0; j < width; j++) out[j] = from[j * col];
-            for (int64_t j = width; j < FZK_PANEL; j++) out[j] = 0;
-        }
-    }
-}
-
 int32_t fzi_conv_packed_dims(const struct fz_conv_params *p, int64_t dims[FZ_RANK_MAX]) {
     int64_t cin_g = p->cin / p->group, cout_g = p->cout / p->group;
     int64_t taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
@@ -65,33 +54,13 @@ static void pack_depthwise(const float *w, int64_t channels, int64_t taps, float
     }
 }
 
-/* U = G g G^T in binary64, rounded once; G = [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]. The sums
- * run left to right, rows (G g) first. */
-static void winograd_filter(const float *g, float u[16]) {
-    double t[4][3];
-    for (int j = 0; j < 3; j++) {
-        double a = (double)g[j], b = (double)g[3 + j], c = (double)g[6 + j];
-        t[0][j] = a;
-        t[1][j] = 0.5 * a + 0.5 * b + 0.5 * c;
-        t[2][j] = 0.5 * a - 0.5 * b + 0.5 * c;
-        t[3][j] = c;
-    }
-    for (int i = 0; i < 4; i++) {
-        double a = t[i][0], b = t[i][1], c = t[i][2];
-        u[i * 4] = (float)a;
-        u[i * 4 + 1] = (float)(0.5 * a + 0.5 * b + 0.5 * c);
-        u[i * 4 + 2] = (float)(0.5 * a - 0.5 * b + 0.5 * c);
-        u[i * 4 + 3] = (float)c;
-    }
-}
-
 static void pack_winograd(const float *w, int64_t cout, int64_t cin, float *out) {
     int64_t panels = fzi_ceil_div(cout, FZK_PANEL), plane = panels * cin * FZK_PANEL;
     memset(out, 0, (size_t)(16 * plane) * sizeof *out);
     for (int64_t o = 0; o < cout; o++) {
         for (int64_t c = 0; c < cin; c++) {
             float u[16];
-            winograd_filter(w + (o * cin + c) * 9, u);
+            fzk_winograd_weights(u, w + (o * cin + c) * 9);
             float *to = out + (o / FZK_PANEL * cin + c) * FZK_PANEL + o % FZK_PANEL;
             for (int i = 0; i < 16; i++) to[i * plane] = u[i];
         }
@@ -177,6 +146,18 @@ fz_status_t fzi_conv_pack(struct fz_graph *graph, const struct fz_value *w,
     return FZ_OK;
 }
 
+static void pack_matrix(const float *b, int64_t k, int64_t n, int64_t row, int64_t col,
+                        float *out) {
+    for (int64_t at = 0; at < n; at += FZK_PANEL) {
+        int64_t width = fzi_min_i64(n - at, FZK_PANEL);
+        for (int64_t i = 0; i < k; i++, out += FZK_PANEL) {
+            const float *from = b + i * row + at * col;
+            for (int64_t j = 0; j < width; j++) out[j] = from[j * col];
+            for (int64_t j = width; j < FZK_PANEL; j++) out[j] = 0;
+        }
+    }
+}
+
 fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bool trans, bool blas,
                             struct fz_value **packed) {
     if (w->t.rank != 2 || w->t.dtype != FZ_TYPE_F32)
@@ -188,7 +169,7 @@ fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bo
     *packed = fzi_graph_new_constant(graph, w->name, FZ_TYPE_F32, blas ? 2 : 3, dims);
     if (!*packed) return fzi_error(FZ_E_NOMEM, "no memory to pack '%s'", w->name);
     float *out = (*packed)->t.data;
-    if (!blas) fzi_pack_panels(w->t.data, k, n, row, col, out);
+    if (!blas) pack_matrix(w->t.data, k, n, row, col, out);
     for (int64_t i = 0; blas && i < k; i++)
         for (int64_t j = 0; j < n; j++)
             out[i * n + j] = ((const float *)w->t.data)[i * row + j * col];

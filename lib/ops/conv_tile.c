@@ -72,9 +72,38 @@ void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
     }
 }
 
+const float *fzi_tile_input(const struct fz_conv_job *job, const struct fz_tiling *t,
+                            const struct fz_rect *r, float *to, int64_t *row) {
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *g = job->g;
+    if (t->mode == FZ_TILE_COPY) {
+        *row = t->cols_in * p->cin;
+        fzi_tile_copy(job, t, r, to);
+        return to;
+    }
+    *row = g->in[2] * p->cin;
+    int64_t z = r->n * g->in[0] + r->d * p->stride[0];
+    return job->x + (z * g->in[1] + r->h * p->stride[1]) * *row + r->w * p->stride[2] * p->cin;
+}
+
 int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r) {
     const struct fz_conv_geometry *g = job->g;
     return (((r->n * g->out[0] + r->d) * g->out[1] + r->h) * g->out[2] + r->w) * job->p->cout;
+}
+
+void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
+                       int64_t last) {
+    const struct fz_conv_params *p = job->p;
+    if (!fzi_act_runs(&p->act)) return;
+    for (int64_t i = 0; i < r->rows; i++) {
+        float *row = job->y + fzi_tile_out(job, r) + i * job->g->out[2] * p->cout;
+        if (last - first == p->cout) {
+            fzi_act_run(job->env->k, &p->act, row, r->cols * p->cout);
+            continue;
+        }
+        for (int64_t j = 0; j < r->cols; j++)
+            fzi_act_run(job->env->k, &p->act, row + j * p->cout + first, last - first);
+    }
 }
 
 static void task(void *arg, size_t i) {

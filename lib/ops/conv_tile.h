@@ -36,6 +36,14 @@ void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
 /* The offset of R's first output value. */
 int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r);
 
+/* Applies an activation that the kernels do not know to channels [FIRST, LAST) of R's outputs. */
+void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
+                       int64_t last);
+/* R's input as an image of rows of *ROW and pixels of cin elements, zero-padded: in place, or copied
+ * to TO. */
+const float *fzi_tile_input(const struct fz_conv_job *job, const struct fz_tiling *t,
+                            const struct fz_rect *r, float *to, int64_t *row);
+
 /* Runs TASK on t->count tasks. */
 struct fz_tile_work {
     const struct fz_conv_job *job;
@@ -50,5 +58,11 @@ void fzi_tile_run(struct fz_tile_work *work);
 void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                           const struct fz_env *env, struct fz_tiling *t);
 void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t);
+void fzi_conv_depthwise_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                               const struct fz_env *env, struct fz_tiling *t);
+void fzi_conv_depthwise_run(const struct fz_conv_job *job, const struct fz_tiling *t);
+void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                              const struct fz_env *env, struct fz_tiling *t);
+void fzi_conv_winograd_run(const struct fz_conv_job *job, const struct fz_tiling *t);
 
 #endif

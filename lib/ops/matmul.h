@@ -26,7 +26,40 @@ struct fz_matmul_dyn_params {
     double scale;
 };
 
-/* Panels [ceil(n / 32)][k][32] of B, whose element (i, j) lies at b[i * row + j * col]. */
-void fzi_pack_panels(const float *b, int64_t k, int64_t n, int64_t row, int64_t col, float *out);
+/* ---- inside of the family */
+
+/* BATCH products c = a times packed b, each m x n, dense and behind each other; A's and B's matrices
+ * are found by broadcasting: DIMS of the batch, steps in matrices. Then scale, bias, residual,
+ * activation, in this order; scale, bias and residual never come together. */
+struct fz_product {
+    const struct fz_env *env;
+    int64_t m, n, k, batch;
+    int32_t rank;                /* of the batch */
+    int64_t dims[FZ_RANK_MAX], a_step[FZ_RANK_MAX], b_step[FZ_RANK_MAX];
+    const float *a, *b;          /* b: panels */
+    const float *bias, *residual;
+    float *c;
+    struct fz_act act;
+    int64_t scale_kind;
+    float scale;
+};
+void fzi_product_run(const struct fz_product *p);
+
+/* Packs COUNT matrices of k x n, whose element (i, j) lies at b[i * row + j * col], on all threads. */
+void fzi_product_pack(const struct fz_env *env, const float *b, int64_t count, int64_t k, int64_t n,
+                      bool trans, float *out);
+/* Bytes of COUNT packed matrices; false on overflow. */
+bool fzi_product_packed_size(int64_t count, int64_t k, int64_t n, size_t *size);
+
+/* A product of float64 or integer matrices by strides, for the types that have no kernel: multiply,
+ * then add; float64 in blocks of FZK_K_BLOCK as float32, integers modulo 2^n. */
+struct fz_plain_product {
+    int32_t dtype;
+    int64_t m, n, k;
+    const void *a, *b;
+    void *c;                     /* dense */
+    int64_t a_row, a_col, b_row, b_col;
+};
+void fzi_plain_product(const struct fz_plain_product *p);
 
 #endif

@@ -1,0 +1,98 @@
+/* Winograd F(2x2, 3x3): 4 x 4 input tiles become 16 matrices, 16 matrix products take the place of
+ * 9 taps for 4 outputs. A unit is a band of tile rows. */
+#include "ops/conv_tile.h"
+
+enum { COLUMNS = 128 }; /* output channels whose 16 products are held at a time */
+
+/* Distance of V's rows: rows a multiple of 4096 bytes apart would fight for one cache set. */
+static int64_t v_row(const struct fz_conv_params *p) {
+    return p->cin % 1024 ? p->cin : p->cin + 16;
+}
+
+/* V and the products behind each other, then the padded copy of the input. */
+static int64_t v_floats(const struct fz_conv_params *p, int64_t tiles) {
+    return 16 * tiles * v_row(p);
+}
+static int64_t m_floats(const struct fz_conv_params *p, int64_t tiles) {
+    return 16 * tiles * fzi_min_i64(p->cout, COLUMNS);
+}
+
+void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                              const struct fz_env *env, struct fz_tiling *t) {
+    int64_t tiles_x = fzi_max_i64(fzi_ceil_div(g->out[2], 2), 1), rows = (g->out[1] + 1) / 2;
+    int64_t all = g->n * rows * tiles_x;
+    /* 16 matrices of V should stay in a private cache; each weight should meet many tiles. */
+    int64_t target = fzi_max_i64(1572864 / (64 * p->cin), 28);
+    uint64_t macs = fzi_conv_macs(g, p);
+    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 600000) + 1);
+    if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, all / tasks));
+    *t = (struct fz_tiling){.mode = g->padded ? FZ_TILE_COPY : FZ_TILE_DIRECT,
+                            .cols = g->out[2], .bands_w = 1};
+    rows = fzi_max_i64(rows, 1);
+    int64_t bands = fzi_ceil_div(rows, fzi_max_i64(1, target / tiles_x));
+    t->rows = 2 * fzi_ceil_div(rows, bands);
+    t->bands_h = fzi_ceil_div(rows, t->rows / 2);
+    t->bands = g->out[1] && g->out[2] ? g->n * t->bands_h : 0;
+    fzi_tile_tasks(env, macs / 2, g->panels, t);
+    t->rows_in = t->rows + 2;
+    t->cols_in = t->cols + 2;
+    int64_t tiles = t->rows / 2 * tiles_x, floats = v_floats(p, tiles) + m_floats(p, tiles);
+    if (t->mode == FZ_TILE_COPY) floats += t->rows_in * t->cols_in * p->cin;
+    t->unit_size = fzi_align((size_t)floats * sizeof(float), 64);
+}
+
+/* The 16 products for output channels [first, first + n). */
+static void products(const struct fz_conv_job *job, int64_t tiles, const float *v, int64_t first,
+                     int64_t n, float *m) {
+    const struct fz_conv_params *p = job->p;
+    struct fzk_segment segment = {0, p->cin};
+    int64_t plane = job->g->panels * p->cin * FZK_PANEL;
+    for (int64_t i = 0; i < 16; i++) {
+        struct fzk_gemm_f32 g = {.m = tiles, .n = n, .k = p->cin, .a = v + i * tiles * v_row(p),
+                                 .lda = v_row(p), .segments = &segment, .n_segments = 1,
+                                 .b = job->w + i * plane + first * p->cin, .c = m + i * tiles * n,
+                                 .ldc = n};
+        job->env->k->gemm_f32(&g);
+    }
+}
+
+static void output(const struct fz_conv_job *job, const struct fz_rect *r, int64_t tiles_x,
+                   int64_t tiles, int64_t first, int64_t n, const float *m) {
+    const struct fz_conv_params *p = job->p;
+    int64_t at = fzi_tile_out(job, r) + first, row = job->g->out[2] * p->cout;
+    struct fzk_winograd_output_f32 w = {
+        .m = m, .m_matrix = tiles * n, .m_row = n, .bias = job->bias ? job->bias + first : NULL,
+        .residual = job->residual ? job->residual + at : NULL, .residual_row = row,
+        .residual_pixel = p->cout, .out = job->y + at, .out_row = row, .out_pixel = p->cout,
+        .height = r->rows, .width = r->cols, .channels = n, .tiles_x = tiles_x, .tile_end = tiles,
+        .clip = p->act.kind == FZ_ACT_CLIP, .lo = (float)p->act.a, .hi = (float)p->act.b};
+    job->env->k->winograd_output_f32(&w);
+}
+
+static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64_t part,
+                 void *scratch) {
+    const struct fz_conv_job *job = work->job;
+    const struct fz_conv_params *p = job->p;
+    int64_t tiles_x = fzi_ceil_div(r->cols, 2), tiles = tiles_x * fzi_ceil_div(r->rows, 2), row;
+    float *v = scratch, *m = v + v_floats(p, tiles);
+    const float *in = fzi_tile_input(job, work->tiling, r, m + m_floats(p, tiles), &row);
+    struct fzk_winograd_input_f32 w = {
+        .in = in, .in_row = row, .in_pixel = p->cin, .height = r->rows + 2, .width = r->cols + 2,
+        .v = v, .v_matrix = tiles * v_row(p), .v_row = v_row(p), .channels = p->cin,
+        .tiles_x = tiles_x, .tile_end = tiles};
+    job->env->k->winograd_input_f32(&w);
+    int64_t panels = job->g->panels, split = work->tiling->split;
+    int64_t begin = panels * part / split * FZK_PANEL;
+    int64_t end = fzi_min_i64(panels * (part + 1) / split * FZK_PANEL, p->cout);
+    for (int64_t j = begin; j < end; j += COLUMNS) {
+        int64_t n = fzi_min_i64(COLUMNS, end - j);
+        products(job, tiles, v, j, n, m);
+        output(job, r, tiles_x, tiles, j, n, m);
+    }
+    fzi_tile_activate(job, r, begin, end);
+}
+
+void fzi_conv_winograd_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
+    struct fz_tile_work work = {job, t, unit, NULL};
+    fzi_tile_run(&work);
+}

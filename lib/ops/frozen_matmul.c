@@ -1,0 +1,94 @@
+/* frozen.MatMul: x [..., k] times packed constant weights, bias or none, residual or none, then the
+ * activation. All dimensions but the last are rows. */
+#include "ops/matmul.h"
+
+#include "ops/conv.h"
+
+static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
+    struct fz_frozen_matmul_params *p = params;
+    (void)lower;
+    FZ_TRY(fzi_attr_int(node, "k", 0, &p->k));
+    FZ_TRY(fzi_attr_int(node, "n", 0, &p->n));
+    return fzi_act_lower(node, &p->act);
+}
+
+static fz_status_t misfit(const struct fz_op *op, const struct fz_call *call, uint32_t i) {
+    const struct fz_frozen_matmul_params *p = call->params;
+    char text[160];
+    return fzi_error(FZ_E_SHAPE, "%s: input %u is %s for k = %lld, n = %lld", op->name, i,
+                     fzi_shape_text(call->in[i], text, sizeof text), (long long)p->k,
+                     (long long)p->n);
+}
+
+/* Packed weights: exactly the dims that k and n ask for. */
+static fz_status_t check_weights(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_frozen_matmul_params *p = call->params;
+    const fz_tensor_t *w = call->in[1];
+    const int64_t dims[3] = {p->blas ? p->k : fzi_ceil_div(p->n, FZK_PANEL),
+                             p->blas ? p->n : p->k, FZK_PANEL};
+    if (!w) return fzi_error(FZ_E_FORMAT, "%s: the weights are absent", op->name);
+    if (w->rank < 0) return FZ_OK;
+    if (w->rank != (p->blas ? 2 : 3)) return misfit(op, call, 1);
+    for (int32_t i = 0; i < w->rank; i++)
+        if (w->dims[i] >= 0 && w->dims[i] != dims[i]) return misfit(op, call, 1);
+    return FZ_OK;
+}
+
+static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_frozen_matmul_params *p = call->params;
+    const fz_tensor_t *x = call->in[0], *residual = call->n_in > 3 ? call->in[3] : NULL;
+    if (p->k < 0 || p->n < 1 || p->k >= 1ll << 40 || p->n >= 1ll << 40 || p->blas < 0 ||
+        p->blas > 1)
+        return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
+    FZ_TRY(fzi_act_check(op, &p->act));
+    for (uint32_t i = 0; i < 4; i++) FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32)));
+    FZ_TRY(check_weights(op, call));
+    FZ_TRY(fzi_infer_bias(op, call, 2, p->n));
+    if (x->rank < 0) {
+        fzi_infer_unknown(call, 0, FZ_TYPE_F32);
+        return FZ_OK;
+    }
+    fz_tensor_t out = *x;
+    if (x->rank < 1 || (x->dims[x->rank - 1] >= 0 && x->dims[x->rank - 1] != p->k))
+        return misfit(op, call, 0);
+    out.dims[x->rank - 1] = p->n;
+    for (int32_t i = 0; residual && residual->rank >= 0 && i < out.rank; i++)
+        if (residual->rank != out.rank || (residual->dims[i] >= 0 && out.dims[i] >= 0 &&
+                                           residual->dims[i] != out.dims[i]))
+            return misfit(op, call, 3);
+    fzi_infer_like(call, 0, FZ_TYPE_F32, &out);
+    return FZ_OK;
+}
+
+static int64_t rows(const struct fz_call *call) {
+    int64_t m = 1;
+    for (int32_t i = 0; i + 1 < call->in[0]->rank; i++) m *= call->in[0]->dims[i];
+    return m;
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_frozen_matmul_params *p = call->params;
+    (void)op;
+    if (!call->out[0]->size) return FZ_OK;
+    struct fz_product product = {
+        .env = call->env, .m = rows(call), .n = p->n, .k = p->k, .batch = 1,
+        .a = call->in[0]->data, .b = call->in[1]->data, .c = call->out[0]->data,
+        .bias = call->n_in > 2 && call->in[2] ? call->in[2]->data : NULL,
+        .residual = call->n_in > 3 && call->in[3] ? call->in[3]->data : NULL, .act = p->act};
+    fzi_product_run(&product);
+    return FZ_OK;
+}
+
+static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_frozen_matmul_params *p = call->params;
+    (void)op;
+    return (uint64_t)rows(call) * (uint64_t)p->k * (uint64_t)p->n;
+}
+
+const struct fz_op fz_ops_frozen_matmul[] = {
+    {.name = "MatMul", .domain = "frozen", .since = 1, .rev = 1,
+     .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1, .attrs = "k n act a b",
+     .params_size = sizeof(struct fz_frozen_matmul_params), .lower = lower, .infer = infer,
+     .run = run, .macs = macs},
+    {0},
+};
