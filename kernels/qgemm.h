@@ -171,8 +171,9 @@ struct fzk_qpool {
     int64_t y0, y1, out_w, out_row, out_col; /* OUT is where row 0 would be */
     int64_t kh, kw, stride_y, stride_x, dilation_y, dilation_x, pad_y, pad_x;
     int32_t is_signed;
-    /* Average only: t = (float)(sum - count * za) * (scale / (float)count), q = sat(rne(t) + zp);
-     * count is that of real taps, or kh * kw when count_pad is 1 (a padding tap then equals za). */
+    /* Average only: t = (float)(sum of (a - za)) * (scale / (float)count), q = sat(rne(t) + zp) as in
+     * struct fzk_qout; count is that of real taps, or kh * kw when count_pad is 1. A window holds
+     * at most 2^22 pixels. */
     int32_t za, zp, lo, hi, count_pad;
     float scale; /* a's scale / the output's scale */
 };

@@ -17,6 +17,8 @@ static const struct kt_case *const families[] = {
     gemm_cases,
     conv_cases,
     qgemm_cases,
+    qdwconv_cases,
+    qgemm_elementwise_cases,
 };
 enum { N_FAMILIES = sizeof families / sizeof families[0] };
 

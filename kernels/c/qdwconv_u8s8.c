@@ -1,0 +1,35 @@
+/* The depthwise integer convolution: the definition, tap by tap, modulo 2^32. */
+#include "qgemm_out.h"
+
+/* Adds kernel row R of 32 channels (WIDTH of them real) of one output pixel. A tap's weights lie
+ * FZK_QUAD bytes apart, one per channel. */
+static inline void add_row(const struct fzk_qdwconv *d, const uint8_t *a, const int8_t *w,
+                           int64_t width, uint32_t sums[FZK_PANEL]) {
+    uint8_t flip = d->a_signed ? 0x80 : 0;
+    int32_t za = d->za + flip;
+    for (int64_t s = 0; s < d->kw; s++) {
+        const uint8_t *pixel = a + s * d->dilation_x * d->a_col;
+        const int8_t *tap = w + s / FZK_QUAD * FZK_PANEL * FZK_QUAD + s % FZK_QUAD;
+        for (int64_t j = 0; j < width; j++)
+            sums[j] += (uint32_t)(((int32_t)(uint8_t)(pixel[j] ^ flip) - za) * tap[j * FZK_QUAD]);
+    }
+}
+
+void FZK_NAME(qdwconv_u8s8)(const struct fzk_qdwconv *d) {
+    int64_t row_size = (d->kw + FZK_QUAD - 1) / FZK_QUAD * FZK_PANEL * FZK_QUAD;
+    for (int64_t i = 0; i < d->m_rows * d->m_cols; i++) {
+        const uint8_t *corner = (const uint8_t *)d->a + i / d->m_cols * d->stride_y * d->a_row +
+                                i % d->m_cols * d->stride_x * d->a_col;
+        for (int64_t c0 = 0; c0 < d->c; c0 += FZK_PANEL) {
+            int64_t width = d->c - c0 < FZK_PANEL ? d->c - c0 : FZK_PANEL;
+            uint32_t sums[FZK_PANEL] = {0};
+            for (int64_t r = 0; r < d->kh; r++) {
+                const uint8_t *a = corner + r * d->dilation_y * d->a_row + c0;
+                const int8_t *w = d->w + (c0 / FZK_PANEL * d->kh + r) * row_size;
+                if (width == FZK_PANEL) add_row(d, a, w, FZK_PANEL, sums);
+                else add_row(d, a, w, width, sums);
+            }
+            fzk_q_out(&d->out, d->m_cols, sums, i, c0, width);
+        }
+    }
+}

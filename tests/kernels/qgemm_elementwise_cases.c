@@ -1,0 +1,130 @@
+/* Cases of the 8-bit elementwise kernels and pooling. */
+#include "harness.h"
+
+static uint8_t *bytes(struct kt *t, int64_t n) {
+    uint8_t *p = kt_buffer(t, n, 1);
+    kt_fill_bytes(t, p, n);
+    return p;
+}
+
+static float scale(struct kt *t) { return (float)kt_range(t, 1, 1 << 16) * 0x1p-18f; }
+
+static struct fzk_qbinary operands(struct kt *t, int64_t n, bool is_signed, int64_t a_step,
+                                   int64_t b_step) {
+    int lo = is_signed ? -128 : 0, hi = lo + 255;
+    struct fzk_qbinary q = {.n = n, .a_step = a_step, .b_step = b_step, .is_signed = is_signed,
+                            .lo = lo, .hi = hi, .sa = scale(t), .sb = scale(t), .sc = scale(t),
+                            .za = (int32_t)kt_range(t, lo, hi), .zb = (int32_t)kt_range(t, lo, hi),
+                            .zc = (int32_t)kt_range(t, lo, hi)};
+    q.a = bytes(t, n && !a_step ? 1 : n);
+    q.b = bytes(t, n && !b_step ? 1 : n);
+    if (kt_range(t, 0, 4) == 0) q.lo = q.zc;
+    if (kt_range(t, 0, 9) == 0) q.sc = 0;
+    return q;
+}
+
+static void binary(struct kt *t, bool add) {
+    for (int i = 0; i < (t->quick ? 200 : 1500); i++) {
+        int64_t n = i % 3 ? i / 3 % 150 : kt_range(t, 0, 1000);
+        int steps = (int)kt_range(t, 0, 3);
+        kt_step(t, "n=%d steps=%d", (int)n, steps);
+        struct fzk_qbinary q = operands(t, n, i & 1, steps != 1, steps != 2);
+        if (steps == 3) q.a_step = q.b_step = n <= 1 ? 0 : 1;
+        kt_protect(t);
+        q.c = kt_buffer(t, n, 1);
+        (add ? t->k->qadd_u8 : t->k->qmul_u8)(&q);
+        kt_check(t, q.c, n, 1);
+    }
+}
+static void add(struct kt *t) { binary(t, true); }
+static void mul(struct kt *t) { binary(t, false); }
+
+static void call_add(const struct fzk_table *k, void *arg) { k->qadd_u8(arg); }
+static void bench_add(struct kt *t) {
+    struct fzk_qbinary q = operands(t, 20000, false, 1, 1);
+    q.c = kt_buffer(t, q.n, 1);
+    kt_bench(t, (double)q.n, call_add, &q, "n=%d", (int)q.n);
+}
+
+static void lut(struct kt *t) {
+    for (int64_t n = 0; n < 300; n += t->quick ? 7 : 1) {
+        kt_step(t, "n=%d", (int)n);
+        struct fzk_qlut l = {.n = n, .x = bytes(t, n), .table = bytes(t, 256)};
+        kt_protect(t);
+        l.y = kt_buffer(t, n, 1);
+        t->k->lut_u8(&l);
+        kt_check(t, l.y, n, 1);
+    }
+}
+
+static void call_lut(const struct fzk_table *k, void *arg) { k->lut_u8(arg); }
+static void bench_lut(struct kt *t) {
+    struct fzk_qlut l = {.n = 20000, .x = bytes(t, 20000), .table = bytes(t, 256)};
+    l.y = kt_buffer(t, l.n, 1);
+    kt_bench(t, (double)l.n, call_lut, &l, "n=%d", (int)l.n);
+}
+
+/* Pixels of the output along one dimension when every window must hold a pixel. */
+static int64_t outputs(int64_t size, int64_t pad, int64_t stride) {
+    return (size - 1 + pad) / stride + 1;
+}
+
+static struct fzk_qpool image(struct kt *t, bool average) {
+    struct fzk_qpool p = {.h = kt_range(t, 1, 9), .w = kt_range(t, 1, 9), .c = kt_range(t, 1, 140),
+                          .kh = kt_range(t, 1, 4), .kw = kt_range(t, 1, 4),
+                          .stride_y = kt_range(t, 1, 3), .stride_x = kt_range(t, 1, 3),
+                          .dilation_y = 1, .dilation_x = 1};
+    if (kt_range(t, 0, 3) == 0) p.dilation_y = p.dilation_x = kt_range(t, 1, 2);
+    p.is_signed = (int32_t)kt_range(t, 0, 1);
+    /* Padding below the dilated kernel's last tap: a window begins at most that far outside. */
+    p.pad_y = p.dilation_y == 1 ? kt_range(t, 0, p.kh - 1) : 0;
+    p.pad_x = p.dilation_x == 1 ? kt_range(t, 0, p.kw - 1) : 0;
+    p.a_col = p.c + kt_range(t, 0, 1) * 5;
+    p.a_row = p.w * p.a_col;
+    p.y1 = outputs(p.h, p.pad_y, p.stride_y);
+    p.y0 = kt_range(t, 0, 3) == 0 ? p.y1 - 1 : 0;
+    p.out_w = outputs(p.w, p.pad_x, p.stride_x);
+    p.out_col = p.c + 2;
+    p.out_row = p.out_w * p.out_col + 3;
+    p.lo = p.is_signed ? -128 : 0;
+    p.hi = p.lo + 255;
+    p.za = (int32_t)kt_range(t, p.lo, p.hi);
+    p.zp = (int32_t)kt_range(t, p.lo, p.hi);
+    p.count_pad = (int32_t)kt_range(t, 0, 1);
+    p.scale = average ? 0.25f + 4 * scale(t) : 0;
+    p.a = bytes(t, (p.h - 1) * p.a_row + (p.w - 1) * p.a_col + p.c);
+    return p;
+}
+
+static void pool(struct kt *t, bool average) {
+    for (int i = 0; i < (t->quick ? 150 : 1500); i++) {
+        kt_step(t, "image %d", i);
+        struct fzk_qpool p = image(t, average);
+        kt_protect(t);
+        int64_t size = (p.y1 - 1) * p.out_row + (p.out_w - 1) * p.out_col + p.c;
+        p.out = kt_buffer(t, size, 1);
+        (average ? t->k->qavgpool_u8 : t->k->qmaxpool_u8)(&p);
+        kt_check(t, p.out, size, 1);
+    }
+}
+static void max_pool(struct kt *t) { pool(t, false); }
+static void average_pool(struct kt *t) { pool(t, true); }
+
+static void call_max(const struct fzk_table *k, void *arg) { k->qmaxpool_u8(arg); }
+static void bench_max(struct kt *t) {
+    struct fzk_qpool p = {.h = 112, .w = 112, .c = 64, .a_row = 112 * 64, .a_col = 64, .y1 = 56,
+                          .out_w = 56, .out_row = 56 * 64, .out_col = 64, .kh = 3, .kw = 3,
+                          .stride_y = 2, .stride_x = 2, .dilation_y = 1, .dilation_x = 1,
+                          .pad_y = 1, .pad_x = 1};
+    p.a = bytes(t, 112 * 112 * 64);
+    p.out = kt_buffer(t, 56 * 56 * 64, 1);
+    kt_bench(t, 56 * 56 * 64 * 9, call_max, &p, "3x3/2 112x112x64, taps");
+}
+
+const struct kt_case qgemm_elementwise_cases[] = {
+    {"qadd_u8/lengths", KT_KERNEL(qadd_u8), add, bench_add},
+    {"qmul_u8/lengths", KT_KERNEL(qmul_u8), mul, NULL},
+    {"lut_u8/lengths", KT_KERNEL(lut_u8), lut, bench_lut},
+    {"qmaxpool_u8/windows", KT_KERNEL(qmaxpool_u8), max_pool, bench_max},
+    {"qavgpool_u8/windows", KT_KERNEL(qavgpool_u8), average_pool, NULL},
+    {0}};
