@@ -1,0 +1,16 @@
+/* EACH before a loop: element i of the output depends on elements i of the inputs only, so that
+ * equal pointers need no check for overlap. INLINE: one body, compiled for constant arguments. */
+#ifndef FZ_KERNELS_LOOP_H
+#define FZ_KERNELS_LOOP_H
+
+#if defined(__clang__)
+#define EACH _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define EACH _Pragma("GCC ivdep")
+#else
+#define EACH
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+#endif

@@ -1,0 +1,83 @@
+/* Arguments of the elementwise functions, reductions, normalisations and conversions. */
+#ifndef FZ_KERNELS_NUMERIC_H
+#define FZ_KERNELS_NUMERIC_H
+
+#include <stdint.h>
+
+/* The unary functions: FN1 and FNR have no parameters (FNR
+ * reduces its argument), FN2 has two, a and b. Each row NAME, name is
+ * FZK_FN_NAME, served by f32_name and f64_name of c/functions.h and c/functions_f64.h. The order is
+ * the numbering. Append only: numbers may be stored. */
+#define FZK_FUNCTIONS(FN1, FNR, FN2)                                                               \
+    FN1(ABS, abs)                                                                                  \
+    FN1(NEG, neg)                                                                                  \
+    FN1(SIGN, sign)             /* NaN stays NaN, -0 gives +0 */                                   \
+    FN1(FLOOR, floor)                                                                              \
+    FN1(CEIL, ceil)                                                                                \
+    FN1(ROUND, round)           /* half to even */                                                 \
+    FN1(SQRT, sqrt)                                                                                \
+    FN1(RECIPROCAL, reciprocal) /* 1 / x */                                                        \
+    FN1(EXP, exp)                                                                                  \
+    FN1(EXP2, exp2)                                                                                \
+    FN1(EXPM1, expm1)                                                                              \
+    FN1(LOG, log)                                                                                  \
+    FN1(LOG2, log2)                                                                                \
+    FN1(LOG1P, log1p)                                                                              \
+    FNR(SIN, sin)                                                                                  \
+    FNR(COS, cos)                                                                                  \
+    FNR(TAN, tan)                                                                                  \
+    FN1(ASIN, asin)                                                                                \
+    FN1(ACOS, acos)                                                                                \
+    FN1(ATAN, atan)                                                                                \
+    FN1(SINH, sinh)                                                                                \
+    FN1(COSH, cosh)                                                                                \
+    FN1(TANH, tanh)                                                                                \
+    FN1(ASINH, asinh)                                                                              \
+    FN1(ACOSH, acosh)                                                                              \
+    FN1(ATANH, atanh)                                                                              \
+    FN1(ERF, erf)                                                                                  \
+    FN1(SIGMOID, sigmoid)       /* 1 / (1 + exp(-x)) */                                            \
+    FN1(SOFTPLUS, softplus)     /* log(1 + exp(x)) */                                              \
+    FN1(SOFTSIGN, softsign)     /* x / (1 + |x|) */                                                \
+    FN1(GELU, gelu)             /* x/2 * (1 + erf(x / sqrt 2)) */                                  \
+    FN1(GELU_TANH, gelu_tanh)   /* x/2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */          \
+    FN1(SILU, silu)             /* x * sigmoid(x) */                                               \
+    FN1(MISH, mish)             /* x * tanh(softplus(x)) */                                        \
+    FN1(HARD_SWISH, hard_swish) /* x * hard_sigmoid(x, 1/6, 1/2) */                                \
+    FN1(RELU, relu)             /* 0 > x ? 0 : x */                                                \
+    FN2(SWISH, swish)           /* x * sigmoid(a x) */                                             \
+    FN2(HARD_SIGMOID, hard_sigmoid) /* max(0, min(1, a x + b)) */                                  \
+    FN2(LEAKY_RELU, leaky_relu) /* x < 0 ? a x : x */                                              \
+    FN2(THRESHOLDED_RELU, thresholded_relu) /* x > a ? x : 0 */                                    \
+    FN2(ELU, elu)               /* x < 0 ? a (exp(x) - 1) : x */                                   \
+    FN2(SELU, selu)             /* x > 0 ? b x : b (a (exp(x) - 1)) */                             \
+    FN2(CELU, celu)             /* max(0, x) + min(0, a (exp(x / a) - 1)) */                       \
+    FN2(CLIP, clip)             /* t = a > x ? a : x; y = b < t ? b : t */                         \
+    FN2(SHRINK, shrink)         /* x < -a ? x + b : x > a ? x - b : 0 */                           \
+    FN2(AFFINE, affine)         /* a x + b, two roundings */                                       \
+    FN2(SCALED_TANH, scaled_tanh) /* a tanh(b x) */
+
+enum fzk_fn {
+#define FZK_FN_ROW(NAME, name) FZK_FN_##NAME,
+    FZK_FUNCTIONS(FZK_FN_ROW, FZK_FN_ROW, FZK_FN_ROW)
+#undef FZK_FN_ROW
+    FZK_FN_COUNT
+};
+
+/* The binary functions. MAX and MIN: NaN wins, +0 > -0. FMOD: exact, the sign of x. MOD: the sign of
+ * the divisor. PRELU: x < 0 ? x * slope : x. */
+enum fzk_binary_fn {
+    FZK_BINARY_ADD,
+    FZK_BINARY_SUB,
+    FZK_BINARY_MUL,
+    FZK_BINARY_DIV,
+    FZK_BINARY_MAX,
+    FZK_BINARY_MIN,
+    FZK_BINARY_POW,
+    FZK_BINARY_FMOD,
+    FZK_BINARY_MOD,
+    FZK_BINARY_PRELU,
+    FZK_BINARY_COUNT
+};
+
+#endif
