@@ -289,7 +289,7 @@ static bool infer_lacking(const struct op_case *c, const struct subject *s, uint
                            .in = ins, .out = outs, .env = &env};
     if (s->op->infer(s->op, &call) != FZ_OK)
         return fail("infer without %s of inputs %#llx: %s", names[lack],
-                    (unsigned long long)which, fz_last_error());
+                    (unsigned long long)which, fzi_error_text());
     for (uint32_t i = 0; i < s->n_out; i++) {
         char text[2][160];
         if (outs[i] && contradicts(&out[i], &truth[i]))
@@ -347,20 +347,20 @@ static bool check_refused(const struct op_case *c, struct subject *s, fz_status_
     if (status == FZ_OK) status = evaluate(c, s, &test.best, out);
     if (status == c->refuse) return true;
     return fail("gives %s (%s) instead of %s", case_status_name(status),
-                status ? fz_last_error() : "", case_status_name(c->refuse));
+                status ? fzi_error_text() : "", case_status_name(c->refuse));
 }
 
 static bool check_accepted(const struct op_case *c, const struct subject *s) {
     fz_tensor_t best[CASE_MAX_OUT], other[CASE_MAX_OUT], exact[CASE_MAX_OUT];
-    if (evaluate(c, s, &test.best, best) != FZ_OK) return fail("%s", fz_last_error());
+    if (evaluate(c, s, &test.best, best) != FZ_OK) return fail("%s", fzi_error_text());
     for (uint32_t i = 0; i < c->n_out; i++)
         if (!c->out[i].absent &&
             !compare(&c->out[i].t, &best[i], c->out[i].tolerance, i, "best kernels"))
             return false;
-    if (evaluate(c, s, &test.baseline, other) != FZ_OK) return fail("%s", fz_last_error());
+    if (evaluate(c, s, &test.baseline, other) != FZ_OK) return fail("%s", fzi_error_text());
     if (!compare_all(c, best, other, "baseline")) return false;
     for (uint32_t threads = 1; threads <= 3; threads += 2) {
-        bool good = run_exact(c, s, threads, -1, exact) == FZ_OK || fail("%s", fz_last_error());
+        bool good = run_exact(c, s, threads, -1, exact) == FZ_OK || fail("%s", fzi_error_text());
         good = good && compare_all(c, best, exact, threads > 1 ? "3 threads" : "exact memory");
         free_outputs(exact);
         if (!good) return false;
@@ -373,7 +373,7 @@ static bool run_case(const struct op_case *c) {
     fz_status_t status = make_subject(c, &s);
     bool good;
     if (c->refuse) good = check_refused(c, &s, status);
-    else if (status != FZ_OK) good = fail("%s", fz_last_error());
+    else if (status != FZ_OK) good = fail("%s", fzi_error_text());
     else good = c->n_out ? check_accepted(c, &s) : fail("the case expects nothing");
     free_subject(&s);
     return good;
