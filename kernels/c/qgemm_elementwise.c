@@ -2,42 +2,45 @@
  * flipped, which adds 128 to it and to its zero point. */
 #include "qgemm_out.h"
 
-/* How to read the bytes of one operand. */
+enum { BLOCK = 64, ADD = 0, MUL = 1 };
+
+/* One operand's bytes: STEP 1, or 0 for a scalar. */
 struct operand {
     const uint8_t *data;
+    int64_t step;
     int32_t za;
     float scale;
 };
 
-static inline float value(struct operand o, int64_t i, uint8_t flip) {
-    return (float)((int32_t)(uint8_t)(o.data[i] ^ flip) - o.za) * o.scale;
-}
-
-static inline uint8_t quantize(const struct fzk_qbinary *q, float r) {
-    return (uint8_t)fzk_q_round(r / q->sc, q->zc, q->lo, q->hi);
-}
-
-enum operation { ADD, MUL };
-
-static inline float apply(enum operation operation, float x, float y) {
-    return operation == ADD ? x + y : x * y;
-}
-
-static inline void binary(const struct fzk_qbinary *q, enum operation operation) {
-    uint8_t flip = q->is_signed ? 0x80 : 0, *c = q->c;
-    struct operand a = {q->a, q->za + flip, q->sa}, b = {q->b, q->zb + flip, q->sb};
-    if (q->a_step && q->b_step) {
-        for (int64_t i = 0; i < q->n; i++)
-            c[i] = quantize(q, apply(operation, value(a, i, flip), value(b, i, flip)));
-    } else if (q->a_step) {
-        float y = q->n ? value(b, 0, flip) : 0;
-        for (int64_t i = 0; i < q->n; i++)
-            c[i] = quantize(q, apply(operation, value(a, i, flip), y));
+/* Dequantises N values from element I on. */
+static inline void values(struct operand o, int64_t i, int64_t n, uint8_t flip, float *x) {
+    const uint8_t *data = o.data + i * o.step;
+    if (o.step == 0) {
+        float all = (float)((int32_t)(uint8_t)(*data ^ flip) - o.za) * o.scale;
+        for (int64_t l = 0; l < n; l++) x[l] = all;
     } else {
-        float x = q->n ? value(a, 0, flip) : 0;
-        for (int64_t i = 0; i < q->n; i++)
-            c[i] = quantize(q, apply(operation, x, value(b, q->b_step ? i : 0, flip)));
+        for (int64_t l = 0; l < n; l++)
+            x[l] = (float)((int32_t)(uint8_t)(data[l] ^ flip) - o.za) * o.scale;
     }
+}
+
+/* Elements I .. I + N. The blocks of floats let C be A or B without hindering vectors. */
+static inline void block(const struct fzk_qbinary *q, int operation, int64_t i, int64_t n) {
+    uint8_t flip = q->is_signed ? 0x80 : 0, *c = (uint8_t *)q->c + i;
+    struct operand a = {q->a, q->a_step, q->za + flip, q->sa};
+    struct operand b = {q->b, q->b_step, q->zb + flip, q->sb};
+    float x[BLOCK], y[BLOCK], sc = q->sc;
+    int32_t zc = q->zc, lo = q->lo, hi = q->hi;
+    values(a, i, n, flip, x);
+    values(b, i, n, flip, y);
+    for (int64_t l = 0; l < n; l++) x[l] = operation == ADD ? x[l] + y[l] : x[l] * y[l];
+    for (int64_t l = 0; l < n; l++) c[l] = (uint8_t)fzk_q_round(x[l] / sc, zc, lo, hi);
+}
+
+static inline void binary(const struct fzk_qbinary *q, int operation) {
+    int64_t i = 0;
+    for (; i + BLOCK <= q->n; i += BLOCK) block(q, operation, i, BLOCK);
+    if (i < q->n) block(q, operation, i, q->n - i);
 }
 
 void FZK_NAME(qadd_u8)(const struct fzk_qbinary *q) { binary(q, ADD); }
