@@ -1,11 +1,13 @@
 /* Equal, Less, Greater and their like: two operands of one type that broadcast, bool out. A NaN is
- * equal to nothing and in no order. */
+ * equal to nothing and in no order. Strings, which have no wide type, are only told apart. */
 #include "ops/pairs.h"
 
 FZ_PAIR(equal_f32, float, float, uint8_t, a == b)
 FZ_PAIR(equal_f64, double, double, uint8_t, a == b)
 FZ_PAIR(equal_int, int64_t, int64_t, uint8_t, a == b)
 FZ_PAIR(equal_bool, uint8_t, uint8_t, uint8_t, !a == !b)
+FZ_PAIR(equal_text, struct fz_string, struct fz_string, uint8_t,
+        a.size == b.size && (a.size == 0 || memcmp(a.text, b.text, a.size) == 0))
 FZ_PAIR(less_f32, float, float, uint8_t, a < b)
 FZ_PAIR(less_f64, double, double, uint8_t, a < b)
 FZ_PAIR(less_i64, int64_t, int64_t, uint8_t, a < b)
@@ -21,7 +23,7 @@ static const struct {
     fz_pair_fn fn[FZ_WIDE_COUNT];
     bool swap;
 } rows[] = {
-    [EQUAL] = {{NULL, equal_f32, equal_f64, equal_int, equal_int, equal_bool}, false},
+    [EQUAL] = {{equal_text, equal_f32, equal_f64, equal_int, equal_int, equal_bool}, false},
     [LESS] = {{NULL, less_f32, less_f64, less_i64, less_u64, NULL}, false},
     [UPTO] = {{NULL, upto_f32, upto_f64, upto_i64, upto_u64, NULL}, false},
     [GREATER] = {{NULL, less_f32, less_f64, less_i64, less_u64, NULL}, true},
@@ -29,7 +31,7 @@ static const struct {
 };
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
-    uint64_t types = FZ_T_NUMBER | (op->kind == EQUAL ? FZ_T(BOOL) : 0);
+    uint64_t types = FZ_T_NUMBER | (op->kind == EQUAL ? FZ_T(BOOL) | FZ_T(STRING) : 0);
     FZ_TRY(fzi_infer_type(op, call, 0, types));
     FZ_TRY(fzi_infer_type(op, call, 1, 1ull << call->in[0]->dtype));
     fz_tensor_t out = {.dtype = FZ_TYPE_BOOL};

@@ -22,6 +22,17 @@ typedef void (*fz_pair_fn)(const struct fzk_table *k, int64_t n, const void *a, 
         }                                                                                          \
     }
 
+/* Defines pair functions NAME_f32 and NAME_f64 that are the kernels' binary function FN. */
+#define FZ_PAIR_KERNEL(name, fn)                                                                   \
+    static void name##_f32(const struct fzk_table *k, int64_t n, const void *a, int64_t a_step,    \
+                           const void *b, int64_t b_step, void *y) {                               \
+        k->binary_f32(fn, y, a, b, n, a_step, b_step);                                             \
+    }                                                                                              \
+    static void name##_f64(const struct fzk_table *k, int64_t n, const void *a, int64_t a_step,    \
+                           const void *b, int64_t b_step, void *y) {                               \
+        k->binary_f64(fn, y, a, b, n, a_step, b_step);                                             \
+    }
+
 /* Params of every operator of the family. `axis` and `broadcast` are those of opsets 1 to 6. */
 struct fz_pairs_params {
     int64_t legacy;    /* 1: operands fit only as axis and broadcast say */

@@ -2,18 +2,14 @@
  * by the number of operands. */
 #include "ops/pairs.h"
 
-FZ_PAIR(sum_f32, float, float, float, a + b)
-FZ_PAIR(sum_f64, double, double, double, a + b)
-FZ_PAIR(max_f32, float, float, float, fzi_max_f32(a, b))
-FZ_PAIR(max_f64, double, double, double, fzi_max_f64(a, b))
+FZ_PAIR_KERNEL(sum, FZK_BINARY_ADD)
+FZ_PAIR_KERNEL(max, FZK_BINARY_MAX)
+FZ_PAIR_KERNEL(min, FZK_BINARY_MIN)
+FZ_PAIR_KERNEL(div, FZK_BINARY_DIV)
 FZ_PAIR(max_i64, int64_t, int64_t, int64_t, a > b ? a : b)
 FZ_PAIR(max_u64, uint64_t, uint64_t, uint64_t, a > b ? a : b)
-FZ_PAIR(min_f32, float, float, float, fzi_min_f32(a, b))
-FZ_PAIR(min_f64, double, double, double, fzi_min_f64(a, b))
 FZ_PAIR(min_i64, int64_t, int64_t, int64_t, a < b ? a : b)
 FZ_PAIR(min_u64, uint64_t, uint64_t, uint64_t, a < b ? a : b)
-FZ_PAIR(div_f32, float, float, float, a / b)
-FZ_PAIR(div_f64, double, double, double, a / b)
 /* The only operand's bits, repeated to the output's shape. */
 FZ_PAIR(copy_f32, float, float, float, ((void)b, a))
 FZ_PAIR(copy_f64, double, double, double, ((void)b, a))
