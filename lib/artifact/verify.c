@@ -246,6 +246,46 @@ static fz_status_t check_arity(const struct verifier *v, uint32_t s) {
     return FZ_OK;
 }
 
+/* Operators with subgraphs have no infer that sees a plan: what they need of their blocks. */
+static const struct control {
+    const char *name;
+    uint32_t n_sub, min_in;
+    uint32_t required;   /* inputs from here on must be present */
+    bool passes_inputs;  /* a block has the step's inputs, else none */
+    uint32_t more_out;   /* a block has so many more outputs than the step */
+    bool carries;        /* each required input is also an output */
+} controls[] = {
+    {"If", 2, 1, 0, false, 0, false},
+    {"Loop", 1, 2, 2, true, 1, true},
+    {"Scan", 1, 1, 0, true, 0, false},
+};
+
+static const struct control *find_control(const struct fz_op *op) {
+    for (size_t i = 0; i < FZ_COUNT(controls); i++)
+        if (strcmp(controls[i].name, op->name) == 0) return &controls[i];
+    return NULL;
+}
+
+static fz_status_t check_control(const struct verifier *v, uint32_t s) {
+    const struct fz_plan *p = v->plan;
+    const struct fz_plan_step *step = &p->steps[s];
+    const struct control *c = find_control(v->ops[step->op]);
+    const uint32_t *in = p->args + step->args, *sub = in + step->n_in + step->n_out;
+    if (!c) return fzi_error(FZ_E_UNSUPPORTED, "step %u: nested blocks of an unknown operator", s);
+    if (step->n_sub != c->n_sub || step->n_in < c->min_in ||
+        (c->carries && step->n_out < step->n_in - c->required))
+        REFUSE("step %u: %s has other subgraphs, inputs or outputs", s, c->name);
+    for (uint32_t i = c->required; i < step->n_in; i++)
+        if (in[i] == FZ_NONE) REFUSE("step %u: %s lacks input %u", s, c->name, i);
+    for (uint32_t i = 0; i < step->n_sub; i++) {
+        const struct fz_plan_block *block = &p->blocks[sub[i]];
+        if (block->n_inputs != (c->passes_inputs ? step->n_in : 0) ||
+            block->n_outputs != (uint64_t)step->n_out + c->more_out)
+            REFUSE("step %u: subgraph %u of %s has other inputs or outputs", s, i, c->name);
+    }
+    return FZ_OK;
+}
+
 /* Outputs are made by their step, at least one; nested blocks belong to it alone. */
 static fz_status_t check_products(const struct verifier *v, uint32_t s) {
     const struct fz_plan *p = v->plan;
@@ -264,7 +304,7 @@ static fz_status_t check_products(const struct verifier *v, uint32_t s) {
             REFUSE("step %u: subgraph %u is not its own", s, i);
         v->holder[sub[i]] = s;
     }
-    return FZ_OK;
+    return step->n_sub ? check_control(v, s) : FZ_OK;
 }
 
 /* ---- order: what is read has been made */

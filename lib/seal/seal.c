@@ -241,7 +241,8 @@ fz_status_t fzi_seal_file(int *fd) {
     return FZ_OK;
 }
 
-/* A memfd is sealed where it lies, then hashed; what must be swapped or cannot be sealed is copied. */
+/* A memfd is sealed where it lies, then hashed; what must be swapped or cannot be sealed is
+ * copied. */
 fz_status_t fzi_seal_adopt(int fd, const struct fz_seal_request *request, struct fz_seal *out) {
     *out = (struct fz_seal){0};
     fz_status_t status = file_size(fd, request, &out->size);
