@@ -78,10 +78,10 @@ static const void *load_small(const fz_tensor_t *t, int64_t first, int64_t n,
     return block;
 }
 
-static const void *load(const fz_tensor_t *t, int64_t first, int64_t n,
+static const void *load(const struct fzk_table *k, const fz_tensor_t *t, int64_t first, int64_t n,
                         union fz_wide_block *block) {
     if (fzi_wide_of(t->dtype) == FZ_WIDE_NONE) return load_small(t, first, n, block);
-    return fzi_wide_load(t->dtype, t->data, first, n, block);
+    return fzi_wide_load(k, t->dtype, t->data, first, n, block);
 }
 
 /* ---- changing the wide type */
@@ -200,6 +200,7 @@ static void to_bool(enum fz_wide from, int64_t n, const void *src, uint8_t *y) {
 /* ---- writing */
 
 struct job {
+    const struct fzk_table *k;
     const fz_tensor_t *in;
     fz_tensor_t *out;
     const struct params *params;
@@ -223,7 +224,7 @@ static void cast_block(const struct job *job, int64_t first, int64_t n) {
     union fz_wide_block source, block;
     int32_t type = job->out->dtype;
     enum fz_wide from = class_of(job->in->dtype);
-    const void *src = load(job->in, first, n, &source);
+    const void *src = load(job->k, job->in, first, n, &source);
     switch (class_of(type)) {
     case FZ_WIDE_F32: to_f32(from, n, src, block.f32, type != FZ_TYPE_F32); break;
     case FZ_WIDE_F64: to_f64(from, n, src, block.f64); break;
@@ -231,12 +232,37 @@ static void cast_block(const struct job *job, int64_t first, int64_t n) {
     default: to_int(from, n, src, block.i64, &job->range); break;
     }
     if (fzi_wide_of(type) == FZ_WIDE_NONE) store_small(job, first, n, &block);
-    else fzi_wide_store(type, job->out->data, first, n, &block);
+    else fzi_wide_store(job->k, type, job->out->data, first, n, &block);
+}
+
+/* The pairs of types that have a kernel; false for others. */
+static bool cast_fast(const struct job *job, int64_t first, int64_t n) {
+    int32_t from = job->in->dtype, to = job->out->dtype;
+    const char *in = (const char *)job->in->data + first * (int64_t)fzi_type_width(from);
+    char *out = (char *)job->out->data + first * (int64_t)fzi_type_width(to);
+    const void *x = in;
+    void *y = out;
+    if (job->in->data == job->out->data) return false;
+    if (from == FZ_TYPE_F32 && to == FZ_TYPE_U8) job->k->f32_to_u8(y, x, n);
+    else if (from == FZ_TYPE_F32 && to == FZ_TYPE_I8) job->k->f32_to_i8(y, x, n);
+    else if (from == FZ_TYPE_F32 && to == FZ_TYPE_I32) job->k->f32_to_i32(y, x, n);
+    else if (from == FZ_TYPE_F32 && to == FZ_TYPE_I64) job->k->f32_to_i64(y, x, n);
+    else if (from == FZ_TYPE_F32 && to == FZ_TYPE_F16) job->k->f32_to_f16(y, x, n);
+    else if (from == FZ_TYPE_F32 && to == FZ_TYPE_BF16) job->k->f32_to_bf16(y, x, n);
+    else if (from == FZ_TYPE_F16 && to == FZ_TYPE_F32) job->k->f16_to_f32(y, x, n);
+    else if (from == FZ_TYPE_BF16 && to == FZ_TYPE_F32) job->k->bf16_to_f32(y, x, n);
+    else if (from == FZ_TYPE_U8 && to == FZ_TYPE_F32) job->k->u8_to_f32(y, x, n);
+    else if (from == FZ_TYPE_I8 && to == FZ_TYPE_F32) job->k->i8_to_f32(y, x, n);
+    else if (from == FZ_TYPE_I32 && to == FZ_TYPE_F32) job->k->i32_to_f32(y, x, n);
+    else return false;
+    return true;
 }
 
 /* Whole blocks, so that tasks never share a byte of a packed output. */
 static void cast_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
+    int64_t last = fzi_min_i64(job->n, end * FZ_WIDE_BLOCK);
+    if (cast_fast(job, begin * FZ_WIDE_BLOCK, last - begin * FZ_WIDE_BLOCK)) return;
     for (int64_t i = begin; i < end; i++) {
         int64_t first = i * FZ_WIDE_BLOCK;
         cast_block(job, first, fzi_min_i64(FZ_WIDE_BLOCK, job->n - first));
@@ -245,7 +271,7 @@ static void cast_range(void *arg, int64_t begin, int64_t end) {
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     (void)op;
-    struct job job = {call->in[0], call->out[0], call->params, {0}, 0};
+    struct job job = {call->env->k, call->in[0], call->out[0], call->params, {0}, 0};
     job.n = fzi_tensor_count(job.out);
     if (fzi_type_is_integer(job.out->dtype)) job.range = range_of(job.out->dtype);
     if (job.in->dtype == job.out->dtype) {

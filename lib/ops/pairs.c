@@ -61,13 +61,13 @@ static void run_block(const struct job *job, struct buffers *buffers, const stru
     int64_t step[2];
     for (uint32_t i = 0; i < 2; i++) {
         step[i] = fzi_walk_step(&job->walk, i);
-        in[i] = fzi_wide_load(job->in[i]->dtype, job->in[i]->data, at->off[i], step[i] ? n : 1,
-                              &buffers->in[i]);
+        in[i] = fzi_wide_load(job->k, job->in[i]->dtype, job->in[i]->data, at->off[i],
+                              step[i] ? n : 1, &buffers->in[i]);
     }
     const fz_tensor_t *out = job->out;
     void *y = fzi_wide_target(out->dtype, out->data, pos, &buffers->out);
     job->fn(job->k, n, in[0], step[0], in[1], step[1], y);
-    fzi_wide_store(out->dtype, out->data, pos, n, y);
+    fzi_wide_store(job->k, out->dtype, out->data, pos, n, y);
 }
 
 static void run_range(void *arg, int64_t begin, int64_t end) {

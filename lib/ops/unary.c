@@ -90,7 +90,7 @@ static void map_block(const struct job *job, int64_t first, int64_t n) {
     union fz_wide_block source, target;
     int32_t type = job->in->dtype;
     const struct params *p = job->p;
-    const void *x = fzi_wide_load(type, job->in->data, first, n, &source);
+    const void *x = fzi_wide_load(job->k, type, job->in->data, first, n, &source);
     void *y = fzi_wide_target(type, job->out->data, first, &target);
     switch (fzi_wide_of(type)) {
     case FZ_WIDE_F32:
@@ -99,7 +99,7 @@ static void map_block(const struct job *job, int64_t first, int64_t n) {
     case FZ_WIDE_F64: job->k->unary_f64((int32_t)p->fn, y, x, n, p->a, p->b); break;
     default: map_int(p->fn, y, x, n, fzi_type_is_signed(type)); break;
     }
-    fzi_wide_store(type, job->out->data, first, n, y);
+    fzi_wide_store(job->k, type, job->out->data, first, n, y);
 }
 
 static void map_range(void *arg, int64_t begin, int64_t end) {

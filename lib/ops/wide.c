@@ -45,15 +45,12 @@ COPY(load_i16, int16_t, int64_t, x)
 COPY(load_u16, uint16_t, int64_t, x)
 COPY(load_i32, int32_t, int64_t, x)
 COPY(load_u32, uint32_t, int64_t, x)
-COPY(load_f16, uint16_t, float, fzi_f16_to_f32(x))
-COPY(load_bf16, uint16_t, float, fzi_bf16_to_f32(x))
 COPY(store_8, int64_t, uint8_t, (uint8_t)x)
 COPY(store_16, int64_t, uint16_t, (uint16_t)x)
 COPY(store_32, int64_t, uint32_t, (uint32_t)x)
-COPY(store_f16, float, uint16_t, fzi_f32_to_f16(x))
-COPY(store_bf16, float, uint16_t, fzi_f32_to_bf16(x))
 
-const void *fzi_wide_load(int32_t dtype, const void *data, int64_t off, int64_t n, void *buffer) {
+const void *fzi_wide_load(const struct fzk_table *k, int32_t dtype, const void *data, int64_t off,
+                          int64_t n, void *buffer) {
     const char *p = (const char *)data + off * (int64_t)fzi_type_width(dtype);
     switch (dtype) {
     case FZ_TYPE_I8: load_i8(p, n, buffer); break;
@@ -62,8 +59,8 @@ const void *fzi_wide_load(int32_t dtype, const void *data, int64_t off, int64_t 
     case FZ_TYPE_U16: load_u16(p, n, buffer); break;
     case FZ_TYPE_I32: load_i32(p, n, buffer); break;
     case FZ_TYPE_U32: load_u32(p, n, buffer); break;
-    case FZ_TYPE_F16: load_f16(p, n, buffer); break;
-    case FZ_TYPE_BF16: load_bf16(p, n, buffer); break;
+    case FZ_TYPE_F16: k->f16_to_f32(buffer, (const uint16_t *)(const void *)p, n); break;
+    case FZ_TYPE_BF16: k->bf16_to_f32(buffer, (const uint16_t *)(const void *)p, n); break;
     default: return p;
     }
     return buffer;
@@ -74,7 +71,8 @@ void *fzi_wide_target(int32_t dtype, void *data, int64_t off, void *buffer) {
     return (char *)data + off * (int64_t)fzi_type_width(dtype);
 }
 
-void fzi_wide_store(int32_t dtype, void *data, int64_t off, int64_t n, const void *buffer) {
+void fzi_wide_store(const struct fzk_table *k, int32_t dtype, void *data, int64_t off, int64_t n,
+                    const void *buffer) {
     char *p = (char *)data + off * (int64_t)fzi_type_width(dtype);
     switch (dtype) {
     case FZ_TYPE_I8:
@@ -83,8 +81,8 @@ void fzi_wide_store(int32_t dtype, void *data, int64_t off, int64_t n, const voi
     case FZ_TYPE_U16: store_16(buffer, n, p); break;
     case FZ_TYPE_I32:
     case FZ_TYPE_U32: store_32(buffer, n, p); break;
-    case FZ_TYPE_F16: store_f16(buffer, n, p); break;
-    case FZ_TYPE_BF16: store_bf16(buffer, n, p); break;
+    case FZ_TYPE_F16: k->f32_to_f16((uint16_t *)(void *)p, buffer, n); break;
+    case FZ_TYPE_BF16: k->f32_to_bf16((uint16_t *)(void *)p, buffer, n); break;
     default:
         if (p != buffer) memcpy(p, buffer, (size_t)n * fzi_type_width(dtype));
         break;

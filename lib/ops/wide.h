@@ -36,11 +36,13 @@ bool fzi_wide_native(int32_t dtype);
 
 /* N elements of DTYPE at DATA + OFF elements as wide ones: DATA itself if native, else copied to
  * BUFFER. N <= FZ_WIDE_BLOCK unless native. */
-const void *fzi_wide_load(int32_t dtype, const void *data, int64_t off, int64_t n, void *buffer);
+const void *fzi_wide_load(const struct fzk_table *k, int32_t dtype, const void *data, int64_t off,
+                          int64_t n, void *buffer);
 /* Where to compute N wide elements that go to DATA + OFF: the place itself if native, else BUFFER;
  * then fzi_wide_store puts them there, integers modulo 2^n, floats to nearest even. */
 void *fzi_wide_target(int32_t dtype, void *data, int64_t off, void *buffer);
-void fzi_wide_store(int32_t dtype, void *data, int64_t off, int64_t n, const void *buffer);
+void fzi_wide_store(const struct fzk_table *k, int32_t dtype, void *data, int64_t off, int64_t n,
+                    const void *buffer);
 
 /* NaN wins and +0 > -0, as IEEE 754-2019 maximum and minimum. */
 static inline double fzi_max_f64(double a, double b) {
