@@ -1,5 +1,5 @@
 /* The transforms of Winograd F(2x2, 3x3): rows first, then columns, terms left to right. */
-#include "vec16.h"
+#include "vec.h"
 
 /* B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1] times a column. */
 static inline void times_bt(fzk_vec out[4], fzk_vec a, fzk_vec b, fzk_vec c, fzk_vec d) {
@@ -15,7 +15,7 @@ static inline void times_at(fzk_vec out[2], fzk_vec a, fzk_vec b, fzk_vec c, fzk
     out[1] = (b - c) - d;
 }
 
-/* Sixteen channels (N of them real) of one tile whose top left pixel is (Y, X). */
+/* A vector of channels (N of them real) of one tile whose top left pixel is (Y, X). */
 static inline void input_tile(const struct fzk_winograd_input_f32 *w, int64_t y, int64_t x,
                               int64_t c, int64_t n, float *v) {
     fzk_vec d[4][4], rows[4][4]; /* d[column][row]: rows is column by column, too */
@@ -43,7 +43,7 @@ void FZK_NAME(winograd_input_f32)(const struct fzk_winograd_input_f32 *w) {
     }
 }
 
-/* Bias, residual, clip and store of one output pixel's N channels. */
+/* Bias, residual, clip and store of N channels of an output pixel. */
 static inline void finish(const struct fzk_winograd_output_f32 *w, int64_t y, int64_t x, int64_t c,
                           int64_t n, fzk_vec value) {
     if (w->bias) value += fzk_load(w->bias + c, n);

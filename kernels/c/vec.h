@@ -1,13 +1,19 @@
-/* Sixteen floats as one value, for c/: compilers turn it into whatever vectors the target has. */
-#ifndef FZ_KERNELS_VEC16_H
-#define FZ_KERNELS_VEC16_H
+/* As many floats as a register of the target holds, as one value: for c/. */
+#ifndef FZ_KERNELS_VEC_H
+#define FZ_KERNELS_VEC_H
 
 #include "kernel.h"
 
+#if defined(__AVX512F__)
 enum { FZK_LANES = 16 };
+#elif defined(__AVX__)
+enum { FZK_LANES = 8 };
+#else
+enum { FZK_LANES = 4 };
+#endif
 typedef float fzk_vec __attribute__((vector_size(FZK_LANES * 4)));
 
-/* The first N of 16 floats, the others +0. N = 16 is one load. */
+/* The first N lanes from P, the others +0. N >= FZK_LANES is one load. */
 static inline fzk_vec fzk_load(const float *p, int64_t n) {
     fzk_vec v = {0};
     if (n >= FZK_LANES) memcpy(&v, p, sizeof v);
