@@ -13,8 +13,8 @@ void fzi_move_dim(struct fz_move *move, int64_t n, int64_t from, int64_t to) {
 }
 
 void fzi_move_strides(int32_t rank, const int64_t *dims, int64_t *strides) {
-    int64_t n = 1;
-    for (int32_t d = rank; d-- > 0; n *= dims[d]) strides[d] = n;
+    uint64_t n = 1;
+    for (int32_t d = rank; d-- > 0; n *= (uint64_t)dims[d]) strides[d] = (int64_t)n;
 }
 
 /* The box that a task works on. All strides are bytes here. Dims [0, rank) are the planes, n1 x n0
@@ -207,8 +207,9 @@ void fzi_move_bytes(const struct fz_env *env, const void *src, void *dst, size_t
 void fzi_move_run(const struct fz_env *env, const struct fz_move *move, const void *src,
                   void *dst) {
     struct plan p = {.rank = move->rank, .width = move->width, .src = src, .dst = dst};
-    for (int32_t d = 0; d < move->rank; d++) {
+    for (int32_t d = 0; d < move->rank; d++)
         if (move->dims[d] == 0) return;
+    for (int32_t d = 0; d < move->rank; d++) {
         p.dims[d] = move->dims[d];
         p.from[d] = move->from[d] * (int64_t)move->width;
         p.to[d] = move->to[d] * (int64_t)move->width;

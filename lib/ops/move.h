@@ -23,13 +23,14 @@ void fzi_move_run(const struct fz_env *env, const struct fz_move *move, const vo
 /* Copies SIZE bytes unless both are the same memory. */
 void fzi_move_bytes(const struct fz_env *env, const void *src, void *dst, size_t size);
 
-/* Row-major strides of a known shape, in elements. */
+/* Row-major strides of a known shape, in elements; wraps as fzi_move_span does. */
 void fzi_move_strides(int32_t rank, const int64_t *dims, int64_t *strides);
-/* Elements of dims [first, last) of a known shape whose size has been measured. */
+/* Elements of dims [first, last) of a known shape whose size has been measured; it wraps, and means
+ * nothing, only if another dimension is 0. */
 static inline int64_t fzi_move_span(const fz_tensor_t *t, int32_t first, int32_t last) {
-    int64_t n = 1;
-    for (int32_t d = first; d < last; d++) n *= t->dims[d];
-    return n;
+    uint64_t n = 1;
+    for (int32_t d = first; d < last; d++) n *= (uint64_t)t->dims[d];
+    return (int64_t)n;
 }
 /* Element OFFSET of T; T without data gives NULL. */
 static inline char *fzi_move_at(const fz_tensor_t *t, int64_t offset) {

@@ -1,0 +1,65 @@
+/* Dropout at inference: the input as it is, and a mask that keeps everything. */
+#include "ops/move.h"
+
+/* The mask is boolean from opset 10 on, before it has the input's type. */
+struct params {
+    int64_t bool_mask;
+};
+
+static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
+    struct params *p = params;
+    (void)lower;
+    p->bool_mask = node->opset >= 10;
+    return FZ_OK;
+}
+
+static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *in = call->in[0];
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_FLOAT));
+    FZ_TRY(fzi_infer_type(op, call, 2, FZ_T(BOOL)));
+    if (fzi_move_has(call, 2) && fzi_shape_known(call->in[2]) &&
+        fzi_tensor_count(call->in[2]) != 1)
+        return fzi_error(FZ_E_SHAPE, "%s: training_mode is not one element", op->name);
+    fzi_infer_like(call, 0, in->dtype, in);
+    fzi_infer_like(call, 1, p->bool_mask ? FZ_TYPE_BOOL : in->dtype, in);
+    return FZ_OK;
+}
+
+static void fill_ones(const fz_tensor_t *t) {
+    static const uint8_t yes = 1;
+    static const uint16_t half = 0x3C00, bfloat = 0x3F80;
+    static const float single = 1;
+    static const double twice = 1;
+    const void *one = t->dtype == FZ_TYPE_BOOL ? (const void *)&yes
+                    : t->dtype == FZ_TYPE_F16 ? (const void *)&half
+                    : t->dtype == FZ_TYPE_BF16 ? (const void *)&bfloat
+                    : t->dtype == FZ_TYPE_F32 ? (const void *)&single : (const void *)&twice;
+    fzi_move_fill(t->data, fzi_tensor_count(t), one, fzi_type_width(t->dtype));
+}
+
+static bool trains(const struct fz_call *call) {
+    if (!fzi_move_has(call, 2) || !fzi_tensor_int(call->in[2], 0)) return false;
+    const fz_tensor_t *ratio = fzi_move_has(call, 1) ? call->in[1] : NULL;
+    return !ratio || fzi_tensor_count(ratio) != 1 || fzi_tensor_float(ratio, 0) != 0;
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    if (trains(call))
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: training mode is random", op->name);
+    if (call->out[0]) FZ_TRY(fzi_move_view(op, call));
+    if (call->n_out > 1 && call->out[1]) fill_ones(call->out[1]);
+    return FZ_OK;
+}
+
+const struct fz_op fz_ops_dropout[] = {
+    {.name = "Dropout", .domain = "", .since = 1, .until = 11, .rev = 1,
+     .flags = FZ_OP_ANY_TYPE | FZ_OP_IN_PLACE, .min_in = 1, .max_in = 1, .min_out = 1,
+     .max_out = 2, .attrs = "ratio is_test consumed_inputs",
+     .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run},
+    {.name = "Dropout", .domain = "", .since = 12, .rev = 1,
+     .flags = FZ_OP_ANY_TYPE | FZ_OP_IN_PLACE, .min_in = 1, .max_in = 3, .min_out = 1,
+     .max_out = 2, .attrs = "seed", .params_size = sizeof(struct params), .lower = lower,
+     .infer = infer, .run = run},
+    {0},
+};
