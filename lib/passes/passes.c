@@ -8,10 +8,10 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"resolve", fzi_pass_resolve},
+    {"resolve", fzi_pass_resolve, false},
     {"fold", fzi_pass_fold, true},
-    {"branch", fzi_pass_branch},
-    {"clean", fzi_pass_clean},
+    {"branch", fzi_pass_branch, false},
+    {"clean", fzi_pass_clean, false},
     {"infer", fzi_pass_infer, true},
 };
 

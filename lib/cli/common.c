@@ -1,0 +1,120 @@
+/* Arguments, messages, opening models. */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+int trouble(const char *format, ...) {
+    va_list args;
+    end_progress();
+    va_start(args, format);
+    fprintf(stderr, "fz: ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    va_end(args);
+    return TROUBLE;
+}
+
+int library_trouble(const char *what) { return trouble("%s: %s", what, fz_last_error()); }
+
+void *must(void *memory) {
+    if (!memory) exit(trouble("out of memory"));
+    return memory;
+}
+
+static void add(struct list *list, const char *item) {
+    list->items = must(realloc(list->items, (list->n + 1) * sizeof *list->items));
+    list->items[list->n++] = item;
+}
+
+/* Takes ARGV[*I] as one of the options; a value may follow it or stand behind '='. */
+static bool take(int argc, char **argv, int *i, const struct option *options, size_t n) {
+    const char *arg = argv[*i], *equals = strchr(arg, '=');
+    size_t length = equals ? (size_t)(equals - arg) : strlen(arg);
+    for (size_t j = 0; j < n; j++) {
+        const struct option *o = &options[j];
+        if (strlen(o->name) != length || memcmp(o->name, arg, length) != 0) continue;
+        if (o->flag) {
+            *o->flag = true;
+            return equals ? (trouble("%s takes no value", o->name), false) : true;
+        }
+        const char *value = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+        if (!value) return trouble("%s needs a value", o->name), false;
+        if (o->list) add(o->list, value);
+        else *o->value = value;
+        return true;
+    }
+    return trouble("unknown option '%s'", arg), false;
+}
+
+bool parse(int argc, char **argv, const struct option *options, size_t n_options,
+           struct list *operands) {
+    bool only_operands = false;
+    for (int i = 0; i < argc; i++) {
+        if (!only_operands && strcmp(argv[i], "--") == 0) only_operands = true;
+        else if (only_operands || argv[i][0] != '-' || argv[i][1] == 0) add(operands, argv[i]);
+        else if (!take(argc, argv, &i, options, n_options)) return false;
+    }
+    return true;
+}
+
+bool split_pair(const char *text, char **name, const char **value) {
+    const char *equals = strrchr(text, '=');
+    if (!equals || equals == text) {
+        trouble("'%s' is not of the form NAME=VALUE", text);
+        return false;
+    }
+    *name = must(strndup(text, (size_t)(equals - text)));
+    *value = equals + 1;
+    return true;
+}
+
+bool parse_number(const char *text, const char *option, double low, double high, double *out) {
+    char *end;
+    errno = 0;
+    *out = strtod(text, &end);
+    if (errno || end == text || *end || !(*out >= low && *out <= high)) {
+        trouble("%s: '%s' is not a number from %g to %g", option, text, low, high);
+        return false;
+    }
+    return true;
+}
+
+bool is_frozen(const char *path) {
+    char head[8] = {0};
+    FILE *file = fopen(path, "rb");
+    if (!file) return false;
+    size_t n = fread(head, 1, sizeof head, file);
+    fclose(file);
+    return n == sizeof head && memcmp(head, "\x89" "FROZEN", 7) == 0;
+}
+
+bool open_model(const char *path, const fz_open_options_t *options, fz_model_t **out) {
+    fz_freeze_options_t freeze = {.size = sizeof freeze, .progress = show_progress};
+    fz_status_t status = is_frozen(path) ? fz_model_open(path, options, out)
+                                         : fz_freeze_open(path, &freeze, options, out);
+    end_progress();
+    if (status == FZ_OK) return true;
+    trouble("%s", fz_last_error());
+    return false;
+}
+
+static bool progress_shown;
+
+int show_progress(void *context, double done, const char *phase) {
+    (void)context;
+    if (!isatty(STDERR_FILENO)) return 0;
+    fprintf(stderr, "\r%3.0f %% %-20s", done * 100, phase);
+    progress_shown = true;
+    return 0;
+}
+
+void end_progress(void) {
+    if (progress_shown) fprintf(stderr, "\r%30s\r", "");
+    progress_shown = false;
+}

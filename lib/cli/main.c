@@ -1,0 +1,74 @@
+/* fz: freeze, look at, run, verify, time, test and compare models. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *usage, *what;
+};
+
+static const struct verb verbs[] = {
+    {"freeze", verb_freeze,
+     "IN.onnx -o OUT.fz [--numerics portable|blas] [--dim NAME=N]... [--keep-onnx]\n"
+     "            [--no-winograd] [--literal-qdq] [--no-kat] [--seed N]",
+     "turn an ONNX model into a frozen file and print its id"},
+    {"info", verb_info, "MODEL [--json] [--passes] [--provenance]",
+     "inputs, outputs, id, profile, operators, memory, work"},
+    {"run", verb_run,
+     "MODEL [--input NAME=FILE.npy]... [--output-dir DIR] [--threads N] [--expect HEX]",
+     "run a model once; prints each output's index, name, type and shape"},
+    {"verify", verb_verify, "FILE.fz [--expect HEX] [--kat]",
+     "check every digest of a frozen file and, with --kat, its known answer"},
+    {"bench", verb_bench,
+     "MODEL [--open sealed|map] [--shape NAME=1x3x224x224]... [--input NAME=FILE.npy]...\n"
+     "            [--threads N] [--seconds S] [--json] [--steps]",
+     "time loading and running"},
+    {"test", verb_test, "DIR... [--rtol R] [--atol A] [--range R] [--threads N]",
+     "run ONNX test folders (model.onnx, test_data_set_N)"},
+    {"compare", verb_compare,
+     "A B [--input NAME=FILE.npy]... [--nodes]",
+     "how far the outputs of two models, or two folders of .npy, are apart"},
+};
+
+static void usage(FILE *to) {
+    fprintf(to, "usage: fz VERB ...      MODEL is a .fz or an .onnx file\n");
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        fprintf(to, "  fz %-8s %s\n            %s\n", verbs[i].name, verbs[i].usage, verbs[i].what);
+    fprintf(to, "  fz --version | --help | VERB --help\n"
+                "exit status: 0 good, 1 the check failed, 2 usage or input error\n");
+}
+
+static bool asks_help(int argc, char **argv) {
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    return false;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        usage(stderr);
+        return TROUBLE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("fz %s\n", fz_version());
+        return GOOD;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return GOOD;
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        if (strcmp(argv[1], verbs[i].name) != 0) continue;
+        if (asks_help(argc - 2, argv + 2)) {
+            printf("usage: fz %s %s\n%s\n", verbs[i].name, verbs[i].usage, verbs[i].what);
+            return GOOD;
+        }
+        int status = verbs[i].run(argc - 2, argv + 2);
+        if (fflush(stdout) != 0 || ferror(stdout)) return trouble("cannot write the output");
+        return status;
+    }
+    return trouble("unknown verb '%s'; try fz --help", argv[1]);
+}
