@@ -12,8 +12,7 @@ struct qb { vi even, odd; };
 FZK_INLINE struct qa qa_of(vi x) {
     return (struct qa){_mm256_and_si256(x, _mm256_set1_epi16(0xFF)), _mm256_srli_epi16(x, 8)};
 }
-FZK_INLINE struct qb qb_load(const int8_t *p) {
-    vi x = vi_load(p);
+FZK_INLINE struct qb qb_of(vi x) {
     return (struct qb){_mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8), _mm256_srai_epi16(x, 8)};
 }
 FZK_INLINE vi q_dot(vi acc, struct qa a, struct qb b) {

@@ -12,8 +12,7 @@ struct qb { vi even, odd; };
 FZK_INLINE struct qa qa_of(vi x) {
     return (struct qa){_mm512_and_si512(x, _mm512_set1_epi16(0xFF)), _mm512_srli_epi16(x, 8)};
 }
-FZK_INLINE struct qb qb_load(const int8_t *p) {
-    vi x = vi_load(p);
+FZK_INLINE struct qb qb_of(vi x) {
     return (struct qb){_mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8), _mm512_srai_epi16(x, 8)};
 }
 FZK_INLINE vi q_dot(vi acc, struct qa a, struct qb b) {

@@ -12,7 +12,7 @@ struct qa { vi x; };
 struct qb { vi x; };
 
 FZK_INLINE struct qa qa_of(vi x) { return (struct qa){x}; }
-FZK_INLINE struct qb qb_load(const int8_t *p) { return (struct qb){vi_load(p)}; }
+FZK_INLINE struct qb qb_of(vi x) { return (struct qb){x}; }
 FZK_INLINE vi q_dot(vi acc, struct qa a, struct qb b) { return _mm512_dpbusd_epi32(acc, a.x, b.x); }
 
 #include "qgemm_tile.h"

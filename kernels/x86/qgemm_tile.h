@@ -1,22 +1,15 @@
 /* The integer GEMM of one instruction set: included once by each qgemm_<isa>.c, which provides
  * the vectors (qgemm_v16.h or qgemm_v8.h), QISA, R_MAX (rows of a tile), and
  *     struct qa  four bytes of a row of A in every lane;      qa_of(vi dword)
- *     struct qb  four bytes of each of VL columns of B;       qb_load(const int8_t *p)
+ *     struct qb  four bytes of each of VL columns of B;       qb_of(vi bytes)
  *     q_dot(vi acc, qa, qb)  acc + the four products, exact modulo 2^32; A as u8, B as s8.
  *
  * s8 values of A enter as u8 by flipping the top bit, which adds 128 to them and to their zero
  * point. The zero points enter through the initial values of the sums, for
  *     sum (a - za)(b - zb) = sum a b - za * sum b + zb * (k * za - sum a)   (modulo 2^32). */
-#include <stdbool.h>
-#include <string.h>
-
-#include "x86.h"
-
-#define CAT_(a, b) a##b
-#define CAT(a, b) CAT_(a, b)
+#include "qgemm_finish.h"
 
 enum {
-    TILE_COLUMNS = 2 * VL,
     QUAD_STEP = FZK_PANEL * FZK_QUAD, /* bytes from quad to quad in a panel */
     BLOCK_TILES = 16,
     BLOCK_ROWS = BLOCK_TILES * R_MAX,
@@ -32,76 +25,16 @@ struct tile {
     const int8_t *b;     /* the panel at the tile's first column */
     const int32_t *init; /* initial sums, init_step from row to row */
     int64_t init_step;
-    int64_t n;           /* columns, at most TILE_COLUMNS */
-    const struct fzk_qout *out;
-    const int64_t *c_row, *r_row; /* offsets in C and the residual, this tile's column included */
-    const float *scale, *bias;    /* of the columns */
-    const float *row_scale;
     uint32_t flip; /* 0, or 0x80808080 for s8 A */
-    int32_t (*sums)[TILE_COLUMNS]; /* what the tile gives */
+    int32_t (*sums)[TILE_COLUMNS]; /* the result */
 };
-
-/* ---- the epilogues: SUMS hold rows of TILE_COLUMNS, as the tile has left them */
-
-static void finish_i32(const struct tile *t, int64_t rows) {
-    for (int64_t r = 0; r < rows; r++) {
-        int32_t *c = (int32_t *)t->out->c + t->c_row[r];
-        vi_store(c, vi_load(t->sums[r]), t->n);
-        if (t->n > VL) vi_store(c + VL, vi_load(t->sums[r] + VL), t->n - VL);
-    }
-}
-
-FZK_INLINE vi requantise(const int32_t *acc, vf scale) {
-    return vf_round(vf_min(vf_mul(vf_of(vi_load(acc)), scale), vf_set(65536)));
-}
-
-/* Rounding gives the least int32 below the range, the minimum keeps it from doing so above; then 16
- * bits that saturate hold everything that zp and the clamp can still tell apart. */
-static void finish_8(const struct tile *t, int64_t rows) {
-    const struct fzk_qout *o = t->out;
-    vf s0 = vf_load(t->scale), s1 = vf_load(t->scale + VL);
-    vi zp = vi_set16(o->zp), lo = vi_set16(o->lo), hi = vi_set16(o->hi);
-    for (int64_t r = 0; r < rows; r += 2) {
-        vi x0 = vi_pack16(requantise(t->sums[r], s0), requantise(t->sums[r] + VL, s1));
-        vi x1 = vi_pack16(requantise(t->sums[r + 1], s0), requantise(t->sums[r + 1] + VL, s1));
-        x0 = vi_min16(vi_max16(vi_adds16(x0, zp), lo), hi);
-        x1 = vi_min16(vi_max16(vi_adds16(x1, zp), lo), hi);
-        vi bytes = vi_pack_rows(x0, x1);
-        vi_store_row((uint8_t *)o->c + t->c_row[r], bytes, 0, t->n);
-        if (r + 1 < rows) vi_store_row((uint8_t *)o->c + t->c_row[r + 1], bytes, 1, t->n);
-    }
-}
-
-/* Absent bias and clip are -0 and the infinities: they change no bit. */
-FZK_INLINE void dequantise(const struct tile *t, int64_t r, int64_t v, vf lo, vf hi) {
-    vf scale = vf_mul(vf_set(t->row_scale[r]), vf_load(t->scale + v));
-    vf x = vf_add(vf_mul(vf_of(vi_load(t->sums[r] + v)), scale), vf_load(t->bias + v));
-    if (t->out->residual)
-        x = vf_add(x, vf_load_n(t->out->residual + t->r_row[r] + v, t->n - v));
-    vf_store((float *)t->out->c + t->c_row[r] + v, vf_min(hi, vf_max(lo, x)), t->n - v);
-}
-
-static void finish_f32(const struct tile *t, int64_t rows) {
-    vf lo = vf_set(t->out->clip ? t->out->lo_f : -__builtin_inff());
-    vf hi = vf_set(t->out->clip ? t->out->hi_f : __builtin_inff());
-    for (int64_t r = 0; r < rows; r++) {
-        dequantise(t, r, 0, lo, hi);
-        if (t->n > VL) dequantise(t, r, VL, lo, hi);
-    }
-}
-
-static void finish(const struct tile *t, int64_t rows) {
-    if (t->out->kind == FZK_QOUT_8) finish_8(t, rows);
-    else if (t->out->kind == FZK_QOUT_F32) finish_f32(t, rows);
-    else finish_i32(t, rows);
-}
 
 /* ---- the sums */
 
 /* One quad of k. REST is 4, or 1 to 3 at a segment's end. */
 FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, const int8_t *b,
                  int64_t rest, const int rows, const int nv, vi flip) {
-    struct qb b0 = qb_load(b), b1 = qb_load(b + (nv - 1) * VL * FZK_QUAD);
+    struct qb b0 = qb_of(vi_load(b)), b1 = qb_of(vi_load(b + (nv - 1) * VL * FZK_QUAD));
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
         vi x = rest == FZK_QUAD ? bytes_quad(a + a_row[r]) : bytes_tail(a + a_row[r], rest);
@@ -182,14 +115,6 @@ struct block {
     uint32_t minus_za[BLOCK_ROWS], excess[BLOCK_ROWS]; /* -za, and k * za - sum of a */
 };
 
-/* Columns of one panel, padded to 32. */
-struct panel {
-    int32_t init[FZK_PANEL] __attribute__((aligned(64)));
-    float scale[FZK_PANEL] __attribute__((aligned(64)));
-    float bias[FZK_PANEL] __attribute__((aligned(64)));
-    int32_t zb[FZK_PANEL] __attribute__((aligned(64)));
-};
-
 /* Sum of a row's bytes, as u8. */
 static uint32_t row_sum(const struct fzk_qgemm *g, const uint8_t *a) {
     uint32_t sum = 0;
@@ -234,41 +159,6 @@ static void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows, stru
     if (g->za_rows || g->zb) fill_zero_points(g, i0, k);
 }
 
-/* A NaN scale makes every t NaN, which counts as 0. An infinite one gives NaN for a sum of 0, else
- * saturates: so does the largest finite number. */
-FZK_INLINE float bounded(float scale) {
-    if (scale != scale) return 0;
-    const float most = 0x1.fffffep127f;
-    scale = scale > most ? most : scale;
-    return scale < -most ? -most : scale;
-}
-
-FZK_INLINE void fill_columns(const struct fzk_qgemm *g, int64_t j, int64_t width, struct panel *p) {
-    const struct fzk_qout *o = &g->out;
-    uint32_t za = (uint32_t)g->za + (g->a_signed ? 128 : 0);
-    if (g->za_rows || g->zb) za = 0;
-    for (int64_t l = 0; l < width; l++) p->init[l] = (int32_t)(-za * (uint32_t)g->col_sum[j + l]);
-    if (o->bias_i32)
-        for (int64_t l = 0; l < width; l++)
-            p->init[l] = (int32_t)((uint32_t)p->init[l] + (uint32_t)o->bias_i32[j + l]);
-    if (g->zb)
-        for (int64_t l = 0; l < width; l++) p->zb[l] = g->zb[j + l];
-    if (o->kind == FZK_QOUT_I32) return;
-    if (o->n_scale != 1)
-        for (int64_t l = 0; l < width; l++) p->scale[l] = o->scale[j + l];
-    if (o->kind == FZK_QOUT_8)
-        for (int64_t l = 0; l < width; l++) p->scale[l] = bounded(p->scale[l]);
-    if (o->bias_f32)
-        for (int64_t l = 0; l < width; l++) p->bias[l] = o->bias_f32[j + l];
-}
-
-static void fill_panel(const struct fzk_qgemm *g, int64_t j, struct panel *p) {
-    if (g->out.kind != FZK_QOUT_I32 && g->out.n_scale == 1)
-        for (int l = 0; l < FZK_PANEL; l++) p->scale[l] = g->out.scale[0];
-    if (g->n - j >= FZK_PANEL) fill_columns(g, j, FZK_PANEL, p);
-    else fill_columns(g, j, g->n - j, p);
-}
-
 /* Initial sums of a tile whose rows have zero points of their own, or whose weights have some. */
 static void fill_init(const struct fzk_qgemm *g, const struct block *k, const struct panel *p,
                       int64_t r0, int64_t rows, int64_t j, int32_t init[R_MAX][FZK_PANEL]) {
@@ -296,21 +186,22 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
         struct tile t = {.a = g->a, .a_row = k->a_row + r0, .segments = g->segments,
                          .n_segments = g->n_segments, .b = b + l * FZK_QUAD,
                          .init = (own ? own_init[0] : p->init) + l,
-                         .init_step = own ? FZK_PANEL : 0, .n = g->n - j - l, .out = &out,
-                         .c_row = k->c_row + r0, .r_row = k->r_row + r0, .scale = p->scale + l,
-                         .bias = p->bias + l, .row_scale = k->row_scale + r0,
+                         .init_step = own ? FZK_PANEL : 0,
                          .flip = g->a_signed ? 0x80808080 : 0, .sums = sums};
-        if (t.n > TILE_COLUMNS) t.n = TILE_COLUMNS;
-        tiles[rows][t.n > VL](&t);
-        finish(&t, rows);
+        struct finish f = {.sums = (const int32_t(*)[TILE_COLUMNS])sums, .out = &out,
+                           .n = g->n - j - l, .c_row = k->c_row + r0, .r_row = k->r_row + r0,
+                           .scale = p->scale + l, .bias = p->bias + l,
+                           .row_scale = k->row_scale + r0};
+        if (f.n > TILE_COLUMNS) f.n = TILE_COLUMNS;
+        tiles[rows][f.n > VL](&t);
+        finish_rows(&f, rows);
     }
 }
 
 static void run_block(const struct fzk_qgemm *g, const struct block *k, int64_t kq) {
     struct panel p;
     int64_t n_tiles = (k->rows + R_MAX - 1) / R_MAX;
-    memset(&p, 0, sizeof p);
-    for (int l = 0; l < FZK_PANEL; l++) p.bias[l] = -0.0f;
+    clear_panel(&p);
     const int8_t *b = g->b;
     for (int64_t j = 0; j < g->n; j += FZK_PANEL, b += kq * QUAD_STEP) {
         fill_panel(g, j, &p);
