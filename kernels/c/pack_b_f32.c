@@ -14,8 +14,10 @@ static void columns(float *to, const float *b, int64_t k, int64_t width, int64_t
 }
 
 static void rows(float *to, const float *b, int64_t k, int64_t width, int64_t row_stride) {
-    for (int64_t i = 0; i < k; i++)
-        memcpy(to + i * FZK_PANEL, b + i * row_stride, (size_t)width * sizeof *to);
+    for (int64_t i = 0; i < k; i++, to += FZK_PANEL, b += row_stride) {
+        if (width == FZK_PANEL) memcpy(to, b, FZK_PANEL * sizeof *to); /* a constant: no call */
+        else memcpy(to, b, (size_t)width * sizeof *to);
+    }
 }
 
 void FZK_NAME(pack_b_f32)(const struct fzk_pack_b_f32 *p) {

@@ -1,4 +1,4 @@
-/* The depthwise float convolution for AVX2 and FMA: 8 channels, tiles of 2 x 5 outputs. */
+/* The depthwise float convolution for AVX2 and FMA: 8 channels, tiles of 2 x 4 outputs. */
 #include <immintrin.h>
 
 #include "x86.h"
@@ -24,7 +24,7 @@ FZK_INLINE __m256i first(int64_t n) {
 #define FMADD(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define MIN(a, b) _mm256_min_ps(a, b)
 #define MAX(a, b) _mm256_max_ps(a, b)
-enum { LANES = 8, PIXELS = 5 };
+enum { LANES = 8, PIXELS = 4 };
 
 #include "dwconv_f32_tile.h"
 

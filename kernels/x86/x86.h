@@ -16,9 +16,11 @@
 #define FZK_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
-/* fzk_<member>_<isa> for every kernel and instruction set; those that no file defines are not
- * called. */
+/* fzk_<member>_<isa> for every kernel and instruction set, c/ as compiled for _v3 and _v4 among them;
+ * those that no file defines are not called. */
 #define FZK(member, prototype)                                                                     \
+    void fzk_##member##_v3 prototype;                                                              \
+    void fzk_##member##_v4 prototype;                                                              \
     void fzk_##member##_avx2 prototype;                                                            \
     void fzk_##member##_avxvnni prototype;                                                         \
     void fzk_##member##_avx512 prototype;                                                          \

@@ -1,5 +1,41 @@
 /* Cases of the float GEMM. */
 #include "harness.h"
+#include "kernel.h"
+
+/* Element (I, J) by the rule, in plain scalars. RESIDUAL is what stood there before. */
+static float oracle(const struct fzk_gemm_f32 *g, int64_t i, int64_t j, float residual) {
+    int64_t run = g->run ? g->run : g->m, k = 0;
+    const float *a = g->a + i / run * g->run_stride + i % run * g->lda;
+    const float *b = g->b + j / FZK_PANEL * FZK_PANEL * g->k + j % FZK_PANEL;
+    float s = 0, y = 0;
+    for (int64_t t = 0; t < g->n_segments; t++)
+        for (int64_t l = 0; l < g->segments[t].len; l++, k++) {
+            if (k % FZK_K_BLOCK == 0 && k) {
+                y = k == FZK_K_BLOCK ? s : y + s;
+                s = 0;
+            }
+            s = fzk_fma(a[g->segments[t].off + l], b[k * FZK_PANEL], s);
+        }
+    y = k > FZK_K_BLOCK ? y + s : s;
+    if (g->bias) y += g->bias[j];
+    if (g->residual) y += residual;
+    if (!g->clip) return y;
+    y = g->lo > y ? g->lo : y;
+    return g->hi < y ? g->hi : y;
+}
+
+/* On the baseline: C against the oracle. BEFORE: what C held, if residual is C itself. */
+static void compare(struct kt *t, const struct fzk_gemm_f32 *g, const float *before) {
+    const float *residual = before ? before : g->residual;
+    for (int64_t n = 0; t->baseline && n < g->m * g->n; n++) {
+        int64_t i = n / g->n, j = n % g->n;
+        float want = oracle(g, i, j, residual ? residual[i * g->ldr + j] : 0);
+        float got = g->c[i * g->ldc + j];
+        if (fzk_bits(got) != fzk_bits(want) && (got == got || want == want))
+            kt_fail(t, "c[%d][%d] is %08x instead of %08x", (int)i, (int)j, fzk_bits(got),
+                    fzk_bits(want));
+    }
+}
 
 /* M x N x K, one segment, with everything of the epilogue that FLAGS asks for. */
 static void product(struct kt *t, int64_t m, int64_t n, int64_t k, int flags,
@@ -27,6 +63,7 @@ static void product(struct kt *t, int64_t m, int64_t n, int64_t k, int flags,
     g.c = kt_buffer(t, n_c, 4);
     t->k->gemm_f32(&g);
     kt_check_f32(t, g.c, n_c);
+    compare(t, &g, NULL);
 }
 
 static void shapes(struct kt *t) {
@@ -63,11 +100,14 @@ static void conv(struct kt *t, int64_t oh, int64_t ow, int64_t channels, int64_t
     g.a = kt_f32(t, height * width * channels, KT_WIDE);
     g.b = kt_f32(t, panels * g.k * FZK_PANEL, KT_WIDE);
     g.bias = kt_f32(t, n, KT_WIDE);
+    float *before = kt_f32(t, g.m * n, KT_WIDE);
     kt_protect(t);
-    g.c = kt_f32(t, g.m * n, KT_WIDE);
+    g.c = kt_buffer(t, g.m * n, 4);
+    memcpy(g.c, before, (size_t)(g.m * n) * sizeof *g.c);
     g.residual = g.c; /* in place */
     t->k->gemm_f32(&g);
     kt_check_f32(t, g.c, g.m * n);
+    compare(t, &g, before);
 }
 
 static void convs(struct kt *t) {
