@@ -43,6 +43,9 @@ struct pb pb_opset(const char *domain, int64_t version);
 /* The model of IR version 8 and opset 17 around GRAPH; its functions may follow. */
 struct pb pb_model(struct pb graph);
 
+/* A small model with a bit of everything. */
+struct pb pb_rich_model(void);
+
 /* Fields of the messages. */
 enum {
     MODEL_IR = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_METADATA = 14,

@@ -233,39 +233,9 @@ static void function_bomb(void **state) {
 
 /* ---- damage */
 
-/* A model with a bit of everything. */
-static struct pb rich_model(void) {
-    float w[4] = {1, 2, 3, 4};
-    struct pb g = graph("Add:x,w:z;F:z:s"), branch = {0}, node = pb_node("If", "c", "y"), m;
-    pb_msg(&branch, GRAPH_NODE, pb_node("Relu", "z", "r"));
-    pb_msg(&branch, GRAPH_OUTPUT, pb_value("r", 1, "n"));
-    struct pb other = {0};
-    pb_append(&other, branch.data, branch.size);
-    pb_msg(&node, NODE_ATTR, pb_attr_graph("then_branch", branch));
-    pb_msg(&node, NODE_ATTR, pb_attr_graph("else_branch", other));
-    pb_msg(&g, GRAPH_NODE, node);
-    pb_msg(&g, GRAPH_NODE, call("F", "x", "t"));
-    pb_msg(&g, GRAPH_INIT, pb_raw_tensor("w", 1, "2,2", w, sizeof w));
-    struct pb typed_data = pb_tensor("i", FZ_TYPE_I16, "3");
-    pb_bytes(&typed_data, TENSOR_INT32S, "\x01\x80\x01\x02", 4);
-    pb_msg(&g, GRAPH_INIT, typed_data);
-    pb_msg(&g, GRAPH_INPUT, pb_value("c", FZ_TYPE_BOOL, "n,2"));
-    struct pb constant = pb_node("Constant", "", "k"), list = pb_attr("value_ints", KIND_INTS);
-    pb_bytes(&list, ATTR_INTS, "\x01\x02\x03", 3);
-    pb_msg(&constant, NODE_ATTR, list);
-    pb_msg(&g, GRAPH_NODE, constant);
-    struct pb inner = pb_node("Neg", "a", "b");
-    pb_msg(&inner, NODE_ATTR, pb_attr_ref("n", KIND_INT, "n"));
-    struct pb f = function("F", "b", inner);
-    pb_msg(&f, FUNCTION_DEFAULT, pb_attr_int("n", 1));
-    m = pb_model(g);
-    pb_msg(&m, MODEL_FUNCTION, f);
-    return m;
-}
-
 static void truncations(void **state) {
     struct imported im;
-    struct pb m = rich_model();
+    struct pb m = pb_rich_model();
     for (size_t i = 0; i < m.size; i++) {
         uint8_t *copy = malloc(i ? i : 1);
         assert_non_null(copy);
@@ -285,7 +255,7 @@ static void truncations(void **state) {
 }
 
 static void flips(void **state) {
-    struct pb m = rich_model();
+    struct pb m = pb_rich_model();
     for (size_t i = 0; i < m.size; i++) {
         uint8_t old = m.data[i];
         for (int bit = 0; bit < 8; bit++) {
