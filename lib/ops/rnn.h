@@ -6,7 +6,7 @@
 
 enum { FZ_RNN_GATES_RNN = 1, FZ_RNN_GATES_GRU = 3, FZ_RNN_GATES_LSTM = 4 };
 
-/* One activation: an index into the family's list, and its two numbers. */
+/* One activation: function KIND of kernels/numeric.h and its two numbers. */
 struct fz_rnn_act {
     int64_t kind;
     double alpha, beta;
@@ -26,11 +26,55 @@ struct fz_rnn_params {
 };
 
 /* Makes the constant inputs 1 and 2 of frozen.LSTM, frozen.GRU or frozen.RNN from W [dirs, gates *
- * hidden, input] and R [dirs, gates * hidden, hidden]: panels [dirs][ceil(gates * hidden / 32)]
- * [input or hidden][32]. PARAMS as lowered from the ONNX node; PACKED_PARAMS gets hidden and input
- * filled in. All other inputs keep their places. */
+ * hidden, input] and R [dirs, gates * hidden, hidden]: panels [dirs][panels][input or hidden][32] of
+ * their transposes. GRU's R is two matrices behind each other, that of z and r and that of h. PARAMS
+ * as lowered from the ONNX node; PACKED_PARAMS gets hidden and input filled in. All other inputs keep
+ * their places. */
 fz_status_t fzi_rnn_pack(struct fz_graph *graph, const struct fz_value *w, const struct fz_value *r,
                          const struct fz_rnn_params *params, struct fz_rnn_params *packed_params,
                          struct fz_value **packed_w, struct fz_value **packed_r);
+
+/* ---- inside of the family */
+
+/* Sizes of one call. */
+struct fz_rnn_sizes {
+    int64_t steps, batch, input, hidden, dirs, gates;
+    int64_t columns;              /* gates * hidden */
+    int64_t w_panels, r_panels;   /* of one direction */
+};
+
+fz_status_t fzi_rnn_lower(struct fz_lower *lower, struct fz_node *node, int64_t gates,
+                          struct fz_rnn_params *p);
+fz_status_t fzi_rnn_infer(const struct fz_op *op, const struct fz_call *call);
+/* From params and known shapes. */
+struct fz_rnn_sizes fzi_rnn_measure(const struct fz_op *op, const struct fz_call *call);
+/* Panels of W and R in SIZES from hidden, gates and columns. */
+void fzi_rnn_count_panels(struct fz_rnn_sizes *s);
+/* Packs one direction: W and R as in the ONNX file. */
+void fzi_rnn_pack_direction(const struct fz_rnn_sizes *s, const float *w, const float *r,
+                            float *packed_w, float *packed_r);
+
+/* A frozen form's op->kind is FZ_RNN_FROZEN + gates. */
+enum { FZ_RNN_FROZEN = 16 };
+
+/* One direction of one call: some rows of the batch through all time steps. */
+struct fz_rnn_pass {
+    const struct fzk_table *k;
+    const struct fz_rnn_params *p;
+    struct fz_rnn_sizes s;
+    const struct fz_rnn_act *act; /* three */
+    bool backwards;
+    const float *r;               /* packed */
+    const float *r_bias;          /* of GRU's h with linear_before_reset, or NULL */
+    const float *peephole;        /* LSTM: i, o, f; or NULL */
+    const float *gx;              /* chain(W, x) + bias, a row for each row of X */
+    int64_t t_step, b_step;       /* rows of X between time steps and between batch rows */
+    const int64_t *lens;          /* of the batch rows */
+    float *gates, *h, *c, *t, *u; /* [batch][columns], then [batch][hidden] each */
+    float *y;                     /* or NULL */
+    int64_t y_t, y_b;             /* elements between time steps and between batch rows */
+};
+/* Batch rows [BEGIN, END), which all are LENS[BEGIN] steps long. */
+void fzi_rnn_rows(const struct fz_rnn_pass *pass, int64_t begin, int64_t end);
 
 #endif
