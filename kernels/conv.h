@@ -1,5 +1,5 @@
-/* Float convolutions that are no GEMM: depthwise, and the transforms around Winograd's products. All
- * images are NHWC; strides are in elements. */
+/* Float convolutions that are no GEMM: depthwise, the transforms around Winograd's products, and
+ * pooling. All images are NHWC; strides are in elements. */
 #ifndef FZ_KERNELS_CONV_H
 #define FZ_KERNELS_CONV_H
 
@@ -55,6 +55,22 @@ struct fzk_winograd_output_f32 {
     int64_t channels, tiles_x, tile_begin, tile_end;
     int64_t clip;
     float lo, hi;
+};
+
+/* Pooling over windows of an unpadded image, output rows [row_begin, row_end). Output (y, x) takes the
+ * taps (y * stride_h + ky * dilation_h - pad_h, ...) that lie inside of the image; at least one does.
+ *
+ * maxpool_f32: the maximum; NaN wins, +0 > -0. avgpool_f32: one chain s = s + tap from +0, row by
+ * row, divided once by the number of taps inside, or, if count_pad is 1, of those inside of the
+ * image with pad_h, pad_w zeros before and end_h, end_w zeros behind it. */
+struct fzk_pool_f32 {
+    const float *in;
+    int64_t in_row, in_pixel, height, width;
+    float *out;
+    int64_t out_row, out_pixel, out_width;
+    int64_t channels, row_begin, row_end;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int64_t pad_h, pad_w, end_h, end_w, count_pad;
 };
 
 /* U = G g G^T of a 3 x 3 kernel G in row-major order, in binary64, rounded once. For freeze; the same

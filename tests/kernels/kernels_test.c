@@ -16,9 +16,12 @@
 static const struct kt_case *const families[] = {
     gemm_cases,
     conv_cases,
+    pool_cases,
     qgemm_cases,
     qdwconv_cases,
     qgemm_elementwise_cases,
+    math_cases,
+    math_rows_cases,
 };
 enum { N_FAMILIES = sizeof families / sizeof families[0] };
 

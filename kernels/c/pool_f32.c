@@ -1,0 +1,94 @@
+/* Maximum and average over windows. Channels go side by side, 32 at a time; the taps of a window in
+ * row-major order. */
+#include "extremes.h"
+
+/* Taps [first, end) of one axis whose positions START + tap * DILATION lie in [LOW, HIGH). */
+struct range {
+    int64_t first, end;
+};
+
+static inline struct range taps(int64_t start, int64_t n, int64_t dilation, int64_t low,
+                                int64_t high) {
+    int64_t first = start < low ? (low - start + dilation - 1) / dilation : 0;
+    int64_t end = start < high ? (high - start + dilation - 1) / dilation : 0;
+    return (struct range){first, end < n ? end : n};
+}
+
+/* A window: its taps inside of the image, and where the first tap would be. */
+struct window {
+    struct range y, x;
+    int64_t row, column;
+};
+
+static struct window window_at(const struct fzk_pool_f32 *p, int64_t y, int64_t x) {
+    struct window w = {.row = y * p->stride_h - p->pad_h, .column = x * p->stride_w - p->pad_w};
+    w.y = taps(w.row, p->kernel_h, p->dilation_h, 0, p->height);
+    w.x = taps(w.column, p->kernel_w, p->dilation_w, 0, p->width);
+    return w;
+}
+
+static inline const float *tap(const struct fzk_pool_f32 *p, const struct window *w, int64_t ky,
+                               int64_t kx, int64_t c) {
+    return p->in + (w->row + ky * p->dilation_h) * p->in_row +
+           (w->column + kx * p->dilation_w) * p->in_pixel + c;
+}
+
+/* N <= 32 channels; a constant for whole panels, which makes the loops plain vectors. */
+static inline void maximum(const struct fzk_pool_f32 *p, const struct window *w, int64_t c,
+                           int64_t n, float *out) {
+    int32_t key[FZK_PANEL];
+    for (int64_t i = 0; i < n; i++) key[i] = FZK_KEY_LEAST;
+    for (int64_t ky = w->y.first; ky < w->y.end; ky++)
+        for (int64_t kx = w->x.first; kx < w->x.end; kx++) {
+            const float *x = tap(p, w, ky, kx, c);
+            for (int64_t i = 0; i < n; i++) {
+                int32_t k = fzk_max_key(x[i]);
+                key[i] = k > key[i] ? k : key[i];
+            }
+        }
+    for (int64_t i = 0; i < n; i++) out[i] = fzk_of_key(key[i]);
+}
+
+static inline void average(const struct fzk_pool_f32 *p, const struct window *w, int64_t c,
+                           int64_t n, float divisor, float *out) {
+    float s[FZK_PANEL] = {0};
+    for (int64_t ky = w->y.first; ky < w->y.end; ky++)
+        for (int64_t kx = w->x.first; kx < w->x.end; kx++) {
+            const float *x = tap(p, w, ky, kx, c);
+            for (int64_t i = 0; i < n; i++) s[i] = s[i] + x[i];
+        }
+    for (int64_t i = 0; i < n; i++) out[i] = s[i] / divisor;
+}
+
+static float divisor_of(const struct fzk_pool_f32 *p, const struct window *w) {
+    struct range y = w->y, x = w->x;
+    if (p->count_pad) {
+        y = taps(w->row, p->kernel_h, p->dilation_h, -p->pad_h, p->height + p->end_h);
+        x = taps(w->column, p->kernel_w, p->dilation_w, -p->pad_w, p->width + p->end_w);
+    }
+    return (float)((y.end - y.first) * (x.end - x.first));
+}
+
+void FZK_NAME(maxpool_f32)(const struct fzk_pool_f32 *p) {
+    for (int64_t y = p->row_begin; y < p->row_end; y++)
+        for (int64_t x = 0; x < p->out_width; x++) {
+            struct window w = window_at(p, y, x);
+            float *out = p->out + y * p->out_row + x * p->out_pixel;
+            int64_t c = 0;
+            for (; c + FZK_PANEL <= p->channels; c += FZK_PANEL)
+                maximum(p, &w, c, FZK_PANEL, out + c);
+            if (c < p->channels) maximum(p, &w, c, p->channels - c, out + c);
+        }
+}
+
+void FZK_NAME(avgpool_f32)(const struct fzk_pool_f32 *p) {
+    for (int64_t y = p->row_begin; y < p->row_end; y++)
+        for (int64_t x = 0; x < p->out_width; x++) {
+            struct window w = window_at(p, y, x);
+            float divisor = divisor_of(p, &w), *out = p->out + y * p->out_row + x * p->out_pixel;
+            int64_t c = 0;
+            for (; c + FZK_PANEL <= p->channels; c += FZK_PANEL)
+                average(p, &w, c, FZK_PANEL, divisor, out + c);
+            if (c < p->channels) average(p, &w, c, p->channels - c, divisor, out + c);
+        }
+}
