@@ -110,4 +110,16 @@ uint64_t fzi_conv_macs(const struct fz_conv_geometry *g, const struct fz_conv_pa
 void fzi_transpose_f32(const struct fz_env *env, const float *from, int64_t rows, int64_t cols,
                        float *to);
 
+/* ---- ConvTranspose: x and y are NHWC, w is packed [group][panels][K][32] in the order (kernel
+ * depth, row, column, input channel) of all taps. Uses fz_conv_geometry with out and before of its
+ * own. */
+fz_status_t fzi_conv_transpose_dim(const struct fz_op *op, const struct fz_conv_params *p, int d,
+                                   int64_t in, int64_t *out, int64_t *before);
+fz_status_t fzi_conv_transpose_measure(const struct fz_op *op, const struct fz_conv_params *p,
+                                       int64_t n, const int64_t in[3], struct fz_conv_geometry *g);
+size_t fzi_conv_transpose_scratch(const struct fz_conv_params *p, const struct fz_conv_geometry *g);
+void fzi_conv_transpose_run(const struct fz_conv_job *job);
+/* Packs IOHW weights; OUT holds as many floats as fzi_conv_packed_dims says for FZ_CONV_GEMM. */
+void fzi_conv_transpose_pack_into(const struct fz_conv_params *p, const float *w, float *out);
+
 #endif

@@ -30,16 +30,20 @@ bool fzi_conv_packed_size(const struct fz_conv_params *p, size_t *size) {
     return true;
 }
 
-/* One group: w is [cout_g][cin_g][taps]; row k = tap * cin_g + channel of the result lies in PANEL
- * columns of each panel, or in a row of cout_g columns for the profile blas. */
-static void pack_group(const float *w, int64_t cout, int64_t cin, int64_t taps, int64_t width,
-                       float *out) {
-    for (int64_t at = 0; at < cout; at += width) {
-        int64_t n = fzi_min_i64(cout - at, width);
-        for (int64_t t = 0; t < taps; t++) {
-            for (int64_t c = 0; c < cin; c++, out += width) {
-                const float *from = w + (at * cin + c) * taps + t;
-                for (int64_t j = 0; j < n; j++) out[j] = from[j * cin * taps];
+/* One group: the weight of output o, input c, tap t is w[o * by_out + c * by_in + t]. Row k = t * cin +
+ * c of the result lies in WIDTH columns of each panel, or of the one matrix for the profile blas. */
+struct source {
+    const float *w;
+    int64_t cout, cin, taps, by_out, by_in;
+};
+
+static void pack_group(const struct source *s, int64_t width, float *out) {
+    for (int64_t at = 0; at < s->cout; at += width) {
+        int64_t n = fzi_min_i64(s->cout - at, width);
+        for (int64_t t = 0; t < s->taps; t++) {
+            for (int64_t c = 0; c < s->cin; c++, out += width) {
+                const float *from = s->w + at * s->by_out + c * s->by_in + t;
+                for (int64_t j = 0; j < n; j++) out[j] = from[j * s->by_out];
                 for (int64_t j = n; j < width; j++) out[j] = 0;
             }
         }
@@ -80,8 +84,20 @@ void fzi_conv_pack_into(const struct fz_conv_params *p, const float *w, float *o
     }
     int64_t width = p->blas ? cout : FZK_PANEL;
     int64_t size = p->blas ? taps * cin * cout : fzi_ceil_div(cout, width) * width * taps * cin;
-    for (int64_t g = 0; g < p->group; g++)
-        pack_group(w + g * cout * cin * taps, cout, cin, taps, width, out + g * size);
+    for (int64_t g = 0; g < p->group; g++) {
+        struct source s = {w + g * cout * cin * taps, cout, cin, taps, cin * taps, taps};
+        pack_group(&s, width, out + g * size);
+    }
+}
+
+void fzi_conv_transpose_pack_into(const struct fz_conv_params *p, const float *w, float *out) {
+    int64_t cin = p->cin / p->group, cout = p->cout / p->group;
+    int64_t taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
+    int64_t size = fzi_ceil_div(cout, FZK_PANEL) * FZK_PANEL * taps * cin;
+    for (int64_t g = 0; g < p->group; g++) {
+        struct source s = {w + g * cin * cout * taps, cout, cin, taps, taps, cout * taps};
+        pack_group(&s, FZK_PANEL, out + g * size);
+    }
 }
 
 /* Winograd's transforms cost some 100 additions a tile and channel pair of ends; below these channel
@@ -156,6 +172,26 @@ static void pack_matrix(const float *b, int64_t k, int64_t n, int64_t row, int64
             for (int64_t j = width; j < FZK_PANEL; j++) out[j] = 0;
         }
     }
+}
+
+fz_status_t fzi_conv_transpose_choose(const struct fz_conv_params *conv, const fz_tensor_t *w,
+                                      struct fz_conv_params *out) {
+    FZ_TRY(complete(conv, w, out));
+    out->cin = w->dims[0];
+    out->algorithm = FZ_CONV_GEMM;
+    if (out->cin % out->group || !fzi_mul_i64(w->dims[1], out->group, &out->cout))
+        return fzi_error(FZ_E_SHAPE, "%lld inputs do not divide into %lld groups",
+                         (long long)out->cin, (long long)out->group);
+    return FZ_OK;
+}
+
+fz_status_t fzi_conv_transpose_pack(struct fz_graph *graph, const struct fz_value *w,
+                                    const struct fz_conv_params *params, struct fz_value **packed) {
+    struct fz_conv_params p = *params;
+    p.blas = 0;
+    FZ_TRY(new_packed(graph, w, &p, packed));
+    fzi_conv_transpose_pack_into(&p, w->t.data, (*packed)->t.data);
+    return FZ_OK;
 }
 
 fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bool trans, bool blas,
