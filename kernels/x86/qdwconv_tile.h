@@ -19,10 +19,10 @@ enum {
 
 /* 32 channels of a convolution, made ready. */
 struct channels {
-    int64_t kh, quads, n;      /* quads of a kernel row; channels that are real */
-    int64_t row_step;          /* bytes from kernel row to kernel row */
-    int64_t taps[MAX_QUADS * FZK_QUAD]; /* offsets of the taps of a kernel row */
-    vi flip;
+    int64_t quads, n;                   /* of the kernel; channels that are real */
+    int64_t taps[MAX_QUADS * FZK_QUAD]; /* offsets */
+    uint32_t flip;                      /* 0x80808080 for s8, else 0 */
+    bool large;                         /* a sum times its scale may leave the int32 */
     vi init[N_VECTORS];
     vf scale[N_VECTORS];
     struct qb weights[2][MAX_QUADS][N_VECTORS]; /* of the pixel, and of the one behind it */
@@ -38,42 +38,64 @@ FZK_INLINE vi gather(const void *values, int v) {
 /* PIXELS neighbours of the output (1 or 2) whose first taps lie at A. */
 FZK_INLINE void sum_taps(const struct channels *c, const uint8_t *a, const int pixels,
                          const bool full, vi acc[2][N_VECTORS]) {
+    vi flip = vi_set((int32_t)c->flip);
     for (int v = 0; v < N_VECTORS; v++) acc[0][v] = acc[1][v] = c->init[v];
-    int64_t i = 0;
-    for (int64_t r = 0; r < c->kh; r++, a += c->row_step) {
-        const int64_t *tap = c->taps;
-        for (int64_t q = 0; q < c->quads; q++, tap += FZK_QUAD, i++) {
-            vi x[FZK_QUAD];
+    for (int64_t i = 0; i < c->quads; i++) {
+        vi x[FZK_QUAD];
+        FZK_UNROLL
+        for (int t = 0; t < FZK_QUAD; t++) {
+            x[t] = bytes_load(a + c->taps[i * FZK_QUAD + t], full ? FZK_PANEL : c->n);
+            if (c->flip) x[t] = vi_xor(x[t], flip);
+        }
+        vi lo01 = _mm256_unpacklo_epi8(x[0], x[1]), hi01 = _mm256_unpackhi_epi8(x[0], x[1]);
+        vi lo23 = _mm256_unpacklo_epi8(x[2], x[3]), hi23 = _mm256_unpackhi_epi8(x[2], x[3]);
+        struct qa y[N_VECTORS] = {qa_of(_mm256_unpacklo_epi16(lo01, lo23)),
+                                  qa_of(_mm256_unpackhi_epi16(lo01, lo23)),
+                                  qa_of(_mm256_unpacklo_epi16(hi01, hi23)),
+                                  qa_of(_mm256_unpackhi_epi16(hi01, hi23))};
+        FZK_UNROLL
+        for (int p = 0; p < pixels; p++) {
             FZK_UNROLL
-            for (int t = 0; t < FZK_QUAD; t++)
-                x[t] = vi_xor(bytes_load(a + tap[t], full ? FZK_PANEL : c->n), c->flip);
-            vi lo01 = _mm256_unpacklo_epi8(x[0], x[1]), hi01 = _mm256_unpackhi_epi8(x[0], x[1]);
-            vi lo23 = _mm256_unpacklo_epi8(x[2], x[3]), hi23 = _mm256_unpackhi_epi8(x[2], x[3]);
-            struct qa y[N_VECTORS] = {qa_of(_mm256_unpacklo_epi16(lo01, lo23)),
-                                      qa_of(_mm256_unpackhi_epi16(lo01, lo23)),
-                                      qa_of(_mm256_unpacklo_epi16(hi01, hi23)),
-                                      qa_of(_mm256_unpackhi_epi16(hi01, hi23))};
-            FZK_UNROLL
-            for (int p = 0; p < pixels; p++) {
-                FZK_UNROLL
-                for (int v = 0; v < N_VECTORS; v++)
-                    acc[p][v] = q_dot(acc[p][v], y[v], c->weights[p][i][v]);
-            }
+            for (int v = 0; v < N_VECTORS; v++)
+                acc[p][v] = q_dot(acc[p][v], y[v], c->weights[p][i][v]);
         }
     }
 }
 
-/* See finish_8. Packing within halves puts the channels in order. */
-FZK_INLINE void store_8(const struct channels *c, const struct fzk_qout *o, const vi acc[N_VECTORS],
-                        uint8_t *to) {
-    vi zp = vi_set16(o->zp), lo = vi_set16(o->lo), hi = vi_set16(o->hi), q[N_VECTORS];
+/* What every pixel needs at its end, in registers: stores of bytes may alias anything else. */
+struct ending {
+    vf scale[N_VECTORS];
+    vi zp, lo, hi, flip;
+    int64_t n;
+    bool large;
+};
+
+FZK_INLINE struct ending ending_of(const struct channels *c, const struct fzk_qout *o) {
+    bool is_signed = o->lo < 0;
+    struct ending e = {.n = c->n, .large = c->large};
+    for (int v = 0; v < N_VECTORS; v++) e.scale[v] = c->scale[v];
+    e.flip = vi_set(is_signed ? (int32_t)0x80808080 : 0);
+    e.zp = vi_set16(o->zp + (is_signed ? 128 : 0));
+    e.lo = vi_xor(_mm256_set1_epi8((char)o->lo), e.flip);
+    e.hi = vi_xor(_mm256_set1_epi8((char)o->hi), e.flip);
+    return e;
+}
+
+/* See finish_8. Packing within halves puts the channels in order. s8 goes the way of u8 with 128
+ * more. */
+FZK_INLINE void store_8(const struct ending *e, const vi acc[N_VECTORS], uint8_t *to,
+                        const bool full) {
+    vf x[N_VECTORS];
     FZK_UNROLL
-    for (int v = 0; v < N_VECTORS; v++)
-        q[v] = vf_round(vf_min(vf_mul(vf_of(acc[v]), c->scale[v]), vf_set(65536)));
-    vi x0 = vi_adds16(vi_pack16(q[0], q[1]), zp), x1 = vi_adds16(vi_pack16(q[2], q[3]), zp);
-    x0 = _mm256_and_si256(vi_min16(vi_max16(x0, lo), hi), vi_set16(0xFF));
-    x1 = _mm256_and_si256(vi_min16(vi_max16(x1, lo), hi), vi_set16(0xFF));
-    bytes_store(to, _mm256_packus_epi16(x0, x1), c->n);
+    for (int v = 0; v < N_VECTORS; v++) x[v] = vf_mul(vf_of(acc[v]), e->scale[v]);
+    if (e->large) {
+        FZK_UNROLL
+        for (int v = 0; v < N_VECTORS; v++) x[v] = vf_min(x[v], vf_set(65536));
+    }
+    vi x0 = vi_adds16(vi_pack16(vf_round(x[0]), vf_round(x[1])), e->zp);
+    vi x1 = vi_adds16(vi_pack16(vf_round(x[2]), vf_round(x[3])), e->zp);
+    vi q = _mm256_max_epu8(_mm256_packus_epi16(x0, x1), e->lo);
+    bytes_store(to, vi_xor(_mm256_min_epu8(q, e->hi), e->flip), full ? FZK_PANEL : e->n);
 }
 
 /* The sums of pixel I for finish_rows: channels 0 to 15, and 16 to 31. */
@@ -85,31 +107,41 @@ FZK_INLINE void keep(const vi acc[N_VECTORS], int32_t sums[2][MAX_PIXELS][TILE_C
     }
 }
 
-/* A row of pixels on its way: PAIRED says whether neighbours share their taps. */
+/* A row of pixels on its way. */
 struct strip {
     const uint8_t *a;
     int64_t a_step, c_step; /* from pixel to pixel */
     int64_t pixels;
-    bool paired;
 };
 
 FZK_INLINE void strip_8(const struct channels *c, const struct fzk_qout *o, const struct strip *s,
-                        uint8_t *to, const bool full) {
+                        uint8_t *to, const bool full, const bool paired) {
     vi acc[2][N_VECTORS];
-    for (int64_t i = 0; i < s->pixels && s->paired; i += 2) {
-        if (i + 2 > s->pixels) i--; /* the last pair overlaps */
-        sum_taps(c, s->a + i * s->a_step, 2, full, acc);
-        store_8(c, o, acc[0], to + i * s->c_step);
-        store_8(c, o, acc[1], to + (i + 1) * s->c_step);
-    }
-    for (int64_t i = 0; i < s->pixels && !s->paired; i++) {
-        sum_taps(c, s->a + i * s->a_step, 1, full, acc);
-        store_8(c, o, acc[0], to + i * s->c_step);
+    const struct ending e = ending_of(c, o);
+    const int64_t pixels = s->pixels, a_step = s->a_step, c_step = s->c_step;
+    const uint8_t *a = s->a;
+    for (int64_t i = 0; i < pixels; i += paired ? 2 : 1) {
+        if (paired && i + 2 > pixels) i--; /* the last pair overlaps */
+        sum_taps(c, a + i * a_step, paired ? 2 : 1, full, acc);
+        store_8(&e, acc[0], to + i * c_step, full);
+        if (paired) store_8(&e, acc[1], to + (i + 1) * c_step, full);
     }
 }
 
-static void strip_sums(const struct channels *c, const struct strip *s,
-                       int32_t sums[2][MAX_PIXELS][TILE_COLUMNS]) {
+/* One function for each way, so that none has to share its registers. */
+#define STRIP(name, full, paired)                                                                  \
+    static __attribute__((noinline)) void name(const struct channels *c, const struct fzk_qout *o, \
+                                               const struct strip *s, uint8_t *to) {               \
+        strip_8(c, o, s, to, full, paired);                                                        \
+    }
+STRIP(strip_full_pairs, true, true)
+STRIP(strip_full_singles, true, false)
+STRIP(strip_part_pairs, false, true)
+STRIP(strip_part_singles, false, false)
+#undef STRIP
+
+static __attribute__((noinline)) void strip_sums(const struct channels *c, const struct strip *s,
+                                                 int32_t sums[2][MAX_PIXELS][TILE_COLUMNS]) {
     vi acc[2][N_VECTORS];
     for (int64_t i = 0; i < s->pixels; i++) {
         sum_taps(c, s->a + i * s->a_step, 1, false, acc);
@@ -145,31 +177,34 @@ static void strip_32(const struct channels *c, const struct fzk_qdwconv *d, cons
 
 /* ---- preparation */
 
-/* Tap offsets of a kernel row. Free taps have zero weights and read the last real one, which is
- * that of the pixel behind when pixels are paired. */
+/* Free taps have zero weights and read the last real one of their row, which is that of the pixel
+ * behind when pixels are paired. */
 static void fill_taps(const struct fzk_qdwconv *d, bool paired, struct channels *c) {
-    int64_t last = paired ? d->kw : d->kw - 1;
-    c->kh = d->kh;
-    c->quads = (d->kw + FZK_QUAD - 1) / FZK_QUAD;
-    c->row_step = d->dilation_y * d->a_row;
-    for (int64_t s = 0; s < c->quads * FZK_QUAD; s++)
-        c->taps[s] = (s < last ? s : last) * d->dilation_x * d->a_col;
-    c->flip = vi_set(d->a_signed ? (int32_t)0x80808080 : 0);
+    int64_t last = paired ? d->kw : d->kw - 1, taps = (d->kw + 3) / FZK_QUAD * FZK_QUAD;
+    c->quads = d->kh * taps / FZK_QUAD;
+    for (int64_t r = 0; r < d->kh; r++)
+        for (int64_t s = 0; s < taps; s++)
+            c->taps[r * taps + s] = r * d->dilation_y * d->a_row +
+                                    (s < last ? s : last) * d->dilation_x * d->a_col;
+    c->flip = d->a_signed ? 0x80808080 : 0;
 }
 
 /* The 32 channels from CH on. The weights for the pixel behind are one tap (a byte) further. */
 static void fill_channels(const struct fzk_qdwconv *d, const struct panel *p, int64_t ch,
                           struct channels *c) {
-    int64_t n_quads = c->kh * c->quads;
-    const int8_t *w = d->w + ch / FZK_PANEL * n_quads * FZK_PANEL * FZK_QUAD;
+    int64_t row_quads = (d->kw + 3) / FZK_QUAD;
+    const int8_t *w = d->w + ch / FZK_PANEL * c->quads * FZK_PANEL * FZK_QUAD;
     c->n = d->c - ch < FZK_PANEL ? d->c - ch : FZK_PANEL;
+    c->large = false;
+    for (int l = 0; l < FZK_PANEL; l++)
+        if (!(p->scale[l] > -1 && p->scale[l] < 1)) c->large = true;
     for (int v = 0; v < N_VECTORS; v++) {
         c->init[v] = gather(p->init, v);
         c->scale[v] = _mm256_castsi256_ps(gather(p->scale, v));
-        for (int64_t i = 0; i < n_quads; i++) {
+        for (int64_t i = 0; i < c->quads; i++) {
             const int8_t *quad = w + i * FZK_PANEL * FZK_QUAD;
             vi now = gather(quad, v), carry = vi_set(0);
-            if (i % c->quads)
+            if (i % row_quads)
                 carry = _mm256_srli_epi32(gather(quad - FZK_PANEL * FZK_QUAD, v), 24);
             c->weights[0][i][v] = qb_of(now);
             c->weights[1][i][v] = qb_of(_mm256_or_si256(_mm256_slli_epi32(now, 8), carry));
@@ -184,11 +219,12 @@ static void run_row(const struct fzk_qdwconv *d, const struct channels *c, const
                     bool paired, int64_t y, int64_t ch) {
     const uint8_t *a = (const uint8_t *)d->a + y * d->stride_y * d->a_row + ch;
     struct strip s = {.a = a, .a_step = d->stride_x * d->a_col, .c_step = d->out.ldc,
-                      .pixels = d->m_cols, .paired = paired};
+                      .pixels = d->m_cols};
     if (d->out.kind == FZK_QOUT_8) {
         uint8_t *to = (uint8_t *)d->out.c + y * d->out.c_run_stride + ch;
-        if (c->n == FZK_PANEL) strip_8(c, &d->out, &s, to, true);
-        else strip_8(c, &d->out, &s, to, false);
+        bool full = c->n == FZK_PANEL;
+        if (paired) (full ? strip_full_pairs : strip_part_pairs)(c, &d->out, &s, to);
+        else (full ? strip_full_singles : strip_part_singles)(c, &d->out, &s, to);
         return;
     }
     for (int64_t x = 0; x < d->m_cols; x += MAX_PIXELS) {
