@@ -64,8 +64,8 @@ enum fzk_fn {
     FZK_FN_COUNT
 };
 
-/* The binary functions. MAX and MIN: NaN wins, +0 > -0. FMOD: exact, the sign of x. MOD: the sign of
- * the divisor. PRELU: x < 0 ? x * slope : x. */
+/* The binary functions. MAX and MIN: NaN wins, +0 > -0. FMOD: exact, the sign of x. MOD: the sign
+ * of the divisor. PRELU: x < 0 ? x * slope : x. */
 enum fzk_binary_fn {
     FZK_BINARY_ADD,
     FZK_BINARY_SUB,
@@ -79,5 +79,57 @@ enum fzk_binary_fn {
     FZK_BINARY_PRELU,
     FZK_BINARY_COUNT
 };
+
+/* reduce_f32(op, y, x, outer, n, inner): [outer][n][inner] to [outer][inner]. */
+enum fzk_reduce_op {
+    FZK_REDUCE_SUM,
+    FZK_REDUCE_SUM_SQUARE,
+    FZK_REDUCE_SUM_ABS,
+    FZK_REDUCE_MEAN,
+    FZK_REDUCE_PROD, /* one chain in order, from 1 */
+    FZK_REDUCE_MAX,
+    FZK_REDUCE_MIN,
+    FZK_REDUCE_COUNT
+};
+
+/* Rows of N: y = (x - mean) * r with r = 1 / sqrt(mean of (x - mean)^2 + eps), then gain and bias:
+ * fma(y, gain, bias); y * gain; y + bias; or nothing, as there are. */
+struct fzk_norm_f32 {
+    int64_t rows, n;
+    const float *x;
+    float *y; /* may be x */
+    const float *gain, *bias; /* n values each or NULL */
+    int64_t channels; /* not 0: gain and bias are this many values, row i has number i % channels */
+    float *mean, *inv_std; /* rows values each or NULL: mean and r */
+    float eps;
+    int32_t rms; /* 1: mean is 0 */
+};
+
+/* q of rows of N accumulators: t = (float)acc * m[j * m_step], rounded half to even, plus zero,
+ * saturated. y is uint8_t for requantize_u8, int8_t for requantize_i8; strides in elements. */
+struct fzk_requantize {
+    int64_t rows, n;
+    const int32_t *acc;
+    int64_t ldacc;
+    void *y;
+    int64_t ldy;
+    const float *m;
+    int64_t m_step; /* 0 or 1 */
+    int32_t zero;
+};
+
+/* Formats of f32_to_f8 and f8_to_f32. Out of range: the largest number if SATURATE, else infinity
+ * or NaN, as the format has them. F4E2M1 has neither: it always saturates, NaN gives 0. */
+enum fzk_f8 {
+    FZK_F8E4M3FN,
+    FZK_F8E4M3FNUZ,
+    FZK_F8E5M2,
+    FZK_F8E5M2FNUZ,
+    FZK_F4E2M1,
+    FZK_F8_COUNT
+};
+
+/* Rounding of f32_to_e8m0: away from zero, towards zero, to nearest with ties up. */
+enum fzk_e8m0_round { FZK_E8M0_UP, FZK_E8M0_DOWN, FZK_E8M0_NEAREST };
 
 #endif

@@ -1,5 +1,5 @@
-/* Elementwise functions of two binary32 arguments, either of which may be one value for all (step 0).
- * Y may be A or B; otherwise they do not overlap. */
+/* Elementwise functions of two binary32 arguments, either of which may be one value for all (step
+ * 0). Y may be A or B; otherwise they do not overlap. */
 #include "extremes.h"
 #include "functions.h"
 #include "loop.h"

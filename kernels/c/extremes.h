@@ -1,5 +1,6 @@
-/* Maximum and minimum by IEEE 754-2019: NaN wins, +0 > -0. Each value has an integer key in the order
- * of the values, so that any order of comparisons gives the same bits, and loops vectorise. */
+/* Maximum and minimum by IEEE 754-2019: NaN wins, +0 > -0. Each value has an integer key in the
+ * order of the values, so that any order of comparisons gives the same bits, and loops vectorise.
+ * */
 #ifndef FZ_KERNELS_EXTREMES_H
 #define FZ_KERNELS_EXTREMES_H
 

@@ -122,7 +122,7 @@ static inline float f32_tanh(float x) {
     float t = fzk_fma(c, F32_LOG2E, bias);
     float p = f32_expm1_of(f32_ln2_rest(c, t, bias)), s = fzk_float(fzk_bits(t) << 23);
     float y = 1 - 2 / fzk_fma(s, p, s + 1);
-    return a < 0.5625f ? fzk_fma(x * z, q, x) : f32_with_sign(y, x);
+    return f32_with_sign(a < 0.5625f ? fzk_fma(a * z, q, a) : y, x);
 }
 
 /* With e = exp(-|x|): 1 / (1 + e) or e / (1 + e), so that nothing overflows. */

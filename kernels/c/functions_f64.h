@@ -1,5 +1,5 @@
-/* The functions on binary64, each one fixed expression of separately rounded operations, and, through
- * them, those functions on binary32 that are not hot: a double result rounded once.
+/* The functions on binary64, each one fixed expression of separately rounded operations, and,
+ * through them, those functions on binary32 that are not hot: a double result rounded once.
  *
  * All are free of branches, tables and integer conversions, so that loops over them vectorise; what
  * needs a branch lives in trig_f64.h and pow_f64.h. NaN in gives NaN out. Errors are below 2 ulp
@@ -118,7 +118,8 @@ static inline double f64_expm1(double x) {
 }
 
 /* log(u) + c for a finite normal or scaled u > 0 and a small correction c: u = 2^k (1 + f) with
- * sqrt(1/2) <= 1 + f < sqrt 2, s = f / (2 + f), log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 R(s^2))). */
+ * sqrt(1/2) <= 1 + f < sqrt 2, s = f / (2 + f), log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 R(s^2))).
+ * */
 static inline double f64_log_reduced(double u, double k0, double c) {
     uint64_t i = f64_bits(u) + (0x3FF0000000000000 - 0x3FE6A09E667F3BCD);
     double k = f64_from(i >> 52 | 0x4330000000000000) - (0x1p52 + 1023) + k0;
@@ -186,7 +187,7 @@ static inline double f64_tanh(double x) {
     p = p * z + 0x1.11111110fe267p-3;
     p = p * z - 0x1.5555555555467p-2;
     double y = 1 - 2 / (f64_exp(2 * a) + 1);
-    return a < 0.5625 ? x + x * z * p : f64_with_sign(y, x);
+    return f64_with_sign(a < 0.5625 ? a + a * z * p : y, x);
 }
 static inline double f64_asinh(double x) {
     double a = f64_abs(x), z = a * a;

@@ -68,8 +68,10 @@ static inline struct f64_angle f64_reduce_large(double x) {
     uint64_t bits = f64_bits(x), m = (bits & 0xFFFFFFFFFFFFF) | 1ull << 52;
     uint32_t at = (uint32_t)(bits >> 52 & 0x7FF) - 1075 + 62, i = at / 64, s = at % 64;
     uint64_t w[3];
-    for (int j = 0; j < 3; j++)
-        w[j] = s ? two_over_pi[i + j] << s | two_over_pi[i + j + 1] >> (64 - s) : two_over_pi[i + j];
+    for (int j = 0; j < 3; j++) {
+        const uint64_t *t = two_over_pi + i + j;
+        w[j] = s ? t[0] << s | t[1] >> (64 - s) : t[0];
+    }
     uint64_t p2 = m * w[2], p1 = m * w[1], p0 = m * w[0] + f64_mul_high(m, w[1]);
     uint64_t carry = f64_mul_high(m, w[2]);
     p1 += carry;

@@ -1,7 +1,7 @@
-/* Prints the largest error of every function, in units in the last place of the exact result, over a
- * stratified sample: every STEP-th binary32 bit pattern, and as many binary64 values of uniformly
- * distributed bit patterns and of moderate size. The reference is long double libm, which has 11 bits
- * more than binary64 where long double does. Fails if an error is above the function's bound.
+/* Prints the largest error of every function, in units in the last place of the exact result, over
+ * a stratified sample: every STEP-th binary32 bit pattern, and as many binary64 values of uniformly
+ * distributed bit patterns and of moderate size. The reference is long double libm, which has 11
+ * bits more than binary64 where long double does. Fails if an error is above the function's bound.
  *
  * usage: accuracy [STEP]   1 tries every binary32 value; the default is 4099. */
 #include <math.h>
@@ -34,8 +34,8 @@ static ld gelu_tanh(ld x) {
     return x / 2 * (1 + tanhl(u));
 }
 
-/* The composites that lose relative accuracy where they are tiny, for they are fixed expressions over
- * sigmoid, erf and tanh: their errors are measured in the spacing at max(1, |x|). */
+/* The composites that lose relative accuracy where they are tiny, for they are fixed expressions
+ * over sigmoid, erf and tanh: their errors are measured in the spacing at max(1, |x|). */
 static bool composite(const struct row *r) {
     return r->ref == gelu || r->ref == gelu_tanh || r->ref == silu || r->ref == mish;
 }

@@ -1,0 +1,51 @@
+/* The order of additions of every sum that is not a matrix product.
+ *
+ * The sequence x_0 ... x_(n-1) is dealt to 16 lanes, element i to lane i mod 16. A lane is a chain
+ * of binary32 additions that starts at +0, cut into blocks of 256 elements of that lane, which are
+ * 4,096 elements of the sequence: with s_b the chain over block b, the lane is s_0, + s_1, + s_2
+ * ... At the end the lanes fold: l += l + 8 for l < 8, l += l + 4 for l < 4, + 2, + 1; lane 0 is
+ * the sum. Lanes that a short tail does not reach stay as they are. No chain that starts at +0 can
+ * become -0, so adding a chain of no elements, or starting a lane with 0 + s_0, changes no bit. */
+#ifndef FZ_KERNELS_LANES_H
+#define FZ_KERNELS_LANES_H
+
+#include "kernel.h"
+#include "loop.h"
+
+enum { FZK_LANES = 16, FZK_LANE_BLOCK = 256, FZK_LANE_SPAN = FZK_LANES * FZK_LANE_BLOCK };
+
+/* What an element does to its lane. */
+enum fzk_term { FZK_TERM_X, FZK_TERM_SQUARE, FZK_TERM_ABS };
+
+INLINE float fzk_add_term(enum fzk_term term, float lane, float x) {
+    if (term == FZK_TERM_SQUARE) return fzk_fma(x, x, lane);
+    return lane + (term == FZK_TERM_ABS ? fzk_float(fzk_bits(x) & INT32_MAX) : x);
+}
+
+INLINE float fzk_lanes_fold(float s[FZK_LANES]) {
+    for (int l = 0; l < 8; l++) s[l] = s[l] + s[l + 8];
+    for (int l = 0; l < 4; l++) s[l] = s[l] + s[l + 4];
+    for (int l = 0; l < 2; l++) s[l] = s[l] + s[l + 2];
+    return s[0] + s[1];
+}
+
+/* Adds the terms of x - shift for N <= FZK_LANE_SPAN elements, one block, to the lanes Y. */
+INLINE void fzk_lanes_block(enum fzk_term term, float y[FZK_LANES], const float *x, int64_t n,
+                            float shift) {
+    float s[FZK_LANES] = {0};
+    int64_t i = 0;
+    for (; i + FZK_LANES <= n; i += FZK_LANES)
+        for (int l = 0; l < FZK_LANES; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
+    for (int l = 0; i + l < n; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
+    for (int l = 0; l < FZK_LANES; l++) y[l] = y[l] + s[l];
+}
+
+/* The sum of the terms of x - shift over N elements. */
+INLINE float fzk_lanes_sum(enum fzk_term term, const float *x, int64_t n, float shift) {
+    float y[FZK_LANES] = {0};
+    for (int64_t i = 0; i < n; i += FZK_LANE_SPAN)
+        fzk_lanes_block(term, y, x + i, n - i < FZK_LANE_SPAN ? n - i : FZK_LANE_SPAN, shift);
+    return fzk_lanes_fold(y);
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* Softmax and its logarithm over rows of N contiguous values: m = max, e_i = exp(x_i - m),
+ * s = the sum of e by lanes.h, then e_i / s or (x_i - m) - log(s). Y may be X. */
+#include "extremes.h"
+#include "functions.h"
+#include "lanes.h"
+
+static float row_max(const float *x, int64_t n) {
+    int32_t m = FZK_KEY_LEAST;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t k = fzk_max_key(x[i]);
+        m = k > m ? k : m;
+    }
+    return fzk_of_key(m);
+}
+
+/* E = exp(x - m); x - m is never positive, and NaN where m is infinite or NaN. */
+static void exp_from(float *e, const float *x, int64_t n, float m) {
+    EACH for (int64_t i = 0; i < n; i++) e[i] = f32_exp_negative(x[i] - m);
+}
+
+void FZK_NAME(softmax_f32)(float *y, const float *x, int64_t rows, int64_t n) {
+    for (int64_t r = 0; r < rows; r++, x += n, y += n) {
+        exp_from(y, x, n, row_max(x, n));
+        float s = fzk_lanes_sum(FZK_TERM_X, y, n, 0);
+        EACH for (int64_t i = 0; i < n; i++) y[i] = y[i] / s;
+    }
+}
+
+/* The sum of exp(x - m) without a place for all of them: a block of lanes at a time. */
+static float exp_sum(const float *x, int64_t n, float m) {
+    float lanes[FZK_LANES] = {0}, e[FZK_LANE_SPAN];
+    for (int64_t i = 0; i < n; i += FZK_LANE_SPAN) {
+        int64_t size = n - i < FZK_LANE_SPAN ? n - i : FZK_LANE_SPAN;
+        exp_from(e, x + i, size, m);
+        fzk_lanes_block(FZK_TERM_X, lanes, e, size, 0);
+    }
+    return fzk_lanes_fold(lanes);
+}
+
+void FZK_NAME(logsoftmax_f32)(float *y, const float *x, int64_t rows, int64_t n) {
+    for (int64_t r = 0; r < rows; r++, x += n, y += n) {
+        float m = row_max(x, n), s = f32_log(exp_sum(x, n, m));
+        EACH for (int64_t i = 0; i < n; i++) y[i] = (x[i] - m) - s;
+    }
+}
