@@ -1,7 +1,7 @@
 /* Pow: base to the power of an exponent of any number type; the result has the base's type. Float
  * bases use the kernels' pow in their own width, the exponent converted to it. Integer bases with
- * integer exponents are multiplied modulo 2^n; a negative exponent gives the truncated reciprocal, 0
- * of base 0. Integer bases with float exponents go through binary64 and are truncated. */
+ * integer exponents are multiplied modulo 2^n; a negative exponent gives the truncated reciprocal,
+ * 0 of base 0. Integer bases with float exponents go through binary64 and are truncated. */
 #include "ops/pairs.h"
 
 /* Exponents of one block as the type of the base. */

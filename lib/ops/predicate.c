@@ -37,7 +37,8 @@ struct job {
 /* A float type's class of value, told by comparisons. */
 static bool matches(const struct job *job, double x) {
     if (job->op->kind == IS_NAN) return x != x;
-    return (job->p->positive && x == __builtin_inf()) || (job->p->negative && x == -__builtin_inf());
+    if (x == __builtin_inf()) return job->p->positive != 0;
+    return x == -__builtin_inf() && job->p->negative;
 }
 
 static void float_range(void *arg, int64_t begin, int64_t end) {

@@ -2,7 +2,8 @@
  * binary64 and integers a column at a time: binary64 sums by the same 16 lanes, integers exactly
  * modulo 2^n, their roots and logarithms by way of binary64. Nothing reduces to 0, product 1,
  * maximum -inf or the least number, minimum inf or the largest, mean NaN or 0. */
-#include "ops/fold.h"
+#include "ops/axes.h"
+#include "ops/sum.h"
 #include "ops/wide.h"
 
 enum { SUM, MEAN, MAX, MIN, PROD, SUM_SQUARE, L1, L2, LOG_SUM, LOG_SUM_EXP, N_KINDS };
@@ -59,7 +60,8 @@ static void set_shape(const struct fz_call *call, uint32_t mask, bool known) {
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     bool extreme = op->kind == MAX || op->kind == MIN, known;
     uint32_t mask;
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_NUMBER | (extreme ? FZ_T(BOOL) : 0)));
+    uint64_t types = FZ_T(F32) | FZ_T(F64) | FZ_T_INT | FZ_T_UINT;
+    FZ_TRY(fzi_infer_type(op, call, 0, types | (extreme ? FZ_T(BOOL) : 0)));
     if (call->in[0]->rank < 0) {
         fzi_infer_unknown(call, 0, call->in[0]->dtype);
         return FZ_OK;
@@ -71,25 +73,26 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 
 /* ---- scratch: the gathered input, then room for a column or, of LogSumExp, for exponentials */
 
-static bool gathers(const struct fz_call *call, const struct fz_fold *fold) {
-    return !fold->direct && call->in[0]->dtype == FZ_TYPE_F32;
+static bool gathers(const struct fz_call *call, const struct fz_axes *axes) {
+    return !axes->direct && call->in[0]->dtype == FZ_TYPE_F32;
 }
 
 /* Infer has accepted the call, so that the axes cannot fail here. */
-static struct fz_fold fold_of(const struct fz_op *op, const struct fz_call *call) {
-    struct fz_fold fold;
+static struct fz_axes axes_of(const struct fz_op *op, const struct fz_call *call) {
+    struct fz_axes axes;
     uint32_t mask = 0;
     bool known;
     if (find_mask(op, call, &mask, &known) != FZ_OK) mask = 0;
-    fzi_fold_init(&fold, call->in[0], mask);
-    return fold;
+    fzi_axes_init(&axes, call->in[0], mask);
+    return axes;
 }
 
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
-    struct fz_fold fold = fold_of(op, call);
-    size_t all = (size_t)(fold.outer * fold.n * fold.inner), keep = (size_t)(fold.outer * fold.inner);
-    if (call->in[0]->dtype != FZ_TYPE_F32) return all * fzi_type_width(call->in[0]->dtype) + (size_t)fold.n * 8;
-    size_t gathered = gathers(call, &fold) ? fzi_align(all * 4, 64) : 0;
+    struct fz_axes axes = axes_of(op, call);
+    size_t all = (size_t)(axes.outer * axes.n * axes.inner);
+    size_t keep = (size_t)(axes.outer * axes.inner), width = fzi_type_width(call->in[0]->dtype);
+    if (call->in[0]->dtype != FZ_TYPE_F32) return all * width + (size_t)axes.n * 8;
+    size_t gathered = gathers(call, &axes) ? fzi_align(all * 4, 64) : 0;
     return gathered + (op->kind == LOG_SUM_EXP ? fzi_align(all * 4, 64) + keep * 4 : 0);
 }
 
@@ -100,20 +103,20 @@ struct job {
     int32_t op; /* of the kernel */
     const float *x;
     float *y, *m, *e; /* m, e: maxima and exponentials of LogSumExp */
-    struct fz_fold fold;
+    struct fz_axes axes;
 };
 
 static void reduce_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
-    int64_t row = job->fold.n * job->fold.inner;
-    job->k->reduce_f32(job->op, job->y + begin * job->fold.inner, job->x + begin * row, end - begin,
-                       job->fold.n, job->fold.inner);
+    int64_t row = job->axes.n * job->axes.inner;
+    job->k->reduce_f32(job->op, job->y + begin * job->axes.inner, job->x + begin * row, end - begin,
+                       job->axes.n, job->axes.inner);
 }
 
 /* e = exp(x - m), m the maximum or 0 where that is not finite. */
 static void exp_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
-    int64_t n = job->fold.n, inner = job->fold.inner;
+    int64_t n = job->axes.n, inner = job->axes.inner;
     for (int64_t o = begin; o < end; o++) {
         float *m = job->m + o * inner, *e = job->e + o * n * inner;
         const float *x = job->x + o * n * inner;
@@ -132,29 +135,30 @@ static void reduce_f32(const struct fz_op *op, const struct fz_call *call, struc
         FZK_REDUCE_SUM, FZK_REDUCE_MEAN, FZK_REDUCE_MAX, FZK_REDUCE_MIN, FZK_REDUCE_PROD,
         FZK_REDUCE_SUM_SQUARE, FZK_REDUCE_SUM_ABS, FZK_REDUCE_SUM_SQUARE, FZK_REDUCE_SUM,
         FZK_REDUCE_SUM};
-    int64_t keep = job->fold.outer * job->fold.inner, row = job->fold.n * job->fold.inner;
+    int64_t keep = job->axes.outer * job->axes.inner, row = job->axes.n * job->axes.inner;
     int64_t grain = row < 16384 ? 16384 / (row ? row : 1) : 1;
     const struct fzk_table *k = job->k;
     job->op = kernels[op->kind];
     if (op->kind == LOG_SUM_EXP) {
-        fzi_run_range(call->env, job->fold.outer, fzi_ceil_div(grain, 4), exp_range, job);
+        fzi_run_range(call->env, job->axes.outer, fzi_ceil_div(grain, 4), exp_range, job);
         job->x = job->e;
     }
-    fzi_run_range(call->env, job->fold.outer, grain, reduce_range, job);
+    fzi_run_range(call->env, job->axes.outer, grain, reduce_range, job);
     if (op->kind == L2) k->unary_f32(FZK_FN_SQRT, job->y, job->y, keep, 0, 0);
     if (op->kind == LOG_SUM || op->kind == LOG_SUM_EXP)
         k->unary_f32(FZK_FN_LOG, job->y, job->y, keep, 0, 0);
     if (op->kind == LOG_SUM_EXP) k->binary_f32(FZK_BINARY_ADD, job->y, job->y, job->m, keep, 1, 1);
 }
 
-static void run_f32(const struct fz_op *op, const struct fz_call *call, const struct fz_fold *fold) {
+static void run_f32(const struct fz_op *op, const struct fz_call *call,
+                    const struct fz_axes *axes) {
     struct job job = {.k = call->env->k, .x = call->in[0]->data, .y = call->out[0]->data,
-                      .fold = *fold};
+                      .axes = *axes};
     char *room = call->scratch;
-    size_t all = fzi_align((size_t)(fold->outer * fold->n * fold->inner) * 4, 64);
-    if (gathers(call, fold)) {
+    size_t all = fzi_align((size_t)(axes->outer * axes->n * axes->inner) * 4, 64);
+    if (gathers(call, axes)) {
         void *packed = room;
-        fzi_fold_gather(fold, 4, packed, job.x);
+        fzi_axes_gather(axes, 4, packed, job.x);
         job.x = packed;
         room += all;
     }
@@ -167,20 +171,6 @@ static void run_f32(const struct fz_op *op, const struct fz_call *call, const st
 }
 
 /* ---- binary64: a column of N neighbours at X, which may be overwritten */
-
-/* 16 lanes, each in blocks of 256, then the tree; as the binary32 kernel sums. */
-static double lanes_sum(const double *x, int64_t n) {
-    double lane[16] = {0};
-    for (int64_t from = 0; from < n; from += 4096) {
-        double s[16] = {0};
-        int64_t to = fzi_min_i64(n, from + 4096);
-        for (int64_t i = from; i < to; i++) s[(i - from) % 16] += x[i];
-        for (int l = 0; l < 16; l++) lane[l] = from ? lane[l] + s[l] : s[l];
-    }
-    for (int half = 8; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) lane[l] += lane[l + half];
-    return lane[0];
-}
 
 static double extreme_f64(int64_t kind, const double *x, int64_t n) {
     double m = kind == MAX ? -__builtin_inf() : __builtin_inf();
@@ -199,7 +189,7 @@ static double log_sum_exp(const struct fzk_table *k, double *x, int64_t n) {
     if (m - m != 0) m = 0;
     for (int64_t i = 0; i < n; i++) x[i] = x[i] - m;
     k->unary_f64(FZK_FN_EXP, x, x, n, 0, 0);
-    return f64_of(k, FZK_FN_LOG, lanes_sum(x, n)) + m;
+    return f64_of(k, FZK_FN_LOG, fzi_sum_f64(x, n)) + m;
 }
 
 static double column_f64(const struct fzk_table *k, int64_t kind, double *x, int64_t n) {
@@ -207,8 +197,8 @@ static double column_f64(const struct fzk_table *k, int64_t kind, double *x, int
     switch (kind) {
     case MAX:
     case MIN: return extreme_f64(kind, x, n);
-    case MEAN: return lanes_sum(x, n) / (double)n;
-    case LOG_SUM: return f64_of(k, FZK_FN_LOG, lanes_sum(x, n));
+    case MEAN: return fzi_sum_f64(x, n) / (double)n;
+    case LOG_SUM: return f64_of(k, FZK_FN_LOG, fzi_sum_f64(x, n));
     case LOG_SUM_EXP: return log_sum_exp(k, x, n);
     case PROD:
         for (int64_t i = 0; i < n; i++) y *= x[i];
@@ -222,7 +212,7 @@ static double column_f64(const struct fzk_table *k, int64_t kind, double *x, int
         break;
     default: break;
     }
-    y = lanes_sum(x, n);
+    y = fzi_sum_f64(x, n);
     return kind == L2 ? __builtin_sqrt(y) : y;
 }
 
@@ -295,34 +285,34 @@ static void put_int(fz_tensor_t *t, int64_t i, int64_t v) {
     }
 }
 
-/* Columns are gathered one by one from the tensor in the fold's order. */
+/* Columns are gathered one by one from the tensor in the order of AXES. */
 static void run_columns(const struct fz_op *op, const struct fz_call *call,
-                        const struct fz_fold *fold) {
+                        const struct fz_axes *axes) {
     fz_tensor_t in = *call->in[0], *out = call->out[0];
     const struct fzk_table *k = call->env->k;
     double *column = call->scratch;
     int64_t *ints = call->scratch;
-    if (!fold->direct) {
-        char *packed = (char *)call->scratch + fold->n * 8;
-        fzi_fold_gather(fold, fzi_type_width(in.dtype), packed, in.data);
+    if (!axes->direct) {
+        char *packed = (char *)call->scratch + axes->n * 8;
+        fzi_axes_gather(axes, fzi_type_width(in.dtype), packed, in.data);
         in.data = packed;
     }
-    for (int64_t i = 0; i < fold->outer * fold->inner; i++) {
-        int64_t at = i / fold->inner * fold->n * fold->inner + i % fold->inner;
+    for (int64_t i = 0; i < axes->outer * axes->inner; i++) {
+        int64_t at = i / axes->inner * axes->n * axes->inner + i % axes->inner;
         bool f64 = in.dtype == FZ_TYPE_F64;
-        for (int64_t j = 0; j < fold->n; j++, at += fold->inner)
+        for (int64_t j = 0; j < axes->n; j++, at += axes->inner)
             if (f64) column[j] = ((const double *)in.data)[at];
             else ints[j] = fzi_tensor_int(&in, at);
-        if (f64) ((double *)out->data)[i] = column_f64(k, op->kind, column, fold->n);
-        else put_int(out, i, column_int(k, op->kind, in.dtype, ints, fold->n));
+        if (f64) ((double *)out->data)[i] = column_f64(k, op->kind, column, axes->n);
+        else put_int(out, i, column_int(k, op->kind, in.dtype, ints, axes->n));
     }
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    struct fz_fold fold = fold_of(op, call);
-    if (fold.outer * fold.inner == 0) return FZ_OK;
-    if (call->in[0]->dtype == FZ_TYPE_F32) run_f32(op, call, &fold);
-    else run_columns(op, call, &fold);
+    struct fz_axes axes = axes_of(op, call);
+    if (axes.outer * axes.inner == 0) return FZ_OK;
+    if (call->in[0]->dtype == FZ_TYPE_F32) run_f32(op, call, &axes);
+    else run_columns(op, call, &axes);
     return FZ_OK;
 }
 

@@ -72,8 +72,8 @@ static uint8_t encode_e8m0(float x, bool saturate, int64_t round_mode) {
     if (x == __builtin_inff()) return saturate ? 254 : 0xFF;
     int e = exponent_of(x);
     double fraction = (double)x / power_of_two(e);
-    if (round_mode == FZ_SMALL_UP ? fraction > 1 : round_mode == FZ_SMALL_NEAREST && fraction >= 1.5)
-        e++;
+    double least = round_mode == FZ_SMALL_UP ? 0x1.0000000000001p0 : 1.5;
+    if (round_mode != FZ_SMALL_DOWN && fraction >= least) e++;
     if (e > 127) return saturate ? 254 : 0xFF;
     if (e < -127) return saturate ? 0 : 0xFF;
     return (uint8_t)(e + 127);

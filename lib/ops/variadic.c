@@ -36,7 +36,7 @@ static fz_status_t check_equal(const struct fz_op *op, const struct fz_call *cal
 }
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
-    uint64_t types = op->kind == MAX || op->kind == MIN ? FZ_T_NUMBER : FZ_T_FLOAT;
+    uint64_t types = op->kind == MAX || op->kind == MIN ? FZ_T_NUMBER : FZ_T(F32) | FZ_T(F64);
     for (uint32_t i = 0; i < call->n_in; i++)
         if (!call->in[i]) return fzi_error(FZ_E_FORMAT, "%s: input %u is absent", op->name, i);
     FZ_TRY(fzi_infer_type(op, call, 0, types));

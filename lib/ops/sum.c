@@ -1,0 +1,19 @@
+/* Sums of binary64 values. */
+#include "ops/sum.h"
+
+#include "base/base.h"
+
+enum { LANES = 16, SPAN = LANES * 256 };
+
+double fzi_sum_f64(const double *x, int64_t n) {
+    double lane[LANES] = {0};
+    for (int64_t from = 0; from < n; from += SPAN) {
+        double s[LANES] = {0};
+        int64_t to = fzi_min_i64(n, from + SPAN);
+        for (int64_t i = from; i < to; i++) s[i % LANES] += x[i];
+        for (int l = 0; l < LANES; l++) lane[l] += s[l];
+    }
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) lane[l] += lane[l + half];
+    return lane[0];
+}
