@@ -135,8 +135,8 @@ static fz_status_t read_tensor(const char *path, struct fz_tensor_file *file,
                                fz_tensor_t *tensor) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return fzi_error(FZ_E_IO, "cannot open '%s': %s", path, strerror(errno));
-    void *data;
-    size_t size;
+    void *data = NULL;
+    size_t size = 0;
     fz_status_t status = read_all(fd, path, &file->arena, &data, &size);
     close(fd);
     if (status == FZ_OK) status = fzi_import_tensor(data, size, &file->arena, tensor);

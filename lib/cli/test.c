@@ -21,7 +21,7 @@ struct tally {
 /* Reads DIR/KIND_0.pb, KIND_1.pb ... until one is missing. False after a message. */
 static bool read_tensors(const char *dir, const char *kind, fz_tensor_t *tensors,
                          fz_tensor_file_t **files, size_t *n) {
-    char path[4096];
+    char path[4200];
     for (*n = 0; *n < MANY; ++*n) {
         snprintf(path, sizeof path, "%s/%s_%zu.pb", dir, kind, *n);
         if (access(path, F_OK) != 0) return true;

@@ -13,19 +13,6 @@ static fz_status_t blame(const struct fz_node *node, fz_status_t status) {
                              node->opset);
 }
 
-/* Calls infer on NODE with what is known and notes the results. */
-static fz_status_t infer_node(struct fz_graph *graph, struct fz_node *node) {
-    const fz_tensor_t **in = fzi_arena_array(graph->arena, node->n_in, sizeof *in);
-    fz_tensor_t **out = fzi_arena_array(graph->arena, node->n_out, sizeof *out);
-    if (!in || !out) return fzi_error(FZ_E_NOMEM, "no memory for a node");
-    for (uint32_t i = 0; i < node->n_in; i++) in[i] = node->in[i] ? &node->in[i]->t : NULL;
-    for (uint32_t i = 0; i < node->n_out; i++) out[i] = node->out[i] ? &node->out[i]->t : NULL;
-    struct fz_call call = {.params = node->params, .n_in = node->n_in, .n_out = node->n_out,
-                           .in = in, .out = out};
-    fz_status_t status = node->op->infer(node->op, &call);
-    return status == FZ_OK ? FZ_OK : blame(node, status);
-}
-
 /* Infers NODE's subgraphs with INNER and then what they say of its outputs. */
 static fz_status_t infer_control(struct fz_pass *pass, struct fz_node *node, fz_pass_fn inner) {
     fz_status_t status = node->op->infer_control(node, true);
@@ -38,7 +25,7 @@ static fz_status_t infer_control(struct fz_pass *pass, struct fz_node *node, fz_
 fz_status_t fzi_pass_infer(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first; node; node = node->next) {
         bool control = (node->op->flags & FZ_OP_CONTROL) != 0;
-        FZ_TRY(control ? infer_control(pass, node, fzi_pass_infer) : infer_node(graph, node));
+        FZ_TRY(control ? infer_control(pass, node, fzi_pass_infer) : fzi_pass_infer_node(graph, node));
     }
     return FZ_OK;
 }
@@ -96,7 +83,7 @@ fz_status_t fzi_pass_fold(struct fz_pass *pass, struct fz_graph *graph) {
             FZ_TRY(infer_control(pass, node, fzi_pass_fold));
             continue;
         }
-        FZ_TRY(infer_node(graph, node));
+        FZ_TRY(fzi_pass_infer_node(graph, node));
         if (is_known(node) && is_worth_it(node)) FZ_TRY(fold_node(pass, graph, node));
     }
     return FZ_OK;

@@ -12,6 +12,18 @@ static const struct row rows[] = {
     {"fold", fzi_pass_fold, true},
     {"branch", fzi_pass_branch, false},
     {"clean", fzi_pass_clean, false},
+    {"batchnorm", fzi_pass_batchnorm, false},
+    {"activation", fzi_pass_activation, false},
+    {"norm", fzi_pass_norm, false},
+    {"product", fzi_pass_product, false},
+    {"recurrent", fzi_pass_recurrent, false},
+    {"layout", fzi_pass_layout, false},
+    {"transpose", fzi_pass_transpose, false},
+    {"fold", fzi_pass_fold, true},
+    {"clean", fzi_pass_clean, false},
+    {"epilogue", fzi_pass_epilogue, false},
+    {"merge", fzi_pass_merge, false},
+    {"clean", fzi_pass_clean, false},
     {"infer", fzi_pass_infer, true},
 };
 
@@ -56,34 +68,4 @@ fz_status_t fzi_passes_run_one(const char *name, struct fz_pass *pass) {
     for (size_t i = 0; i < FZ_COUNT(rows); i++)
         if (strcmp(rows[i].name, name) == 0) return run_row(&rows[i], pass);
     return fzi_error(FZ_E_USAGE, "there is no pass '%s'", name);
-}
-
-struct fz_node *fzi_pass_node(struct fz_graph *graph, struct fz_node *before, const char *domain,
-                              const char *name, const char *label, const void *params,
-                              uint32_t n_in, uint32_t n_out) {
-    const struct fz_op *op = fzi_op_find(domain, name, 0);
-    struct fz_node *node = op ? fzi_graph_node(graph, before, op, label, n_in, n_out) : NULL;
-    if (!node) {
-        fzi_error(op ? FZ_E_NOMEM : FZ_E_INTERNAL, "cannot make a node of %s", name);
-        return NULL;
-    }
-    node->type = op->name;
-    node->domain = op->domain;
-    node->params = fzi_arena_copy(graph->arena, params, op->params_size);
-    if (!node->params) {
-        fzi_error(FZ_E_NOMEM, "no memory for a node");
-        return NULL;
-    }
-    return node;
-}
-
-bool fzi_pass_is(const struct fz_node *node, const char *name) {
-    return node && node->op && node->op->domain[0] == 0 && strcmp(node->op->name, name) == 0;
-}
-
-bool fzi_pass_scalar(const struct fz_value *v, double *out) {
-    if (!fzi_is_constant(v) || !fzi_type_is_float(v->t.dtype) || fzi_tensor_count(&v->t) != 1)
-        return false;
-    *out = fzi_tensor_float(&v->t, 0);
-    return true;
 }

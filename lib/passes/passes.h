@@ -29,15 +29,55 @@ fz_status_t fzi_pass_infer(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_fold(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_branch(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_clean(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_merge(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_batchnorm(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_activation(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_norm(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_layout(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_transpose(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_product(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_recurrent(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph);
 
-/* Makes a lowered node of the operator DOMAIN.NAME before BEFORE with PARAMS (params_size bytes,
- * copied); NULL with the thread's error set. */
-struct fz_node *fzi_pass_node(struct fz_graph *graph, struct fz_node *before, const char *domain,
-                              const char *name, const char *label, const void *params,
-                              uint32_t n_in, uint32_t n_out);
-/* True if NODE is the operator NAME of ONNX's own domain. */
+/* ---- what passes share (pass.c) */
+
+/* An attribute for fzi_pass_make. */
+#define FZ_INT(key, value) {.name = key, .kind = FZ_ATTR_INT, .i = value}
+#define FZ_FLOAT(key, value) {.name = key, .kind = FZ_ATTR_FLOAT, .f = value}
+#define FZ_INTS(key, list, count) {.name = key, .kind = FZ_ATTR_INTS, .ints = list, .n = count}
+
+/* Makes a node of the newest DOMAIN.NAME before BEFORE, reading N_IN values at IN, lowered from
+ * N_ATTRS attributes (copied), with N_OUT fresh outputs. NULL with the thread's error set. */
+struct fz_node *fzi_pass_make(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *before,
+                              const char *domain, const char *name, const char *label,
+                              const struct fz_attr *attrs, uint32_t n_attrs,
+                              struct fz_value *const *in, uint32_t n_in, uint32_t n_out);
+/* The same with ready PARAMS (op->params_size bytes, copied) instead of attributes. */
+struct fz_node *fzi_pass_lowered(struct fz_graph *graph, struct fz_node *before,
+                                 const char *domain, const char *name, const char *label,
+                                 const void *params, struct fz_value *const *in, uint32_t n_in,
+                                 uint32_t n_out);
+/* A copy of NODE before BEFORE that reads IN instead (n_in values) and has the attribute CHANGED
+ * (NULL: none) replaced; fresh outputs. */
+struct fz_node *fzi_pass_copy(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *before,
+                              const struct fz_node *node, struct fz_value *const *in,
+                              const struct fz_attr *changed);
+/* Calls infer on NODE with what is known and notes the results. */
+fz_status_t fzi_pass_infer_node(struct fz_graph *graph, struct fz_node *node);
+/* Gives every reader of OLD the value NEW; NEW takes OLD's name if it has a fresh one. */
+void fzi_pass_replace(struct fz_pass *pass, struct fz_graph *graph, struct fz_value *old_value,
+                      struct fz_value *new_value);
+
+/* True if NODE is the operator NAME of ONNX's own domain, or of "frozen". */
 bool fzi_pass_is(const struct fz_node *node, const char *name);
+bool fzi_pass_is_frozen(const struct fz_node *node, const char *name);
+/* V's producer if it is the ONNX operator NAME, else NULL. */
+struct fz_node *fzi_pass_from(const struct fz_value *v, const char *name);
 /* True if V is a float constant of one element; its value in *OUT. */
 bool fzi_pass_scalar(const struct fz_value *v, double *out);
+/* For a node of two inputs, one of which is a scalar constant: the other one, else NULL. */
+struct fz_value *fzi_pass_with_scalar(const struct fz_node *node, double *scalar);
+/* True if A and B are nearly the same number, as exporters write it. */
+bool fzi_pass_close(double a, double b);
 
 #endif

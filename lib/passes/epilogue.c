@@ -1,0 +1,159 @@
+/* What follows a convolution or a product moves into it: bias, residual, activation. */
+#include "passes/passes.h"
+
+#include "ops/act.h"
+#include "ops/conv.h"
+#include "ops/matmul.h"
+
+enum { BIAS = 2, RESIDUAL = 3 };
+
+static struct fz_act *act_of(struct fz_node *node) {
+    if (fzi_pass_is_frozen(node, "Conv") || fzi_pass_is_frozen(node, "ConvTranspose"))
+        return &((struct fz_conv_params *)node->params)->act;
+    if (fzi_pass_is_frozen(node, "MatMul"))
+        return &((struct fz_frozen_matmul_params *)node->params)->act;
+    return NULL;
+}
+
+static int64_t columns_of(const struct fz_node *node) {
+    if (fzi_pass_is_frozen(node, "MatMul"))
+        return ((const struct fz_frozen_matmul_params *)node->params)->n;
+    return ((const struct fz_conv_params *)node->params)->cout;
+}
+
+static fz_status_t set_input(struct fz_graph *graph, struct fz_node *node, uint32_t i,
+                             struct fz_value *v) {
+    if (i >= node->n_in) {
+        struct fz_value **in = fzi_arena_array(graph->arena, i + 1, sizeof *in);
+        if (!in) return fzi_error(FZ_E_NOMEM, "no memory for inputs");
+        for (uint32_t j = 0; j < node->n_in; j++) in[j] = node->in[j];
+        node->in = in;
+        node->n_in = i + 1;
+    }
+    node->in[i] = v;
+    return FZ_OK;
+}
+
+/* NODE takes over READER's place and output. */
+static void absorb(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                   struct fz_node *reader) {
+    fzi_graph_move(graph, node, reader);
+    node->out[0]->n_uses = reader->out[0]->n_uses;
+    node->out[0]->t = reader->out[0]->t;
+    void *last = reader->out[0]->note;
+    fzi_pass_replace(pass, graph, reader->out[0], node->out[0]);
+    node->out[0]->note = last;
+    fzi_graph_remove(graph, reader);
+}
+
+/* True if C adds one number per output channel: a constant row of N, whatever ones stand before. */
+static bool is_bias(const struct fz_value *c, int64_t n) {
+    return fzi_is_constant(c) && c->t.dtype == FZ_TYPE_F32 && c->t.rank > 0 &&
+           c->t.dims[c->t.rank - 1] == n && fzi_tensor_count(&c->t) == n;
+}
+
+static fz_status_t add_bias(struct fz_graph *graph, struct fz_node *node,
+                            const struct fz_value *c) {
+    fz_tensor_t t = c->t;
+    int64_t n = fzi_tensor_count(&t);
+    fzi_shape_set(&t, 1, &n);
+    struct fz_value *row = fzi_graph_constant(graph, c->name, &t);
+    if (!row) return fzi_error(FZ_E_NOMEM, "no memory for a bias");
+    return set_input(graph, node, BIAS, row);
+}
+
+/* An Add behind NODE: a bias or a residual. */
+static fz_status_t try_add(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                           struct fz_node *reader, bool *done) {
+    struct fz_value *y = node->out[0];
+    struct fz_value *other = reader->in[0] == y ? reader->in[1] : reader->in[0];
+    if (act_of(node)->kind != FZ_ACT_NONE || fzi_in(node, RESIDUAL)) return FZ_OK;
+    if (is_bias(other, columns_of(node)) && !fzi_in(node, BIAS)) {
+        FZ_TRY(add_bias(graph, node, other));
+    } else if (!fzi_is_constant(other) && other->t.dtype == FZ_TYPE_F32 && other != y &&
+               fzi_shape_equal(&other->t, &y->t)) {
+        FZ_TRY(set_input(graph, node, RESIDUAL, other));
+        if (other->note == reader) other->note = node;
+    } else {
+        return FZ_OK;
+    }
+    absorb(pass, graph, node, reader);
+    *done = true;
+    return FZ_OK;
+}
+
+static bool limit(const struct fz_node *node, uint32_t i, const char *attr, double def,
+                  double *out) {
+    *out = def;
+    if (fzi_in(node, i)) return fzi_pass_scalar(node->in[i], out);
+    return fzi_attr_float(node, attr, (float)def, out) == FZ_OK;
+}
+
+/* The activation that READER is, if it is one of those with an epilogue. */
+static bool recognise(const struct fz_node *reader, struct fz_act *act) {
+    static const struct {
+        const char *name;
+        int64_t kind;
+    } plain[] = {{"Sigmoid", FZ_ACT_SIGMOID},
+                 {"HardSwish", FZ_ACT_HARD_SWISH},
+                 {"Tanh", FZ_ACT_TANH}};
+    *act = (struct fz_act){0};
+    for (size_t i = 0; i < FZ_COUNT(plain); i++)
+        if (fzi_pass_is(reader, plain[i].name)) {
+            act->kind = plain[i].kind;
+            return true;
+        }
+    if (fzi_pass_is(reader, "Relu")) {
+        *act = (struct fz_act){FZ_ACT_CLIP, 0, __builtin_inf()};
+        return true;
+    }
+    if (fzi_pass_is(reader, "Clip")) {
+        act->kind = FZ_ACT_CLIP;
+        return limit(reader, 1, "min", -(double)__FLT_MAX__, &act->a) &&
+               limit(reader, 2, "max", (double)__FLT_MAX__, &act->b);
+    }
+    if (fzi_pass_is(reader, "LeakyRelu")) {
+        act->kind = FZ_ACT_LEAKY_RELU;
+        return fzi_attr_float(reader, "alpha", 0.01f, &act->a) == FZ_OK;
+    }
+    if (fzi_pass_is(reader, "Swish")) {
+        double alpha;
+        act->kind = FZ_ACT_SILU;
+        return fzi_attr_float(reader, "alpha", 1, &alpha) == FZ_OK && alpha == 1;
+    }
+    if (fzi_pass_is(reader, "Gelu")) {
+        const struct fz_attr *form = fzi_attr(reader, "approximate");
+        bool tanh = form && form->kind == FZ_ATTR_STRING && strcmp(form->s, "tanh") == 0;
+        act->kind = tanh ? FZ_ACT_GELU_TANH : FZ_ACT_GELU;
+        return true;
+    }
+    return false;
+}
+
+static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
+    for (bool done = true; done;) {
+        struct fz_node *reader = fzi_value_reader(node->out[0]);
+        done = false;
+        if (!reader || node->out[0]->graph != graph || reader->out[0]->graph != graph)
+            return FZ_OK;
+        struct fz_act *act = act_of(node), next;
+        if (fzi_pass_is(reader, "Add")) {
+            FZ_TRY(try_add(pass, graph, node, reader, &done));
+        } else if (act->kind == FZ_ACT_NONE && recognise(reader, &next) &&
+                   reader->out[0]->t.dtype == FZ_TYPE_F32 && reader->in[0] == node->out[0]) {
+            *act = next;
+            absorb(pass, graph, node, reader);
+            done = true;
+        }
+    }
+    return FZ_OK;
+}
+
+fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph) {
+    fzi_graph_count_uses(pass->graph);
+    for (struct fz_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        if (act_of(node)) FZ_TRY(grow(pass, graph, node));
+    }
+    return FZ_OK;
+}

@@ -1,0 +1,69 @@
+/* Products with constant matrices get their packed form: MatMul and Gemm become frozen.MatMul. */
+#include "passes/passes.h"
+
+#include "ops/matmul.h"
+
+static bool is_matrix(const struct fz_value *w) {
+    return fzi_is_constant(w) && w->t.dtype == FZ_TYPE_F32 && w->t.rank == 2 && w->t.size > 0;
+}
+
+/* True if C can be a bias of N: one row, or absent. */
+static bool is_bias(const struct fz_value *c, int64_t n) {
+    if (!c) return true;
+    if (!fzi_is_constant(c) || c->t.dtype != FZ_TYPE_F32 || c->t.rank < 1 || c->t.rank > 2)
+        return false;
+    return fzi_tensor_count(&c->t) == n && c->t.dims[c->t.rank - 1] == n;
+}
+
+static bool use_blas(const struct fz_pass *pass) {
+    return pass->options->numerics && strcmp(pass->options->numerics, "blas") == 0;
+}
+
+static struct fz_value *as_row(struct fz_graph *graph, struct fz_value *c) {
+    if (!c || c->t.rank == 1) return c;
+    fz_tensor_t t = c->t;
+    t.dims[0] = t.dims[1];
+    t.rank = 1;
+    return fzi_graph_constant(graph, c->name, &t);
+}
+
+static fz_status_t put(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                       struct fz_value *w, bool trans, struct fz_value *bias) {
+    struct fz_frozen_matmul_params p = {
+        .k = w->t.dims[trans], .n = w->t.dims[!trans], .blas = use_blas(pass)};
+    struct fz_value *packed;
+    FZ_TRY(fzi_matmul_pack(graph, w, trans, p.blas, &packed));
+    struct fz_value *in[] = {node->in[0], packed, as_row(graph, bias)};
+    struct fz_node *made = fzi_pass_lowered(graph, node, "frozen", "MatMul", node->name, &p, in,
+                                            bias ? 3 : 2, 1);
+    if (!made) return FZ_E_NOMEM;
+    made->out[0]->t = node->out[0]->t;
+    fzi_pass_replace(pass, graph, node->out[0], made->out[0]);
+    fzi_graph_remove(graph, node);
+    return FZ_OK;
+}
+
+static fz_status_t visit_gemm(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
+    int64_t trans_a, trans_b;
+    double alpha, beta;
+    if (!is_matrix(node->in[1])) return FZ_OK;
+    FZ_TRY(fzi_attr_int(node, "transA", 0, &trans_a));
+    FZ_TRY(fzi_attr_int(node, "transB", 0, &trans_b));
+    FZ_TRY(fzi_attr_float(node, "alpha", 1, &alpha));
+    FZ_TRY(fzi_attr_float(node, "beta", 1, &beta));
+    struct fz_value *c = fzi_in(node, 2);
+    if (trans_a || alpha != 1 || (c && beta != 1)) return FZ_OK;
+    if (!is_bias(c, node->in[1]->t.dims[trans_b ? 0 : 1])) return FZ_OK;
+    return put(pass, graph, node, node->in[1], trans_b != 0, c);
+}
+
+fz_status_t fzi_pass_product(struct fz_pass *pass, struct fz_graph *graph) {
+    for (struct fz_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        if (node->n_out && node->out[0] && node->out[0]->t.dtype != FZ_TYPE_F32) continue;
+        if (fzi_pass_is(node, "Gemm")) FZ_TRY(visit_gemm(pass, graph, node));
+        else if (fzi_pass_is(node, "MatMul") && is_matrix(node->in[1]) && node->in[0]->t.rank >= 2)
+            FZ_TRY(put(pass, graph, node, node->in[1], false, NULL));
+    }
+    return FZ_OK;
+}
