@@ -76,15 +76,35 @@ static fz_status_t fold_node(struct fz_pass *pass, struct fz_graph *graph, struc
     return FZ_OK;
 }
 
+static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
+    FZ_TRY(fzi_pass_infer_node(graph, node));
+    return is_known(node) && is_worth_it(node) ? fold_node(pass, graph, node) : FZ_OK;
+}
+
+/* A node that reads half precision and does not handle it: Casts before and behind it. */
+static fz_status_t visit_half(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                              int32_t half) {
+    struct fz_node *last = node->prev;
+    FZ_TRY(fzi_pass_widen(pass, graph, node));
+    for (struct fz_node *cast = last ? last->next : graph->first, *next; cast != node; cast = next) {
+        next = cast->next;
+        FZ_TRY(visit(pass, graph, cast));
+    }
+    FZ_TRY(fzi_pass_infer_node(graph, node));
+    return fzi_pass_narrow(pass, graph, node, half);
+}
+
 fz_status_t fzi_pass_fold(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first, *next; node; node = next) {
-        next = node->next;
         if (node->op->flags & FZ_OP_CONTROL) {
             FZ_TRY(infer_control(pass, node, fzi_pass_fold));
+            next = node->next;
             continue;
         }
-        FZ_TRY(fzi_pass_infer_node(graph, node));
-        if (is_known(node) && is_worth_it(node)) FZ_TRY(fold_node(pass, graph, node));
+        int32_t half = fzi_pass_half_of(node);
+        if (half) FZ_TRY(visit_half(pass, graph, node, half));
+        next = node->next; /* the Casts behind NODE are next */
+        if (!half) FZ_TRY(visit(pass, graph, node));
     }
     return FZ_OK;
 }

@@ -39,6 +39,16 @@ fz_status_t fzi_pass_product(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_recurrent(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph);
 
+/* ---- half precision (half.c): what the fold pass does when it meets a node that lacks it */
+
+/* The 16-bit float type that NODE reads but does not handle itself, or 0. */
+int32_t fzi_pass_half_of(const struct fz_node *node);
+/* Lets NODE read binary32 by Casts before it. */
+fz_status_t fzi_pass_widen(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node);
+/* Rounds NODE's binary32 outputs (inferred) to DTYPE by Casts behind it. */
+fz_status_t fzi_pass_narrow(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                            int32_t dtype);
+
 /* ---- what passes share (pass.c) */
 
 /* An attribute for fzi_pass_make. */
