@@ -9,4 +9,6 @@ void fzk_fill_avx512(struct fzk_table *table) {
     table->pack_b_f32 = fzk_pack_b_f32_avx2;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_avx512;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_avx2;
+    table->qadd_u8 = fzk_qadd_u8_avx512;
+    table->qmul_u8 = fzk_qmul_u8_avx512;
 }

@@ -3,6 +3,7 @@
 #define FZ_KERNELS_QGEMM_V16_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "x86.h"
