@@ -1,9 +1,9 @@
 /* External data: tensors whose bytes lie in a side file.
  *
  * The model's author chooses the file's name, so it must not lead out of the model's folder: no
- * absolute path, no "..", no symbolic link anywhere in it, one regular file with one name. Files are
- * read, never mapped. Ranges of a file must not add up to more than the file, so a small model can't
- * ask for one large range a thousand times. */
+ * absolute path, no "..", no symbolic link anywhere in it, one regular file with one name. Files
+ * are read, never mapped. Ranges of a file must not add up to more than the file, so a small model
+ * can't ask for one large range a thousand times. */
 #include "import/importer.h"
 
 #include "import/sha1.h"

@@ -1,8 +1,8 @@
 /* Model-local functions: a call is replaced by the function's body, in the caller's graph.
  *
  * The body's names are its own: its inputs stand for the caller's values, its outputs are the
- * caller's, everything else gets the call's name in front. Recursion is refused; what calls of calls
- * can add up to is bounded by the limits on nodes and depth. */
+ * caller's, everything else gets the call's name in front. Recursion is refused; what calls of
+ * calls can add up to is bounded by the limits on nodes and depth. */
 #include "import/importer.h"
 
 static char *function_key(struct fz_importer *im, const char *domain, const char *name,

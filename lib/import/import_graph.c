@@ -1,7 +1,7 @@
 /* GraphProto to graph: values first, then the nodes that read and write them, then their order.
  *
- * All values of a graph exist before its first node is built, so nodes may stand in any order in the
- * file and subgraphs can refer to whatever is around them. */
+ * All values of a graph exist before its first node is built, so nodes may stand in any order in
+ * the file and subgraphs can refer to whatever is around them. */
 #include "import/importer.h"
 
 static fz_status_t add_name(struct fz_importer *im, struct fz_scope *scope, const char *name,

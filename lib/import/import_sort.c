@@ -1,5 +1,5 @@
 /* The order of a graph's nodes. ONNX asks for a topological order, which nearly every file has; the
- * others are sorted, depth first in the order of the file, so that the result depends on it only. */
+ * others are sorted, depth first in the order of the file, so the result depends on it only. */
 #include "import/importer.h"
 
 /* What to do with each value that a node, or a subgraph in it, reads from GRAPH. */
@@ -115,7 +115,7 @@ fz_status_t fzi_import_sort(struct fz_importer *im, struct fz_graph *graph) {
     if (in_order(graph)) return FZ_OK;
     struct sort s = {.graph = graph};
     FZ_TRY(list_edges(im, &s));
-    /* Each node moves to the end when all that it reads has; the first N of the list are visited. */
+    /* Each node moves to the end when all that it reads has, so the list changes under the loop. */
     struct fz_node **nodes = fzi_arena_array(&im->scratch, graph->n_nodes, sizeof *nodes);
     if (!nodes) return fzi_import_nomem(im, graph->n_nodes * sizeof *nodes);
     uint32_t n = 0;

@@ -3,7 +3,7 @@
 
 enum { DIMS = 3 };
 
-/* Position in T that row I of INDICES names: a linear index, or one number a dimension. -1: none. */
+/* Position in T that row I of INDICES names: a linear index, or a number a dimension. -1: none. */
 static int64_t position(const fz_tensor_t *indices, int64_t i, const fz_tensor_t *t) {
     int64_t count = fzi_tensor_count(t), at = 0;
     if (indices->rank == 1) {

@@ -114,8 +114,8 @@ static uint32_t typed_field(int32_t dtype) {
     }
 }
 
-/* How an element of DTYPE is stored in a field of integers. Packed types come in whole bytes, signed
- * or not. */
+/* How an element of DTYPE is stored in a field of integers. Packed types come in whole bytes,
+ * signed or not. */
 static struct fz_int_format int_format(int32_t dtype) {
     int bits = fz_type_bits(dtype);
     struct fz_int_format f = {.width = fzi_type_width(dtype)};
@@ -187,7 +187,8 @@ static fz_status_t find_content(const char *name, struct content *c) {
         bool data = (number >= FLOAT_DATA && number <= INT64_DATA) ||
                     (number >= RAW_DATA && number <= UINT64_DATA);
         /* An empty packed run is no data: some writers leave one in every field. */
-        if (!data || (field.type == FZ_WIRE_BYTES && !field.size && number != STRING_DATA)) continue;
+        bool empty = field.type == FZ_WIRE_BYTES && !field.size && number != STRING_DATA;
+        if (!data || empty) continue;
         if ((c->field && c->field != number) || (number == RAW_DATA && c->field))
             return fzi_error(FZ_E_FORMAT, "tensor '%s' has data in two fields", name);
         if (number == RAW_DATA && field.type != FZ_WIRE_BYTES)

@@ -150,7 +150,7 @@ fz_status_t fzi_import_inline(struct fz_importer *im, struct fz_scope *scope,
                               const fz_pb_node *proto, const fz_pb_function *function,
                               const struct fz_attr *attrs, uint32_t n_attrs);
 
-/* Puts GRAPH's nodes behind the producers of what they read; FZ_E_FORMAT names a node of a cycle. */
+/* Puts GRAPH's nodes behind the producers of what they read. FZ_E_FORMAT names one of a cycle. */
 fz_status_t fzi_import_sort(struct fz_importer *im, struct fz_graph *graph);
 
 #endif

@@ -9,10 +9,10 @@
 
 enum {
     LENGTH_SIZE = 5,
-    DEPTH_MAX = 512,           /* what protobuf-c's recursion takes of the stack stays below 1 MiB */
-    MESSAGE_COST = 96,         /* beside the struct: allocator headers, a pointer, a scan record */
+    DEPTH_MAX = 512,   /* what protobuf-c's recursion takes of the stack stays below 1 MiB */
+    MESSAGE_COST = 96, /* beside the struct: allocator headers, a pointer, a scan record */
     COST_BASE = 64 * 1024 * 1024,
-    COST_PER_BYTE = 48         /* honest files with the shortest of names reach 30 */
+    COST_PER_BYTE = 48 /* honest files with the shortest of names reach 30 */
 };
 
 struct frame {
@@ -65,7 +65,8 @@ static void put_tag(struct scan *s, uint32_t number, uint32_t type) {
 /* Adds to the estimate and refuses what a file of this size has no honest use for. */
 static fz_status_t charge(struct scan *s, size_t cost) {
     s->out->cost += cost;
-    size_t allowed = COST_BASE + COST_PER_BYTE * (s->kept < SIZE_MAX / 64 ? s->kept : SIZE_MAX / 64);
+    size_t kept = s->kept < SIZE_MAX / 64 ? s->kept : SIZE_MAX / 64;
+    size_t allowed = COST_BASE + COST_PER_BYTE * kept;
     if (s->out->cost > s->limits->max_memory || s->out->cost > allowed)
         return fzi_error(FZ_E_LIMIT, "the model's messages would take more than %zu bytes "
                          "(max_memory)", s->out->cost);

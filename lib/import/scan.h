@@ -1,6 +1,6 @@
-/* The scan: what a file must pass before protobuf-c may see it. It runs over the wire format without
- * recursion, refuses what is too deep, too many or too large, and makes the skeleton: the same
- * messages without the numbers and weights, which protobuf-c then unpacks. */
+/* The scan: what a file must pass before protobuf-c may see it. It runs over the wire format
+ * without recursion, refuses what is too deep, too many or too large, and makes the skeleton: the
+ * same messages without the numbers and weights, which protobuf-c then unpacks. */
 #ifndef FZ_SCAN_H
 #define FZ_SCAN_H
 

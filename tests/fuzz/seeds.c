@@ -1,5 +1,5 @@
-/* Writes models and tensors for fuzz_import to start from: seeds FOLDER. Small models of your own may
- * be put beside them. */
+/* Writes models and tensors for fuzz_import to start from: seeds FOLDER. Small models of your own
+ * may be put beside them. */
 #include "../import/onnx_writer.h"
 
 #include <stdio.h>

@@ -31,7 +31,8 @@ static void plain(void **state) {
     pb_text(&entry, 2, "nobody");
     pb_msg(&m, MODEL_METADATA, entry);
     open_import(m, NULL, &im);
-    same_text(im.graph, "graph(x: float32[2])\n  y: float32[2] = Add(x, #w: float32[2])\nreturn y\n");
+    same_text(im.graph, "graph(x: float32[2])\n  y: float32[2] = Add(x, #w: float32[2])\n"
+                        "return y\n");
     const struct fz_model_info *info = im.graph->info;
     assert_string_equal(info->producer, "me");
     assert_string_equal(info->producer_version, "");

@@ -59,7 +59,7 @@ static struct pb nested(int n) {
 
 static void depth(void **state) {
     struct imported im;
-    /* Model and graph, then node, attribute and graph for each level: 2 + 3 n + value, type, tensor. */
+    /* Model and graph, then a node, an attribute and a graph a level: 22 levels pass 64. */
     open_import(nested(4), NULL, &im);
     close_import(&im);
     refuse(nested(22), FZ_E_LIMIT, "max_depth");

@@ -28,8 +28,8 @@ void pb_texts(struct pb *m, uint32_t field, const char *list);
 struct pb pb_tensor(const char *name, int32_t dtype, const char *dims);
 struct pb pb_raw_tensor(const char *name, int32_t dtype, const char *dims, const void *data,
                         size_t size);
-/* A tensor input or output. A part of DIMS that is no number is a symbol, "?" has neither; NULL DIMS
- * means no shape. */
+/* A tensor input or output. A part of DIMS that is no number is a symbol, "?" has neither; NULL
+ * DIMS means no shape. */
 struct pb pb_value(const char *name, int32_t dtype, const char *dims);
 struct pb pb_node(const char *op, const char *inputs, const char *outputs);
 /* An attribute of TYPE, without its value. */

@@ -86,8 +86,10 @@ static void typed(void **state) {
 static void floats(void **state) {
     float f[4] = {1, 2, 3, 4};
     double d[2] = {1, -2};
-    struct pb one_run = pb_tensor("t", FZ_TYPE_F32, "4"), two_runs = pb_tensor("t", FZ_TYPE_F32, "4");
-    struct pb single = pb_tensor("t", FZ_TYPE_C64, "2"), doubles = pb_tensor("t", FZ_TYPE_F64, "2");
+    struct pb one_run = pb_tensor("t", FZ_TYPE_F32, "4");
+    struct pb two_runs = pb_tensor("t", FZ_TYPE_F32, "4");
+    struct pb single = pb_tensor("t", FZ_TYPE_C64, "2");
+    struct pb doubles = pb_tensor("t", FZ_TYPE_F64, "2");
     pb_bytes(&one_run, TENSOR_FLOATS, f, 16);
     pb_bytes(&two_runs, TENSOR_FLOATS, f, 4);
     pb_bytes(&two_runs, TENSOR_FLOATS, f + 1, 12);
