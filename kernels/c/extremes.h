@@ -30,4 +30,25 @@ static inline float fzk_min(float a, float b) {
     return fzk_of_key(x < y ? x : y);
 }
 
+/* The key of the maximum or minimum of N values. NaN is counted apart: a select of its own key would
+ * keep gcc from vectorising the loop. */
+static inline int32_t fzk_row_max_key(const float *x, int64_t n) {
+    int32_t m = FZK_KEY_LEAST, nan = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t k = fzk_order(x[i]);
+        m = k > m ? k : m;
+        nan |= x[i] != x[i];
+    }
+    return nan ? INT32_MAX : m;
+}
+static inline int32_t fzk_row_min_key(const float *x, int64_t n) {
+    int32_t m = FZK_KEY_LARGEST, nan = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t k = fzk_order(x[i]);
+        m = k < m ? k : m;
+        nan |= x[i] != x[i];
+    }
+    return nan ? INT32_MIN : m;
+}
+
 #endif

@@ -40,14 +40,19 @@ static inline float f32_ceil(float x) {
     return t < x ? f32_with_sign(t + 1, x) : t;
 }
 
-/* x = k ln 2 + r, |r| <= 0.3466; returns exp(r) - 1 = r + r^2 Q(r). */
-static inline float f32_expm1_of(float r) {
+/* x = k ln 2 + r, |r| <= 0.3466; exp(r) = 1 + r + r^2 Q(r). */
+static inline float f32_exp_poly(float r) {
     float p = 0x1.6ceb62p-10f;
     p = fzk_fma(p, r, 0x1.122bdap-7f);
     p = fzk_fma(p, r, 0x1.555534p-5f);
     p = fzk_fma(p, r, 0x1.5554aap-3f);
-    p = fzk_fma(p, r, 0x1p-1f);
-    return fzk_fma(p, r * r, r);
+    return fzk_fma(p, r, 0x1p-1f);
+}
+static inline float f32_expm1_of(float r) { return fzk_fma(f32_exp_poly(r), r * r, r); }
+/* The rounding error of 1 + r goes into the small term. */
+static inline float f32_exp_of(float r) {
+    float s = 1 + r, e = (1 - s) + r;
+    return s + fzk_fma(f32_exp_poly(r), r * r, e);
 }
 
 /* x - k ln 2 for k = t - bias, where t = x log2(e) + bias. */
@@ -62,7 +67,7 @@ static inline float f32_ln2_rest(float x, float t, float bias) {
 static inline float f32_exp(float x) {
     const float bias = F32_MAGIC + 254;
     float t = fzk_fma(x, F32_LOG2E, bias);
-    float y = 1 + f32_expm1_of(f32_ln2_rest(x, t, bias));
+    float y = f32_exp_of(f32_ln2_rest(x, t, bias));
     uint32_t k = fzk_bits(t), half = k >> 1;
     y = y * fzk_float(half << 23) * fzk_float((k - half) << 23);
     y = x > 89 ? F32_INF : y;
@@ -74,7 +79,7 @@ static inline float f32_exp_negative(float x) {
     const float bias = F32_MAGIC + 127 + 64;
     float c = x < -104 ? -104 : x;
     float t = fzk_fma(c, F32_LOG2E, bias);
-    float y = 1 + f32_expm1_of(f32_ln2_rest(c, t, bias));
+    float y = f32_exp_of(f32_ln2_rest(c, t, bias));
     return y * fzk_float(fzk_bits(t) << 23) * 0x1p-64f;
 }
 

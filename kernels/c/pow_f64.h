@@ -7,10 +7,11 @@
 /* The magnitude R of |x|^y made the power of x and y: sign, domain, and the cases that are 1. */
 static inline double f64_pow_cases(double x, double y, double r) {
     double ax = f64_abs(x), ay = f64_abs(y), half = y * 0.5;
-    bool integer = f64_round(y) == y, odd = integer && f64_round(half) != half;
-    r = (f64_bits(x) >> 63) && odd ? -r : r;
-    r = x < 0 && ax < F64_INF && ay < F64_INF && !integer ? F64_NAN : r;
-    bool one = x == 1 || y == 0 || (ax == 1 && ay == F64_INF);
+    bool integer = f64_round(y) == y, odd = integer & (f64_round(half) != half);
+    r = f64_from(f64_bits(r) ^ (odd ? f64_bits(x) & 1ull << 63 : 0));
+    bool domain = (x < 0) & (ax < F64_INF) & (ay < F64_INF) & !integer;
+    bool one = (x == 1) | (y == 0) | ((ax == 1) & (ay == F64_INF));
+    r = domain ? F64_NAN : r;
     return one ? 1 : r;
 }
 

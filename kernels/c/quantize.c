@@ -29,28 +29,31 @@ void FZK_NAME(dequantize_i8_f32)(float *y, const int8_t *x, int64_t n, float sca
     for (int64_t i = 0; i < n; i++) y[i] = (float)((int32_t)x[i] - zero) * scale;
 }
 
-/* t = (float)acc * m, with one m for each of the row's N columns, or for all (m_step 0). */
+/* t = (float)acc * m, with one m for each column or, if STEP is 0, for all. */
+INLINE void row_u8(uint8_t *y, const int32_t *acc, const float *m, int64_t step, int64_t n,
+                   int32_t zero) {
+    EACH for (int64_t j = 0; j < n; j++)
+        y[j] = (uint8_t)quantize((float)acc[j] * m[j * step], zero, 0, 255);
+}
+INLINE void row_i8(int8_t *y, const int32_t *acc, const float *m, int64_t step, int64_t n,
+                   int32_t zero) {
+    EACH for (int64_t j = 0; j < n; j++)
+        y[j] = (int8_t)quantize((float)acc[j] * m[j * step], zero, -128, 127);
+}
+
 void FZK_NAME(requantize_u8)(const struct fzk_requantize *g) {
-    for (int64_t i = 0; i < g->rows; i++) {
-        uint8_t *y = (uint8_t *)g->y + i * g->ldy;
-        const int32_t *acc = g->acc + i * g->ldacc;
-        if (g->m_step)
-            EACH for (int64_t j = 0; j < g->n; j++)
-                y[j] = (uint8_t)quantize((float)acc[j] * g->m[j], g->zero, 0, 255);
-        else
-            EACH for (int64_t j = 0; j < g->n; j++)
-                y[j] = (uint8_t)quantize((float)acc[j] * g->m[0], g->zero, 0, 255);
+    uint8_t *y = g->y;
+    const int64_t n = g->n, rows = g->rows, ldy = g->ldy;
+    for (int64_t i = 0; i < rows; i++) {
+        if (g->m_step) row_u8(y + i * ldy, g->acc + i * g->ldacc, g->m, 1, n, g->zero);
+        else row_u8(y + i * ldy, g->acc + i * g->ldacc, g->m, 0, n, g->zero);
     }
 }
 void FZK_NAME(requantize_i8)(const struct fzk_requantize *g) {
-    for (int64_t i = 0; i < g->rows; i++) {
-        int8_t *y = (int8_t *)g->y + i * g->ldy;
-        const int32_t *acc = g->acc + i * g->ldacc;
-        if (g->m_step)
-            EACH for (int64_t j = 0; j < g->n; j++)
-                y[j] = (int8_t)quantize((float)acc[j] * g->m[j], g->zero, -128, 127);
-        else
-            EACH for (int64_t j = 0; j < g->n; j++)
-                y[j] = (int8_t)quantize((float)acc[j] * g->m[0], g->zero, -128, 127);
+    int8_t *y = g->y;
+    const int64_t n = g->n, rows = g->rows, ldy = g->ldy;
+    for (int64_t i = 0; i < rows; i++) {
+        if (g->m_step) row_i8(y + i * ldy, g->acc + i * g->ldacc, g->m, 1, n, g->zero);
+        else row_i8(y + i * ldy, g->acc + i * g->ldacc, g->m, 0, n, g->zero);
     }
 }

@@ -56,25 +56,9 @@ static void prod(float *y, const float *x, int64_t n, int64_t inner) {
         EACH for (int64_t j = 0; j < inner; j++) y[j] = y[j] * x[i * inner + j];
 }
 
-static int32_t row_max(const float *x, int64_t n) {
-    int32_t m = FZK_KEY_LEAST;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t k = fzk_max_key(x[i]);
-        m = k > m ? k : m;
-    }
-    return m;
-}
-static int32_t row_min(const float *x, int64_t n) {
-    int32_t m = FZK_KEY_LARGEST;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t k = fzk_min_key(x[i]);
-        m = k < m ? k : m;
-    }
-    return m;
-}
 static void max(float *y, const float *x, int64_t n, int64_t inner) {
     if (inner == 1) {
-        y[0] = fzk_of_key(row_max(x, n));
+        y[0] = fzk_of_key(fzk_row_max_key(x, n));
         return;
     }
     for (int64_t j = 0; j < inner; j++) y[j] = -__builtin_inff();
@@ -83,7 +67,7 @@ static void max(float *y, const float *x, int64_t n, int64_t inner) {
 }
 static void min(float *y, const float *x, int64_t n, int64_t inner) {
     if (inner == 1) {
-        y[0] = fzk_of_key(row_min(x, n));
+        y[0] = fzk_of_key(fzk_row_min_key(x, n));
         return;
     }
     for (int64_t j = 0; j < inner; j++) y[j] = __builtin_inff();
@@ -103,12 +87,7 @@ void FZK_NAME(reduce_f32)(int32_t op, float *y, const float *x, int64_t outer, i
 
 /* Range of N values and 0; a NaN gives NaN for both. */
 void FZK_NAME(minmax_f32)(float *lo_hi, const float *x, int64_t n) {
-    int32_t lo = 0, hi = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t k = fzk_max_key(x[i]), l = fzk_min_key(x[i]);
-        hi = k > hi ? k : hi;
-        lo = l < lo ? l : lo;
-    }
-    lo_hi[0] = lo == -1 ? 0 : fzk_of_key(lo);
-    lo_hi[1] = fzk_of_key(hi);
+    int32_t lo = fzk_row_min_key(x, n), hi = fzk_row_max_key(x, n);
+    lo_hi[0] = lo < -1 ? fzk_of_key(lo) : 0; /* -1 is the key of -0 */
+    lo_hi[1] = hi > 0 ? fzk_of_key(hi) : 0;
 }

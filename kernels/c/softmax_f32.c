@@ -4,15 +4,6 @@
 #include "functions.h"
 #include "lanes.h"
 
-static float row_max(const float *x, int64_t n) {
-    int32_t m = FZK_KEY_LEAST;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t k = fzk_max_key(x[i]);
-        m = k > m ? k : m;
-    }
-    return fzk_of_key(m);
-}
-
 /* E = exp(x - m); x - m is never positive, and NaN where m is infinite or NaN. */
 static void exp_from(float *e, const float *x, int64_t n, float m) {
     EACH for (int64_t i = 0; i < n; i++) e[i] = f32_exp_negative(x[i] - m);
@@ -20,7 +11,7 @@ static void exp_from(float *e, const float *x, int64_t n, float m) {
 
 void FZK_NAME(softmax_f32)(float *y, const float *x, int64_t rows, int64_t n) {
     for (int64_t r = 0; r < rows; r++, x += n, y += n) {
-        exp_from(y, x, n, row_max(x, n));
+        exp_from(y, x, n, fzk_of_key(fzk_row_max_key(x, n)));
         float s = fzk_lanes_sum(FZK_TERM_X, y, n, 0);
         EACH for (int64_t i = 0; i < n; i++) y[i] = y[i] / s;
     }
@@ -39,7 +30,7 @@ static float exp_sum(const float *x, int64_t n, float m) {
 
 void FZK_NAME(logsoftmax_f32)(float *y, const float *x, int64_t rows, int64_t n) {
     for (int64_t r = 0; r < rows; r++, x += n, y += n) {
-        float m = row_max(x, n), s = f32_log(exp_sum(x, n, m));
+        float m = fzk_of_key(fzk_row_max_key(x, n)), s = f32_log(exp_sum(x, n, m));
         EACH for (int64_t i = 0; i < n; i++) y[i] = (x[i] - m) - s;
     }
 }
