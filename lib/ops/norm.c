@@ -1,0 +1,254 @@
+/* LayerNormalization, RMSNormalization and their like: rows of neighbouring elements, sums in 16
+ * lanes, r = 1 / sqrt(var + eps), y = fma((x - mean) * r, scale, bias). Instances and groups of
+ * channels are rows of their own. */
+#include "ops/op.h"
+#include "ops/walk.h"
+
+enum { LAYER, RMS, SIMPLIFIED, INSTANCE, GROUP };
+
+struct params {
+    int64_t axis;
+    int64_t groups;
+    double eps; /* a binary32 value */
+};
+
+static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
+    struct params *p = params;
+    int64_t stash;
+    (void)lower;
+    FZ_TRY(fzi_attr_int(node, "stash_type", FZ_TYPE_F32, &stash));
+    if (stash != FZ_TYPE_F32)
+        return fzi_error(FZ_E_UNSUPPORTED, "stash_type must be 1: sums are taken in float32");
+    FZ_TRY(fzi_attr_int(node, "axis", -1, &p->axis));
+    FZ_TRY(fzi_attr_float(node, "epsilon", 1e-5f, &p->eps));
+    if (node->op->kind == GROUP && !fzi_attr(node, "num_groups"))
+        return fzi_error(FZ_E_FORMAT, "attribute 'num_groups' is missing");
+    return fzi_attr_int(node, "num_groups", 1, &p->groups);
+}
+
+/* ---- rows that begin at an axis */
+
+/* Checks that input I (scale or bias) broadcasts to the dimensions of a row. */
+static fz_status_t check_row(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                             const fz_tensor_t *row) {
+    const fz_tensor_t *t = i < call->n_in ? call->in[i] : NULL;
+    if (!t || !fzi_shape_known(t) || !fzi_shape_known(row)) return FZ_OK;
+    const fz_tensor_t *const both[2] = {t, row};
+    fz_tensor_t joined = {0};
+    FZ_TRY(fzi_infer_broadcast(op, both, 2, &joined));
+    if (fzi_shape_equal(&joined, row)) return FZ_OK;
+    return fzi_error(FZ_E_SHAPE, "%s: input %u is larger than a row", op->name, i);
+}
+
+/* The dimensions from the axis on, as a tensor without data. */
+static fz_tensor_t row_shape(const fz_tensor_t *x, int32_t axis) {
+    fz_tensor_t row = {.dtype = x->dtype};
+    fzi_shape_set(&row, x->rank - axis, x->dims + axis);
+    return row;
+}
+
+/* A row must have a size even if there are no rows. */
+static fz_status_t check_size(const struct fz_op *op, const fz_tensor_t *row) {
+    int64_t n;
+    if (!fzi_shape_known(row) || fzi_dims_count(row->dims, 0, row->rank, &n)) return FZ_OK;
+    return fzi_error(FZ_E_SHAPE, "%s: a row is too large", op->name);
+}
+
+static fz_status_t infer_rows(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0];
+    int32_t axis;
+    for (uint32_t i = 0; i < 3; i++) FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32)));
+    fzi_infer_like(call, 0, FZ_TYPE_F32, x);
+    if (x->rank < 0) {
+        for (uint32_t i = 1; i < 3; i++) fzi_infer_unknown(call, i, FZ_TYPE_F32);
+        return FZ_OK;
+    }
+    if (!fzi_axis(p->axis, x->rank, &axis))
+        return fzi_error(FZ_E_SHAPE, "%s: axis %lld is outside of rank %d", op->name,
+                         (long long)p->axis, x->rank);
+    fz_tensor_t row = row_shape(x, axis), stat = *x;
+    FZ_TRY(check_size(op, &row));
+    for (uint32_t i = 1; i < 3; i++) FZ_TRY(check_row(op, call, i, &row));
+    for (int32_t d = axis; d < x->rank; d++) stat.dims[d] = 1;
+    for (uint32_t i = 1; i < 3; i++) fzi_infer_like(call, i, FZ_TYPE_F32, &stat);
+    return FZ_OK;
+}
+
+/* Room for a scale and a bias of a whole row each. */
+static size_t scratch_rows(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    int32_t axis = 0;
+    (void)op;
+    fzi_axis(p->axis, call->in[0]->rank, &axis);
+    fz_tensor_t row = row_shape(call->in[0], axis);
+    return 2 * fzi_align((size_t)fzi_tensor_count(&row) * 4, 64);
+}
+
+/* Input I repeated to a whole row: its own data if that is what it has, else a copy at ROOM. */
+static const float *whole_row(const struct fz_call *call, uint32_t i, const fz_tensor_t *row,
+                              float *room) {
+    const fz_tensor_t *t = i < call->n_in ? call->in[i] : NULL;
+    int64_t n = fzi_tensor_count(row);
+    if (!t) return NULL;
+    if (fzi_tensor_count(t) == n) return t->data;
+    struct fz_walk walk;
+    struct fz_walk_at at;
+    fzi_walk_init(&walk, row, &t, 1);
+    fzi_walk_seek(&walk, &at, 0);
+    for (int64_t j = 0, run; j < n; j += run) {
+        run = fzi_walk_run(&walk, &at, n - j);
+        int64_t step = fzi_walk_step(&walk, 0);
+        for (int64_t m = 0; m < run; m++)
+            room[j + m] = ((const float *)t->data)[at.off[0] + m * step];
+        fzi_walk_next(&walk, &at, run);
+    }
+    return room;
+}
+
+struct job {
+    const struct fzk_table *k;
+    struct fzk_norm_f32 norm; /* of all rows */
+    int64_t period, step;     /* period not 0: row i has scale and bias at i % period * step */
+};
+
+static void norm_rows(const struct job *job, int64_t begin, int64_t end) {
+    struct fzk_norm_f32 g = job->norm;
+    g.rows = end - begin;
+    g.x += begin * g.n;
+    g.y += begin * g.n;
+    if (g.mean) g.mean += begin;
+    if (g.inv_std) g.inv_std += begin;
+    if (job->period) {
+        g.gain += begin % job->period * job->step;
+        g.bias += begin % job->period * job->step;
+    }
+    job->k->norm_f32(&g);
+}
+
+/* Rows that differ in scale and bias go one by one. */
+static void norm_range(void *arg, int64_t begin, int64_t end) {
+    const struct job *job = arg;
+    int64_t rows = job->period ? 1 : end - begin;
+    for (int64_t i = begin; i < end; i += rows) norm_rows(job, i, i + rows);
+}
+
+static void run_norm(const struct fz_call *call, struct job *job) {
+    int64_t grain = fzi_max_i64(1, 8192 / fzi_max_i64(1, job->norm.n));
+    fzi_run_range(call->env, job->norm.rows, grain, norm_range, job);
+}
+
+static fz_status_t run_rows(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0];
+    int32_t axis = 0;
+    fzi_axis(p->axis, x->rank, &axis);
+    fz_tensor_t row = row_shape(x, axis);
+    int64_t n = fzi_tensor_count(&row), rows = 1;
+    for (int32_t d = 0; d < axis; d++) rows *= x->dims[d];
+    float *room = call->scratch;
+    struct job job = {.k = call->env->k};
+    job.norm = (struct fzk_norm_f32){.rows = rows, .n = n, .x = x->data, .y = call->out[0]->data,
+                                     .eps = (float)p->eps, .rms = op->kind != LAYER};
+    job.norm.gain = whole_row(call, 1, &row, room);
+    job.norm.bias = whole_row(call, 2, &row, room + fzi_align((size_t)n * 4, 64) / 4);
+    uint32_t stat = op->kind == LAYER ? 2 : 1;
+    if (op->kind == LAYER && call->n_out > 1 && call->out[1]) job.norm.mean = call->out[1]->data;
+    if (call->n_out > stat && call->out[stat]) job.norm.inv_std = call->out[stat]->data;
+    run_norm(call, &job);
+    return FZ_OK;
+}
+
+/* ---- rows of channels */
+
+static fz_status_t infer_channels(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0];
+    for (uint32_t i = 0; i < 3; i++) FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32)));
+    fzi_infer_like(call, 0, FZ_TYPE_F32, x);
+    if (p->groups < 1) return fzi_error(FZ_E_FORMAT, "%s: num_groups is below 1", op->name);
+    if (x->rank < 0) return FZ_OK;
+    if (x->rank < 2) return fzi_error(FZ_E_SHAPE, "%s: the input has no channels", op->name);
+    fz_tensor_t image = row_shape(x, 1);
+    FZ_TRY(check_size(op, &image));
+    int64_t channels = x->dims[1];
+    if (op->kind == GROUP && channels >= 0 && channels % p->groups != 0)
+        return fzi_error(FZ_E_SHAPE, "%s: %lld channels in %lld groups", op->name,
+                         (long long)channels, (long long)p->groups);
+    /* GroupNormalization of opset 18 has a scale for each group. */
+    if (op->kind == GROUP && op->until == 20) channels = p->groups;
+    for (uint32_t i = 1; i < 3; i++) {
+        const fz_tensor_t *t = call->in[i];
+        if (t->rank >= 0 && t->rank != 1)
+            return fzi_error(FZ_E_SHAPE, "%s: input %u is not a list", op->name, i);
+        if (t->rank == 1 && t->dims[0] >= 0 && channels >= 0 && t->dims[0] != channels)
+            return fzi_error(FZ_E_SHAPE, "%s: input %u has %lld elements for %lld channels",
+                             op->name, i, (long long)t->dims[0], (long long)channels);
+    }
+    return FZ_OK;
+}
+
+/* A group of several channels needs its scale and bias written out for each element. */
+static bool writes_out(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    return op->kind == GROUP && op->until != 20 && call->in[0]->dims[1] != p->groups;
+}
+
+static size_t scratch_channels(const struct fz_op *op, const struct fz_call *call) {
+    const fz_tensor_t *x = call->in[0];
+    if (!writes_out(op, call)) return 0;
+    fz_tensor_t image = row_shape(x, 1);
+    return 2 * fzi_align((size_t)fzi_tensor_count(&image) * 4, 64);
+}
+
+static const float *write_out(const fz_tensor_t *t, int64_t space, float *room) {
+    for (int64_t c = 0; c < t->dims[0]; c++)
+        for (int64_t i = 0; i < space; i++) room[c * space + i] = ((const float *)t->data)[c];
+    return room;
+}
+
+static fz_status_t run_channels(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0];
+    fz_tensor_t image = row_shape(x, 1);
+    int64_t n = fzi_tensor_count(&image), groups = op->kind == GROUP ? p->groups : x->dims[1];
+    if (n == 0) return FZ_OK;
+    struct job job = {.k = call->env->k};
+    job.norm = (struct fzk_norm_f32){
+        .rows = x->dims[0] * groups, .n = n / groups, .x = x->data, .y = call->out[0]->data,
+        .eps = (float)p->eps, .gain = call->in[1]->data, .bias = call->in[2]->data,
+        .channels = 1};
+    job.period = groups;
+    job.step = 1;
+    if (writes_out(op, call)) {
+        float *room = call->scratch;
+        int64_t space = n / x->dims[1];
+        job.norm.channels = 0;
+        job.step = job.norm.n;
+        job.norm.gain = write_out(call->in[1], space, room);
+        job.norm.bias = write_out(call->in[2], space, room + fzi_align((size_t)n * 4, 64) / 4);
+    }
+    run_norm(call, &job);
+    return FZ_OK;
+}
+
+#define ROW(family, onnx, first, last, row, inputs_min, inputs, outputs, known, form)              \
+    {.name = onnx, .domain = family, .since = first, .until = last, .rev = 1,                      \
+     .min_in = inputs_min, .max_in = inputs, .min_out = 1, .max_out = outputs, .attrs = known,     \
+     .params_size = sizeof(struct params), .kind = row, .lower = lower, .infer = infer_##form,     \
+     .scratch = scratch_##form, .run = run_##form}
+
+const struct fz_op fz_ops_norm[] = {
+    ROW("", "LayerNormalization", 17, 0, LAYER, 2, 3, 3, "axis epsilon stash_type", rows),
+    ROW("", "LayerNormalization", 1, 16, LAYER, 2, 3, 3, "axis epsilon stash_type", rows),
+    ROW("", "RMSNormalization", 23, 0, RMS, 2, 2, 1, "axis epsilon stash_type", rows),
+    ROW("", "SimplifiedLayerNormalization", 1, 0, SIMPLIFIED, 2, 2, 2, "axis epsilon stash_type",
+        rows),
+    ROW("com.microsoft", "SimplifiedLayerNormalization", 1, 0, SIMPLIFIED, 2, 2, 2,
+        "axis epsilon stash_type", rows),
+    ROW("", "InstanceNormalization", 1, 0, INSTANCE, 3, 3, 1, "epsilon consumed_inputs", channels),
+    ROW("", "GroupNormalization", 18, 20, GROUP, 3, 3, 1, "num_groups epsilon", channels),
+    ROW("", "GroupNormalization", 21, 0, GROUP, 3, 3, 1, "num_groups epsilon stash_type",
+        channels),
+    {0},
+};
