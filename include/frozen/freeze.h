@@ -1,9 +1,9 @@
 /* freeze.h: turn an ONNX model into a frozen one. Library libfrozen-freeze.
  *
- * Freezing decides everything once: algorithms, fusions, the order of every sum,
- * the layout of every weight. The same ONNX file with the same options and the
- * same library version gives the same bytes on every machine. The rules at the
- * top of frozen.h hold here too. */
+ * Freezing decides everything once: algorithms, fusions, the order of every
+ * sum, the layout of every weight. The same ONNX file with the same options
+ * and the same library version gives the same bytes on every machine. The
+ * rules at the top of frozen.h hold here too. */
 #ifndef FROZEN_FREEZE_H
 #define FROZEN_FREEZE_H
 
@@ -33,8 +33,9 @@ enum {
     FZ_FREEZE_RANGE_PER_ROW = 16 /* DynamicQuantizeLinear: a range per row */
 };
 
-/* Called now and then with the share DONE of the work, 0.0 to 1.0, and the name
- * of the phase. Return 0 to go on, anything else to give up (FZ_E_CANCELLED). */
+/* Called now and then with the share DONE of the work, 0.0 to 1.0, and the
+ * name of the phase. Return 0 to go on, anything else to give up
+ * (FZ_E_CANCELLED). */
 typedef int (*fz_progress_fn)(void *context, double done, const char *phase);
 
 typedef struct fz_freeze_options {
@@ -48,23 +49,24 @@ typedef struct fz_freeze_options {
     uint64_t kat_seed;        /* seed of generated known-answer inputs */
     fz_progress_fn progress;
     void *progress_context;
-    uint64_t max_file_size;   /* of the ONNX file and each side file; 0: 64 GiB */
+    uint64_t max_file_size;   /* of each file that is read; 0: 64 GiB */
     uint64_t max_nodes;       /* after functions are inlined; 0: 1,000,000 */
     uint64_t max_depth;       /* of nested messages and subgraphs; 0: 64 */
     uint64_t max_elements;    /* of any one tensor; 0: 2^40 */
     uint64_t max_memory;      /* of structures made from the file; 0: 4 GiB */
 } fz_freeze_options_t;
 
-/* Reads the ONNX model at ONNX_PATH, with its external data from the folder that
- * holds it, and writes the frozen file FZ_PATH, replacing one that is there. The
- * file appears whole or not at all. HEX, if not NULL, gets the model id.
+/* Reads the ONNX model at ONNX_PATH, with its external data from the folder
+ * that holds it, and writes the frozen file FZ_PATH, replacing one that is
+ * there. The file appears whole or not at all. HEX, if not NULL, gets the
+ * model id.
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO, FZ_E_CANCELLED,
  * FZ_E_FORMAT       not an ONNX model, or a damaged or inconsistent one,
  * FZ_E_UNSUPPORTED  operators, attributes or types that the library lacks; the
  *                   message lists all of them,
  * FZ_E_SHAPE, FZ_E_TYPE, FZ_E_VALUE  the graph contradicts itself,
- * FZ_E_LIMIT        a limit of OPTIONS would be exceeded.         Since 0.1 */
+ * FZ_E_LIMIT        a limit of OPTIONS would be exceeded.          Since 0.1 */
 FZ_API fz_status_t fz_freeze_file(const char *onnx_path, const char *fz_path,
                                   const fz_freeze_options_t *options,
                                   char hex[65]);
@@ -78,8 +80,9 @@ FZ_API fz_status_t fz_freeze_open(const char *onnx_path,
                                   const fz_open_options_t *open_options,
                                   fz_model_t **out);
 
-/* As fz_freeze_open(), from the SIZE bytes of an ONNX model at DATA. A model with
- * external data is refused with FZ_E_UNSUPPORTED.                 Since 0.1 */
+/* As fz_freeze_open(), from the SIZE bytes of an ONNX model at DATA. A model
+ * with external data is refused with FZ_E_UNSUPPORTED.
+ * Since 0.1 */
 FZ_API fz_status_t fz_freeze_open_memory(const void *data, size_t size,
                                          const fz_freeze_options_t *options,
                                          const fz_open_options_t *open_options,

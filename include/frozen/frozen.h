@@ -9,18 +9,18 @@
  *  - It returns FZ_OK (0) or one of the FZ_E_ numbers; on failure every output
  *    argument holds NULL or zero, nothing is leaked, and fz_last_error() says
  *    why in one sentence.
- *  - It is thread-safe. A model may be used by any number of threads at once; a
- *    session by one thread at a time.
+ *  - It is thread-safe. A model may be used by any number of threads at once;
+ *    a session by one thread at a time.
  *  - An options argument may be NULL, which means all defaults. Otherwise its
- *    first member SIZE must be sizeof of the struct; every other member is 0 for
- *    its default. Members are only ever appended, so that a program compiled
- *    against an older header keeps working; bytes beyond what the library knows
- *    must be 0, else FZ_E_USAGE.
+ *       first member SIZE must be sizeof of the struct; every other member is
+ *      0 for its default. Members are only ever appended, so that a program
+ *      compiled against an older header keeps working; bytes beyond what the
+ *      library knows must be 0, else FZ_E_USAGE.
  *  - The library never prints, never aborts, never exits, reads no environment
  *    variable and starts no thread that was not asked for.
  *
- * Not promised: the text of error messages, the size of opaque objects, and the
- * bits of models of the profile "blas" (see fz_model_profile()). */
+ * Not promised: the text of error messages, the size of opaque objects, and
+ * the bits of models of the profile "blas" (see fz_model_profile()). */
 #ifndef FROZEN_FROZEN_H
 #define FROZEN_FROZEN_H
 
@@ -60,8 +60,8 @@ enum {
     FZ_E_UNVERIFIED = 11, /* the model's digest is not known yet */
     FZ_E_CANCELLED = 12,  /* the run was cancelled */
     FZ_E_DEADLINE = 13,   /* the run's deadline has passed */
-    FZ_E_VALUE = 14,      /* an input value is outside of an operator's domain */
-    FZ_E_PROFILE = 15,    /* the model's numerics profile differs on this host */
+    FZ_E_VALUE = 14,      /* an input value is outside an operator's domain */
+    FZ_E_PROFILE = 15,    /* made for another numerics profile than here */
     FZ_E_SYSTEM = 16,     /* the operating system refused */
     FZ_E_INTERNAL = 17,   /* a defect of the library; please report it */
     FZ_E_ANSWER = 18      /* a known answer came out with other bits */
@@ -127,14 +127,15 @@ FZ_API int32_t fz_type_bits(int32_t dtype);
 
 #define FZ_RANK_MAX 12
 
-/* A dense tensor in row-major order: a plain description of memory that somebody
- * else owns. Elements are in the host's byte order; types below 8 bits are packed,
- * first element in the low bits; a bool is one byte, 0 or 1. */
+/* A dense tensor in row-major order: a plain description of memory that
+ * somebody else owns. Elements are in the host's byte order; types below 8
+ * bits are packed, first element in the low bits; a bool is one byte,
+ * 0 or 1. */
 typedef struct fz_tensor {
     int32_t dtype;             /* FZ_TYPE_ */
     int32_t rank;              /* 0 (a scalar) to FZ_RANK_MAX */
     int64_t dims[FZ_RANK_MAX]; /* dims[0 .. rank-1], outermost first */
-    void *data;                /* at least `size` bytes; NULL only if size is 0 */
+    void *data;                /* `size` bytes at least; NULL if that is 0 */
     size_t size;               /* bytes at data */
 } fz_tensor_t;
 
@@ -160,7 +161,7 @@ enum {
 typedef struct fz_open_options {
     size_t size;             /* sizeof(fz_open_options_t) */
     const char *expect;      /* 64 hex digits: refuse any other model id */
-    int32_t protection;      /* FZ_PROTECT_ level wanted; 0 means the default, 2 */
+    int32_t protection;      /* FZ_PROTECT_ level wanted; 0: the default, 2 */
     uint32_t flags;          /* FZ_OPEN_ bits */
     uint64_t max_file_size;  /* refuse larger files; 0 means 64 GiB */
 } fz_open_options_t;
@@ -168,28 +169,30 @@ typedef struct fz_open_options {
 /* Opens the frozen file at PATH, verifies it and seals it in read-only memory.
  *
  * On success *OUT owns the model: release it with fz_model_close(). On failure
- * *OUT is NULL. PATH is read once; unless FZ_OPEN_MAP is given, later changes to
- * the file have no effect on the model. If the system cannot give the protection
- * that is asked for, the next lower level is taken; fz_model_protection() says
- * which one it is.
+ * *OUT is NULL. PATH is read once; unless FZ_OPEN_MAP is given, later changes
+ * to the file have no effect on the model. If the system cannot give the
+ * protection that is asked for, the next lower level is taken;
+ * fz_model_protection() says which one it is.
  *
- * With FZ_OPEN_MAP the weights stay in the file, which must lie in a store that
- * nobody writes: opening takes microseconds, plan and tables are verified and
- * sealed as ever, each weight page is verified before a run first uses it, and
- * fz_model_id() answers FZ_E_UNVERIFIED until fz_model_verify() has passed.
+ * With FZ_OPEN_MAP the weights stay in the file, which must lie in a store
+ * that nobody writes: opening takes microseconds, plan and tables are verified
+ * and sealed as ever, each weight page is verified before a run first uses it,
+ * and fz_model_id() answers FZ_E_UNVERIFIED until fz_model_verify() has
+ * passed.
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO, FZ_E_SYSTEM,
  * FZ_E_FORMAT      not a frozen file, damaged, or of a newer format,
  * FZ_E_UNSUPPORTED an operator or revision that this library does not have,
  * FZ_E_DIGEST      sound, but not the model that OPTIONS expects,
  * FZ_E_LIMIT       larger than OPTIONS allow,
- * FZ_E_PROFILE     made for another BLAS than this host's.        Since 0.1 */
+ * FZ_E_PROFILE     made for another BLAS than this host's.         Since 0.1 */
 FZ_API fz_status_t fz_model_open(const char *path,
                                  const fz_open_options_t *options,
                                  fz_model_t **out);
 
-/* Opens the frozen file that FD refers to, from its start. FD stays the caller's
- * and its file offset is left alone. Else as fz_model_open().     Since 0.1 */
+/* Opens the frozen file that FD refers to, from its start. FD stays the
+ * caller's and its file offset is left alone. Else as fz_model_open().
+ * Since 0.1 */
 FZ_API fz_status_t fz_model_open_fd(int fd, const fz_open_options_t *options,
                                     fz_model_t **out);
 
@@ -222,22 +225,23 @@ FZ_API int32_t fz_model_protection(const fz_model_t *model);
  * digest of every section. FZ_OK or FZ_E_CORRUPT.                 Since 0.1 */
 FZ_API fz_status_t fz_model_verify(fz_model_t *model);
 
-/* Checks up to BUDGET bytes (at least one block of 64 KiB) of the model's memory
- * against its checksums and goes on where the last call stopped, round and round.
- * Once it has found a difference it answers FZ_E_CORRUPT for ever, and so does
- * every run of the model.                                         Since 0.1 */
+/* Checks up to BUDGET bytes (at least one block of 64 KiB) of the model's
+ * memory against its checksums and goes on where the last call stopped, round
+ * and round. Once it has found a difference it answers FZ_E_CORRUPT for ever,
+ * and so does every run of the model.
+ * Since 0.1 */
 FZ_API fz_status_t fz_model_scrub(fz_model_t *model, size_t budget);
 
-/* Runs the model on the inputs that its file gives for this purpose (made from a
- * stored seed) and compares the outputs' digest with the one that was stored when
- * it was frozen. FZ_OK; FZ_E_ANSWER if this host computes other bits;
+/* Runs the model on the inputs that its file gives for this purpose (made from
+ * a stored seed) and compares the outputs' digest with the one that was stored
+ * when it was frozen. FZ_OK; FZ_E_ANSWER if this host computes other bits;
  * FZ_E_UNSUPPORTED if the file holds no known answer, because it was frozen
- * without or the model cannot run on such inputs.                 Since 0.1 */
+ * without or the model cannot run on such inputs.                  Since 0.1 */
 FZ_API fz_status_t fz_model_known_answer(fz_model_t *model);
 
 /* One input or output of a model. Dimensions that are open have dims[i] == -1;
- * dim_names[i] then is their name in the ONNX file, or "" if they have none. All
- * strings belong to the model. */
+ * dim_names[i] then is their name in the ONNX file, or "" if they have none.
+ * All strings belong to the model. */
 typedef struct fz_io {
     const char *name;
     int32_t dtype; /* FZ_TYPE_ */
@@ -262,7 +266,7 @@ typedef struct fz_model_stats {
     uint64_t file_size;    /* bytes of the frozen file */
     uint64_t weight_size;  /* bytes of constants in it */
     uint64_t arena_size;   /* bytes a session needs; 0 if shapes are open */
-    uint64_t macs;         /* multiply-accumulates of a run; 0 if shapes are open */
+    uint64_t macs;         /* multiply-accumulates of a run; 0: open shapes */
     uint64_t n_steps;      /* steps of the plan, those of subgraphs included */
     uint64_t n_constants;
 } fz_model_stats_t;
@@ -273,9 +277,10 @@ FZ_API fz_status_t fz_model_stats(const fz_model_t *model,
 
 /* The text of one of the model's descriptions, or NULL if it has none of that
  * name. KEY is "provenance" (one "name value" a line: source digest, options,
- * library version), "passes" (one "name rewrites nodes" a line), "metadata" (one
- * "key value" a line: what the ONNX file says of itself) or "operators" (one
- * "domain.name rev count" a line). Owned by the model.            Since 0.1 */
+ * library version), "passes" (one "name rewrites nodes" a line), "metadata"
+ * (one "key value" a line: what the ONNX file says of itself) or "operators"
+ * (one "domain.name rev count" a line). Owned by the model.
+ * Since 0.1 */
 FZ_API const char *fz_model_text(const fz_model_t *model, const char *key);
 
 /* -------------------------------------------------------------- sessions */
@@ -316,25 +321,25 @@ FZ_API void fz_session_close(fz_session_t *session);
 
 /* Runs the model once.
  *
- * INPUTS[0 .. N_INPUTS-1] are the model's inputs in its order; N_INPUTS must be
- * fz_model_input_count(). They are only read, and not after the call returns.
- * OUTPUTS[0 .. N_OUTPUTS-1] are filled in the model's order; N_OUTPUTS may be
- * smaller than fz_model_output_count(). An output whose `data` is NULL on entry
- * stays in the session's memory, valid until its next run or its end. One whose
- * `data` is not NULL is written to the caller's memory of `size` bytes; if that is
- * too small the call fails with FZ_E_SHAPE, and `dims` and `size` say what is
- * needed. On success dtype, rank, dims and size of every output are set; `size` is
- * then the bytes of the output.
+ * INPUTS[0 .. N_INPUTS-1] are the model's inputs in its order; N_INPUTS must
+ * be fz_model_input_count(). They are only read, and not after the call
+ * returns. OUTPUTS[0 .. N_OUTPUTS-1] are filled in the model's order;
+ * N_OUTPUTS may be smaller than fz_model_output_count(). An output whose
+ * `data` is NULL on entry stays in the session's memory, valid until its next
+ * run or its end. One whose `data` is not NULL is written to the caller's
+ * memory of `size` bytes; if that is too small the call fails with FZ_E_SHAPE,
+ * and `dims` and `size` say what is needed. On success dtype, rank, dims and
+ * size of every output are set; `size` is then the bytes of the output.
  *
- * After the first run with given shapes, further runs with them allocate nothing
- * and, with one thread, make no system call. The floating-point environment of
- * the caller is neither used nor changed.
+ * After the first run with given shapes, further runs with them allocate
+ * nothing and, with one thread, make no system call. The floating-point
+ * environment of the caller is neither used nor changed.
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM,
  * FZ_E_SHAPE, FZ_E_TYPE  an input does not fit the model,
  * FZ_E_VALUE             an input's values do not fit (an index, say),
  * FZ_E_CORRUPT           the model's memory was found changed,
- * FZ_E_CANCELLED, FZ_E_DEADLINE.                                  Since 0.1 */
+ * FZ_E_CANCELLED, FZ_E_DEADLINE.                                   Since 0.1 */
 FZ_API fz_status_t fz_session_run(fz_session_t *session,
                                   const fz_tensor_t *inputs, size_t n_inputs,
                                   fz_tensor_t *outputs, size_t n_outputs);

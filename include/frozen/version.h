@@ -1,6 +1,6 @@
 /* The version of libfrozen that a program is compiled against.
  *
- * fz_version() in frozen.h gives the version of the library that it runs with. */
+ * fz_version() in frozen.h gives the version of the library that runs. */
 #ifndef FROZEN_VERSION_H
 #define FROZEN_VERSION_H
 

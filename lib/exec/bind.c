@@ -36,7 +36,7 @@ static void bind_steps(struct binder *x) {
             .env = &x->session->env,
             .sub = args + step->n_in + step->n_out,
             .n_sub = step->n_sub};
-        bound->flags = FZ_STEP_LATE | (model->checked ? FZ_STEP_CHECK : 0); /* nested ones stay so */
+        bound->flags = FZ_STEP_LATE | (model->checked ? FZ_STEP_CHECK : 0);
     }
 }
 

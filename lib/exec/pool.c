@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "exec/fpenv.h"
+#include "base/fpenv.h"
 
 #if defined(__linux__)
 #include <linux/futex.h>

@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-#include "exec/fpenv.h"
+#include "base/fpenv.h"
 #include "exec/open.h"
 
 static uint64_t now_ns(void) {

@@ -1,7 +1,7 @@
 /* Making and releasing sessions; their memory. */
 #include "exec/session.h"
 
-#include "exec/fpenv.h"
+#include "base/fpenv.h"
 
 fz_status_t fzi_session_grow(struct fz_session *session, struct fz_buffer *buffer, size_t size) {
     if (buffer->data && buffer->size >= size) return FZ_OK;

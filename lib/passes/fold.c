@@ -4,7 +4,7 @@
  * large and made from little (an expanded constant, dequantised weights) stays in the plan. */
 #include "passes/passes.h"
 
-#include "exec/fpenv.h"
+#include "base/fpenv.h"
 
 enum { FOLD_ALWAYS = 65536 };
 

@@ -1,6 +1,6 @@
 /* The floating-point environment of numerics: nearest even, gradual underflow, no traps. */
-#ifndef FZ_EXEC_FPENV_H
-#define FZ_EXEC_FPENV_H
+#ifndef FZ_BASE_FPENV_H
+#define FZ_BASE_FPENV_H
 
 #include <stdint.h>
 
