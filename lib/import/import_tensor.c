@@ -222,13 +222,15 @@ static fz_status_t read_content(struct fz_importer *im, bool may_move, const cha
 }
 
 static fz_status_t check_type(const fz_pb_tensor *proto, const char *name) {
+    /* Field 3 is also where a SequenceProto or OptionalProto has its values. */
+    if (proto->n_segment)
+        return fzi_error(FZ_E_UNSUPPORTED, "tensor '%s' is a segment of one, a sequence or an "
+                         "optional", name);
     if (proto->data_type == 0)
         return fzi_error(FZ_E_FORMAT, "tensor '%s' has no element type", name);
     if (!fzi_type_valid(proto->data_type))
         return fzi_error(FZ_E_UNSUPPORTED, "tensor '%s' has the unknown element type %d", name,
                          (int)proto->data_type);
-    if (proto->segment)
-        return fzi_error(FZ_E_UNSUPPORTED, "tensor '%s' is a segment of another one", name);
     if (proto->data_location < 0 || proto->data_location > 1)
         return fzi_error(FZ_E_FORMAT, "tensor '%s' has the data location %d", name,
                          (int)proto->data_location);

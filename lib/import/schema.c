@@ -34,7 +34,7 @@ static const struct fz_schema schemas[FZ_N_MSG] = {
          ONE(6, GRAPH), LIST(10, TENSOR, MANY), LIST(11, GRAPH, MANY), INT(20), TEXT(21),
          ONE(22, SPARSE)}, 11, true},
     [FZ_MSG_TENSOR] = {"TensorProto", &fzi_onnx__tensor_proto__descriptor,
-        {INT(2), ONE(3, EMPTY), TEXT(8), LIST(13, ENTRY, 64), INT(14)}, 5, true},
+        {INT(2), LIST(3, EMPTY, MANY), TEXT(8), LIST(13, ENTRY, 64), INT(14)}, 5, true},
     [FZ_MSG_SPARSE] = {"SparseTensorProto", &fzi_onnx__sparse_tensor_proto__descriptor,
         {ONE(1, TENSOR), ONE(2, TENSOR)}, 2, true},
     [FZ_MSG_VALUE_INFO] = {"ValueInfoProto", &fzi_onnx__value_info_proto__descriptor,

@@ -154,6 +154,9 @@ static void wrong_tensors(void **state) {
     struct pb segment = pb_raw_tensor("t", FZ_TYPE_F32, "4", f, 16);
     pb_bytes(&segment, TENSOR_SEGMENT, "", 0);
     refuse_tensor(segment, FZ_E_UNSUPPORTED, "segment");
+    /* A SequenceProto of two tensors: element type 1, values in field 3. */
+    refuse_tensor((struct pb){memcpy(malloc(6), "\x10\x01\x1A\x00\x1A\x00", 6), 6, 6},
+                  FZ_E_UNSUPPORTED, "sequence");
     struct pb away = pb_tensor("t", FZ_TYPE_F32, "4");
     pb_int(&away, TENSOR_LOCATION, 1);
     refuse_tensor(away, FZ_E_FORMAT, "location");
