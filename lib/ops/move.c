@@ -27,6 +27,7 @@ struct plan {
     int64_t block, n_blocks; /* rows of a block; blocks of a plane */
     const char *src;
     char *dst;
+    const struct fzk_table *k;
 };
 
 /* ---- one block of rows */
@@ -35,20 +36,6 @@ INLINE void strided(const struct plan *p, const char *src, char *dst, int64_t ro
     for (int64_t i = 0; i < rows; i++, src += p->from1, dst += p->to1)
         for (int64_t j = 0; j < p->n0; j++)
             memcpy(dst + j * p->to0, src + j * p->from0, width);
-}
-
-/* Rows of the destination are contiguous, and so are columns of the source: a tile of both stays
- * in the first-level cache. */
-INLINE void transposed(const struct plan *p, const char *src, char *dst, int64_t rows,
-                       size_t width) {
-    int64_t w = (int64_t)width;
-    for (int64_t i0 = 0; i0 < rows; i0 += TILE)
-        for (int64_t j0 = 0; j0 < p->n0; j0 += TILE) {
-            int64_t i1 = fzi_min_i64(i0 + TILE, rows), j1 = fzi_min_i64(j0 + TILE, p->n0);
-            for (int64_t i = i0; i < i1; i++)
-                for (int64_t j = j0; j < j1; j++)
-                    memcpy(dst + i * p->to1 + j * w, src + i * w + j * p->from0, width);
-        }
 }
 
 INLINE void fill(char *dst, int64_t n, const char *value, size_t width) {
@@ -77,14 +64,10 @@ static void run_strided(const struct plan *p, const char *src, char *dst, int64_
     }
 }
 
+/* Rows of the destination are contiguous, and so are columns of the source. */
 static void run_transposed(const struct plan *p, const char *src, char *dst, int64_t rows) {
-    switch (p->width) {
-    case 1: transposed(p, src, dst, rows, 1); break;
-    case 2: transposed(p, src, dst, rows, 2); break;
-    case 4: transposed(p, src, dst, rows, 4); break;
-    case 8: transposed(p, src, dst, rows, 8); break;
-    default: transposed(p, src, dst, rows, 16); break;
-    }
+    int64_t w = (int64_t)p->width;
+    p->k->transpose_2d((int32_t)w, dst, src, p->n0, rows, p->from0 / w, p->to1 / w);
 }
 
 static void run_rows(const struct plan *p, const char *src, char *dst, int64_t rows) {
@@ -96,7 +79,7 @@ static void run_rows(const struct plan *p, const char *src, char *dst, int64_t r
     } else if (dense && p->from0 == 0) {
         for (int64_t i = 0; i < rows; i++)
             fzi_move_fill(dst + i * p->to1, p->n0, src + i * p->from1, p->width);
-    } else if (dense && p->from1 == w) {
+    } else if (dense && p->from1 == w && w <= 8) {
         run_transposed(p, src, dst, rows);
     } else {
         run_strided(p, src, dst, rows);
@@ -161,6 +144,8 @@ static void widen(struct plan *p) {
     if (p->rank < 2 || p->from[last] != w || p->to[last] != w || p->dims[last] > 16) return;
     int64_t wide = w * p->dims[last];
     if (wide != 2 && wide != 4 && wide != 8 && wide != 16) return;
+    for (int32_t d = 0; d < last; d++)
+        if (p->from[d] % wide || p->to[d] % wide) return;
     p->width = (size_t)wide;
     p->rank--;
 }
@@ -206,7 +191,8 @@ void fzi_move_bytes(const struct fz_env *env, const void *src, void *dst, size_t
 
 void fzi_move_run(const struct fz_env *env, const struct fz_move *move, const void *src,
                   void *dst) {
-    struct plan p = {.rank = move->rank, .width = move->width, .src = src, .dst = dst};
+    struct plan p = {.rank = move->rank, .width = move->width, .src = src, .dst = dst,
+                     .k = env->k};
     for (int32_t d = 0; d < move->rank; d++)
         if (move->dims[d] == 0) return;
     for (int32_t d = 0; d < move->rank; d++) {

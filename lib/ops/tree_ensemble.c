@@ -1,0 +1,408 @@
+/* TreeEnsembleClassifier and TreeEnsembleRegressor (ai.onnx.ml): each row of features walks every
+ * tree from the root to a leaf, whose weights are added to the row's scores. Scores are binary32
+ * sums in the order of the trees (binary64 if the model's weights are). */
+#include "ops/move.h"
+#include "ops/tree_tables.h"
+
+enum { CLASSIFIER, REGRESSOR };
+enum transform { NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT, TRANSFORMS };
+enum aggregate { SUM, AVERAGE, MIN, MAX, AGGREGATES };
+enum { LABEL, CLASS_SCORES }; /* the classifier's outputs */
+
+struct params {
+    int64_t n_targets, transform, aggregate;
+    int64_t binary;       /* two classes, but weights for one of them only */
+    int64_t all_positive; /* no weight is negative */
+};
+
+static fz_status_t lower_common(struct fz_node *node, struct params *p) {
+    static const char *const transforms[] = {
+        [NONE] = "NONE", [SOFTMAX] = "SOFTMAX", [LOGISTIC] = "LOGISTIC",
+        [SOFTMAX_ZERO] = "SOFTMAX_ZERO", [PROBIT] = "PROBIT", NULL};
+    static const char *const aggregates[] = {
+        [SUM] = "SUM", [AVERAGE] = "AVERAGE", [MIN] = "MIN", [MAX] = "MAX", NULL};
+    FZ_TRY(fzi_attr_choice(node, "post_transform", transforms, NONE, &p->transform));
+    return fzi_attr_choice(node, "aggregate_function", aggregates, SUM, &p->aggregate);
+}
+
+static fz_status_t lower_regressor(struct fz_lower *lower, struct fz_node *node, void *params) {
+    static const struct fz_tree_names names = {"target_treeids", "target_nodeids", "target_ids",
+                                               "target_weights", "target_weights_as_tensor"};
+    struct params *p = params;
+    FZ_TRY(lower_common(node, p));
+    FZ_TRY(fzi_attr_int(node, "n_targets", 1, &p->n_targets));
+    return fzi_tree_lower(lower, node, &names, p->n_targets);
+}
+
+/* Finds out whether the weights are those of one class out of two. */
+static void look_at_weights(const struct fz_node *node, struct params *p) {
+    const fz_tensor_t *targets = &node->in[FZ_TREE_TARGETS]->t;
+    const fz_tensor_t *weights = &node->in[FZ_TREE_WEIGHTS]->t;
+    p->binary = p->n_targets == 2;
+    p->all_positive = 1;
+    for (int64_t i = 0; i < fzi_tensor_count(targets); i++) {
+        if (fzi_tensor_int(targets, i) != fzi_tensor_int(targets, 0)) p->binary = 0;
+        if (fzi_tensor_float(weights, i) < 0) p->all_positive = 0;
+    }
+}
+
+static fz_status_t lower_classifier(struct fz_lower *lower, struct fz_node *node, void *params) {
+    static const struct fz_tree_names names = {"class_treeids", "class_nodeids", "class_ids",
+                                               "class_weights", "class_weights_as_tensor"};
+    struct params *p = params;
+    const int64_t *labels = NULL;
+    size_t n = 0;
+    if (fzi_attr(node, "classlabels_strings"))
+        return fzi_error(FZ_E_UNSUPPORTED, "labels that are strings");
+    FZ_TRY(lower_common(node, p));
+    FZ_TRY(fzi_attr_ints(node, "classlabels_int64s", &labels, &n));
+    if (n == 0) return fzi_error(FZ_E_FORMAT, "the classifier has no labels");
+    p->n_targets = (int64_t)n;
+    FZ_TRY(fzi_tree_lower(lower, node, &names, p->n_targets));
+    look_at_weights(node, p);
+    return fzi_lower_constant(lower, node, FZ_TREE_LABELS, FZ_TYPE_I64, (int64_t)n, labels);
+}
+
+/* ---- infer */
+
+/* Table I must be a list of one of TYPES; *N is its length, -1 if that is not known. */
+static fz_status_t check_table(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                               uint64_t types, int64_t *n) {
+    if (!fzi_move_has(call, i))
+        return fzi_error(FZ_E_FORMAT, "%s: table %u is missing", op->name, i);
+    FZ_TRY(fzi_infer_type(op, call, i, types));
+    *n = fzi_move_length(call, i);
+    if (call->in[i]->rank == 1) return FZ_OK;
+    return fzi_error(FZ_E_FORMAT, "%s: table %u is no list", op->name, i);
+}
+
+static fz_status_t check_tables(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const uint64_t reals = FZ_T(F32) | FZ_T(F64);
+    int64_t nodes, roots, targets, weights, base, labels = p->n_targets, thresholds;
+    FZ_TRY(check_table(op, call, FZ_TREE_NODES, FZ_T(I32), &nodes));
+    FZ_TRY(check_table(op, call, FZ_TREE_ROOTS, FZ_T(I32), &roots));
+    FZ_TRY(check_table(op, call, FZ_TREE_TARGETS, FZ_T(I32), &targets));
+    FZ_TRY(check_table(op, call, FZ_TREE_WEIGHTS, reals, &weights));
+    FZ_TRY(check_table(op, call, FZ_TREE_BASE, reals, &base));
+    thresholds = nodes / FZ_TREE_WORDS;
+    if (op->kind == CLASSIFIER)
+        FZ_TRY(check_table(op, call, FZ_TREE_LABELS, FZ_T(I64), &labels));
+    if (fzi_move_has(call, FZ_TREE_THRESHOLDS))
+        FZ_TRY(check_table(op, call, FZ_TREE_THRESHOLDS, FZ_T(F64), &thresholds));
+    if (nodes < FZ_TREE_WORDS || nodes % FZ_TREE_WORDS || roots < 0 || targets < 0 ||
+        targets != weights || labels != p->n_targets || thresholds != nodes / FZ_TREE_WORDS ||
+        nodes / FZ_TREE_WORDS > INT32_MAX)
+        return fzi_error(FZ_E_FORMAT, "%s: the tables do not fit each other", op->name);
+    if (base != 0 && base != p->n_targets && !(base == 1 && p->n_targets <= 2))
+        return fzi_error(FZ_E_FORMAT, "%s: %lld base values", op->name, (long long)base);
+    return FZ_OK;
+}
+
+static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[FZ_TREE_X];
+    FZ_TRY(fzi_infer_type(op, call, FZ_TREE_X, FZ_T(F32) | FZ_T(F64) | FZ_T(I32) | FZ_T(I64)));
+    if (p->n_targets < 1 || p->n_targets > INT32_MAX || p->transform < 0 ||
+        p->transform >= TRANSFORMS || p->aggregate < 0 || p->aggregate >= AGGREGATES)
+        return fzi_error(FZ_E_FORMAT, "%s: parameters", op->name);
+    FZ_TRY(check_tables(op, call));
+    if (x->rank == 0 || x->rank > 2)
+        return fzi_error(FZ_E_SHAPE, "%s: features of rank %d", op->name, x->rank);
+    int64_t rows = x->rank == 2 ? x->dims[0] : x->rank == 1 ? 1 : FZ_DIM_UNKNOWN;
+    int64_t dims[2] = {rows, p->n_targets};
+    fzi_infer_shape(call, op->kind == CLASSIFIER ? CLASS_SCORES : 0, FZ_TYPE_F32, 2, dims);
+    if (op->kind == CLASSIFIER) fzi_infer_shape(call, LABEL, FZ_TYPE_I64, 1, dims);
+    return FZ_OK;
+}
+
+/* ---- run: walking */
+
+struct score {
+    double value;
+    int64_t has; /* a weight has been added */
+};
+
+enum { STACK_SCORES = 256 };
+
+struct job {
+    const struct fz_call *call;
+    const struct params *p;
+    const fz_tensor_t *x, *weights, *base;
+    const int32_t *nodes, *roots, *targets;
+    const double *thresholds;
+    const int64_t *labels;
+    int64_t n_nodes, n_roots, n_weights, n_features, kind;
+    bool narrow; /* sums are rounded to binary32 */
+    int broken;  /* set when a table points outside */
+};
+
+static bool holds(uint32_t mode, double x, double threshold) {
+    switch (mode) {
+    case FZ_TREE_LEQ: return x <= threshold;
+    case FZ_TREE_LT: return x < threshold;
+    case FZ_TREE_GTE: return x >= threshold;
+    case FZ_TREE_GT: return x > threshold;
+    case FZ_TREE_EQ: return x == threshold;
+    case FZ_TREE_NEQ: return x != threshold;
+    default: return false;
+    }
+}
+
+/* Element I of the features. Integers are compared as binary32. */
+static inline __attribute__((always_inline)) double feature(const fz_tensor_t *x, int64_t i,
+                                                            int32_t dtype) {
+    switch (dtype) {
+    case FZ_TYPE_F32: return (double)((const float *)x->data)[i];
+    case FZ_TYPE_F64: return ((const double *)x->data)[i];
+    default: return (double)(float)fzi_tensor_int(x, i);
+    }
+}
+
+/* The leaf that the row whose features begin at element ROW comes to; NULL if the table is broken.
+ * Every step goes forward, so it ends. */
+static inline __attribute__((always_inline)) const int32_t *walk(const struct job *job,
+                                                                 int64_t root, int64_t row,
+                                                                 int32_t dtype) {
+    for (int64_t i = root;;) {
+        const int32_t *node = job->nodes + FZ_TREE_WORDS * i;
+        uint32_t head = (uint32_t)node[0], mode = head & FZ_TREE_MODE;
+        if (mode == FZ_TREE_LEAF) return node;
+        int64_t at = head >> FZ_TREE_FEATURE_SHIFT;
+        if (at >= job->n_features) return NULL;
+        float narrow;
+        memcpy(&narrow, &node[1], 4);
+        double x = feature(job->x, row + at, dtype);
+        double threshold = job->thresholds ? job->thresholds[i] : (double)narrow;
+        bool yes = holds(mode, x, threshold) || (head & FZ_TREE_MISSING && x != x);
+        int64_t next = node[yes ? 2 : 3];
+        if (next <= i || next >= job->n_nodes) return NULL;
+        i = next;
+    }
+}
+
+static double combine(const struct job *job, double old, double weight) {
+    switch (job->p->aggregate) {
+    case MIN: return weight < old ? weight : old;
+    case MAX: return weight > old ? weight : old;
+    default: return job->narrow ? (double)((float)old + (float)weight) : old + weight;
+    }
+}
+
+static bool add_leaf(const struct job *job, const int32_t *leaf, struct score *scores) {
+    int64_t first = leaf[2], n = leaf[3];
+    if (first < 0 || n < 0 || first + n > job->n_weights) return false;
+    for (int64_t i = first; i < first + n; i++) {
+        int64_t target = job->targets[i];
+        double weight = fzi_tensor_float(job->weights, i);
+        if (target < 0 || target >= job->p->n_targets) return false;
+        struct score *s = &scores[target];
+        s->value = s->has ? combine(job, s->value, weight) : weight;
+        s->has = 1;
+    }
+    return true;
+}
+
+/* All trees for a block of rows, tree by tree, so that a tree stays in the cache. */
+static bool walk_rows(const struct job *job, int64_t begin, int64_t end, struct score *scores) {
+    for (int64_t t = 0; t < job->n_roots; t++) {
+        int64_t root = job->roots[t];
+        if (root < 0 || root >= job->n_nodes) return false;
+        for (int64_t r = begin; r < end; r++) {
+            int64_t row = r * job->n_features;
+            const int32_t *leaf = job->x->dtype == FZ_TYPE_F32
+                                      ? walk(job, root, row, FZ_TYPE_F32)
+                                      : walk(job, root, row, job->x->dtype);
+            if (!leaf || !add_leaf(job, leaf, scores + (r - begin) * job->p->n_targets))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- run: from scores to outputs */
+
+/* sqrt(2) times the inverse error function of 2 x - 1, by Winitzki's approximation. */
+static float probit(const struct fzk_table *k, float x) {
+    float y = 2 * x - 1, sign = y < 0 ? -1.0f : 1.0f, log;
+    y = (1 - y) * (1 + y);
+    k->unary_f32(FZK_FN_LOG, &log, &y, 1, 0, 0);
+    float v = 2 / (3.14159f * 0.147f) + 0.5f * log, v2 = 1 / 0.147f * log;
+    return 1.41421356f * (sign * __builtin_sqrtf(-v + __builtin_sqrtf(v * v - v2)));
+}
+
+/* Softmax, but scores of 0 keep the weight that they have beside the others'. */
+static void softmax_zero(const struct fzk_table *k, float *z, int64_t n) {
+    float max = z[0], sum = 0, e;
+    for (int64_t i = 1; i < n; i++) max = z[i] > max ? z[i] : max;
+    for (int64_t i = 0; i < n; i++) {
+        bool zero = !(z[i] > 1e-7f || z[i] < -1e-7f);
+        float shifted = zero ? -max : z[i] - max;
+        k->unary_f32(FZK_FN_EXP, &e, &shifted, 1, 0, 0);
+        z[i] = zero ? z[i] * e : e;
+        if (!zero) sum += e;
+    }
+    for (int64_t i = 0; i < n && sum != 0; i++) z[i] /= sum;
+}
+
+static void transform(const struct job *job, float *z, int64_t n, int64_t how) {
+    const struct fzk_table *k = job->call->env->k;
+    switch (how) {
+    case SOFTMAX: k->softmax_f32(z, z, 1, n); break;
+    case LOGISTIC: k->unary_f32(FZK_FN_SIGMOID, z, z, n, 0, 0); break;
+    case SOFTMAX_ZERO: softmax_zero(k, z, n); break;
+    case PROBIT: for (int64_t i = 0; i < n; i++) z[i] = probit(k, z[i]); break;
+    default: break;
+    }
+}
+
+static double base_value(const struct job *job, int64_t i) {
+    return i < fzi_tensor_count(job->base) ? fzi_tensor_float(job->base, i) : 0;
+}
+
+static double add(const struct job *job, double a, double b) {
+    return job->narrow ? (double)((float)a + (float)b) : a + b;
+}
+
+/* A single target knows no transform but PROBIT; of several, those without a weight are 0. */
+static void finish_regressor(const struct job *job, struct score *s, float *z) {
+    int64_t n = job->p->n_targets;
+    for (int64_t i = 0; i < n; i++) {
+        double value = s[i].value;
+        if (job->p->aggregate == AVERAGE)
+            value = job->narrow ? (double)((float)value / (float)job->n_roots)
+                                : value / (double)job->n_roots;
+        z[i] = s[i].has || n == 1 ? (float)add(job, value, base_value(job, i)) : 0;
+    }
+    if (n > 1 || job->p->transform == PROBIT) transform(job, z, n, job->p->transform);
+}
+
+static int64_t finish_classes(const struct job *job, struct score *s, float *z) {
+    int64_t n = job->p->n_targets, best = -1;
+    bool based = fzi_tensor_count(job->base) > 0;
+    for (int64_t i = 0; i < n; i++) {
+        s[i].value = add(job, s[i].value, base_value(job, i));
+        if ((s[i].has || based) && (best < 0 || s[i].value > s[best].value)) best = i;
+        if (z) z[i] = (float)s[i].value;
+    }
+    if (z) transform(job, z, n, job->p->transform);
+    return job->labels[best < 0 ? 0 : best];
+}
+
+/* The label that one number decides: above a half, if weights are never negative, else above 0. */
+static int64_t pick_label(const struct job *job, double score) {
+    if (!job->p->binary) return score > 0;
+    return job->labels[score > (job->p->all_positive ? 0.5 : 0.0)];
+}
+
+/* One score for two classes: the first class gets what is missing to 1, or the opposite. */
+static void split_score(const struct job *job, float score, float *z) {
+    bool share = job->p->binary && job->p->all_positive && job->p->transform != LOGISTIC;
+    z[0] = share ? 1.0f - score : -score;
+    z[1] = score;
+    if (job->p->transform == LOGISTIC || job->p->transform == PROBIT)
+        transform(job, z, 2, job->p->transform);
+}
+
+/* At most two classes, in the manner of ONNX Runtime, for the standard says little: with two base
+ * values and weights of the second class, that class's score is the first one's and its base. */
+static int64_t finish_two(const struct job *job, struct score *s, float *z) {
+    int64_t n = job->p->n_targets, n_base = fzi_tensor_count(job->base);
+    bool second = n == 2 && s[1].has;
+    if (n_base == 2 && second) {
+        s[1].value = add(job, base_value(job, 1), s[0].value);
+        s[0].value = -s[1].value;
+    } else if (n_base) {
+        s[0].value = add(job, s[0].value, base_value(job, 0));
+    }
+    if (n == 2 && n_base < 2 && !second) {
+        split_score(job, (float)s[0].value, z);
+    } else {
+        for (int64_t i = 0; i < n; i++) z[i] = s[i].has ? (float)s[i].value : 0;
+        if (n == 2 || job->p->transform == PROBIT) transform(job, z, n, job->p->transform);
+    }
+    return pick_label(job, second ? s[1].value : s[0].value);
+}
+
+static void finish_row(const struct job *job, int64_t r, struct score *s) {
+    fz_tensor_t *const *out = job->call->out;
+    int64_t n = job->p->n_targets;
+    if (job->kind == REGRESSOR) {
+        finish_regressor(job, s, (float *)out[0]->data + r * n);
+        return;
+    }
+    bool scored = job->call->n_out > CLASS_SCORES && out[CLASS_SCORES];
+    float two[2], *z = scored ? (float *)out[CLASS_SCORES]->data + r * n : NULL;
+    int64_t label = n > 2 ? finish_classes(job, s, z) : finish_two(job, s, z ? z : two);
+    if (out[LABEL]) ((int64_t *)out[LABEL]->data)[r] = label;
+}
+
+static void range(void *arg, int64_t begin, int64_t end) {
+    struct job *job = arg;
+    struct score stack[STACK_SCORES];
+    int64_t n = job->p->n_targets, block = fzi_max_i64(1, STACK_SCORES / n);
+    for (int64_t r = begin; r < end; r += block) {
+        int64_t stop = fzi_min_i64(r + block, end);
+        struct score *scores = n > STACK_SCORES ? (struct score *)job->call->scratch + r * n
+                                                : stack;
+        memset(scores, 0, (size_t)((stop - r) * n) * sizeof *scores);
+        if (!walk_rows(job, r, stop, scores)) {
+            __atomic_store_n(&job->broken, 1, __ATOMIC_RELAXED);
+            return;
+        }
+        for (int64_t i = r; i < stop; i++) finish_row(job, i, scores + (i - r) * n);
+    }
+}
+
+/* Scores of all rows if those of one do not fit the stack. */
+static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[FZ_TREE_X];
+    size_t rows = x->rank == 2 ? (size_t)x->dims[0] : 1, n;
+    (void)op;
+    if (p->n_targets <= STACK_SCORES) return 0;
+    if (!fzi_mul_size(rows, (size_t)p->n_targets * sizeof(struct score), &n)) return SIZE_MAX;
+    return n;
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    const fz_tensor_t *const *in = call->in, *x = in[FZ_TREE_X];
+    bool has_thresholds = fzi_move_has(call, FZ_TREE_THRESHOLDS);
+    struct job job = {.call = call, .p = call->params, .x = x, .weights = in[FZ_TREE_WEIGHTS],
+                      .base = in[FZ_TREE_BASE], .nodes = in[FZ_TREE_NODES]->data,
+                      .roots = in[FZ_TREE_ROOTS]->data, .targets = in[FZ_TREE_TARGETS]->data,
+                      .thresholds = has_thresholds ? in[FZ_TREE_THRESHOLDS]->data : NULL,
+                      .labels = op->kind == CLASSIFIER ? in[FZ_TREE_LABELS]->data : NULL,
+                      .n_nodes = fzi_tensor_count(in[FZ_TREE_NODES]) / FZ_TREE_WORDS,
+                      .n_roots = fzi_tensor_count(in[FZ_TREE_ROOTS]), .kind = op->kind,
+                      .n_weights = fzi_tensor_count(in[FZ_TREE_WEIGHTS]),
+                      .n_features = x->dims[x->rank - 1],
+                      .narrow = in[FZ_TREE_WEIGHTS]->dtype == FZ_TYPE_F32};
+    int64_t rows = x->rank == 2 ? x->dims[0] : 1;
+    fzi_run_range(call->env, rows, 4096 / (job.n_roots + 1) + 1, range, &job);
+    if (job.broken) return fzi_error(FZ_E_VALUE, "%s: a row has too few features, or a table "
+                                     "points outside of itself", op->name);
+    return FZ_OK;
+}
+
+#define NODES                                                                                      \
+    "aggregate_function base_values base_values_as_tensor nodes_falsenodeids nodes_featureids "    \
+    "nodes_hitrates nodes_hitrates_as_tensor nodes_missing_value_tracks_true nodes_modes "         \
+    "nodes_nodeids nodes_treeids nodes_truenodeids nodes_values nodes_values_as_tensor "           \
+    "post_transform "
+#define COMMON                                                                                     \
+    .domain = "ai.onnx.ml", .since = 1, .until = 4, .rev = 1, .min_in = 1,                         \
+    .max_in = FZ_TREE_INPUTS, .min_out = 1, .params_size = sizeof(struct params),                  \
+    .infer = infer, .scratch = scratch, .run = run
+
+const struct fz_op fz_ops_tree_ensemble[] = {
+    {.name = "TreeEnsembleClassifier", .kind = CLASSIFIER, .max_out = 2,
+     .attrs = NODES "class_ids class_nodeids class_treeids class_weights class_weights_as_tensor "
+                    "classlabels_int64s classlabels_strings",
+     .lower = lower_classifier, COMMON},
+    {.name = "TreeEnsembleRegressor", .kind = REGRESSOR, .max_out = 1,
+     .attrs = NODES "n_targets target_ids target_nodeids target_treeids target_weights "
+                    "target_weights_as_tensor",
+     .lower = lower_regressor, COMMON},
+    {0},
+};

@@ -1,0 +1,29 @@
+/* The tables of a tree ensemble: what lower makes of ONNX's lists of nodes and run walks. They are
+ * constant inputs of the node. */
+#ifndef FZ_OPS_TREE_TABLES_H
+#define FZ_OPS_TREE_TABLES_H
+
+#include "ops/op.h"
+
+/* Inputs. Four int32 words a node: feature * 16 + FZ_TREE_MISSING + mode; the bits of the binary32
+ * threshold; the next node if the comparison holds, and if not. A leaf has the place and number of
+ * its weights there. Children stand behind their parents, so every walk ends. THRESHOLDS are
+ * binary64 and there only if the model has such. */
+enum { FZ_TREE_X, FZ_TREE_NODES, FZ_TREE_ROOTS, FZ_TREE_TARGETS, FZ_TREE_WEIGHTS, FZ_TREE_BASE,
+       FZ_TREE_LABELS, FZ_TREE_THRESHOLDS, FZ_TREE_INPUTS };
+
+enum fz_tree_mode { FZ_TREE_LEQ, FZ_TREE_LT, FZ_TREE_GTE, FZ_TREE_GT, FZ_TREE_EQ, FZ_TREE_NEQ,
+                    FZ_TREE_LEAF };
+enum { FZ_TREE_MODE = 7, FZ_TREE_MISSING = 8, FZ_TREE_FEATURE_SHIFT = 4, FZ_TREE_WORDS = 4 };
+
+/* The names under which an operator's weights are listed ("class_ids" or "target_ids"). */
+struct fz_tree_names {
+    const char *trees, *nodes, *targets, *weights, *weights_tensor;
+};
+
+/* Reads the node's attributes and appends all of the inputs but LABELS. Refuses nodes that are not
+ * forests, and targets outside of [0, n_targets). */
+fz_status_t fzi_tree_lower(struct fz_lower *lower, struct fz_node *node,
+                           const struct fz_tree_names *names, int64_t n_targets);
+
+#endif
