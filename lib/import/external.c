@@ -33,6 +33,7 @@ struct fz_side_range {
     size_t size;
 };
 
+/* Decimal digits and nothing else; false if the value does not fit 64 bits. */
 static bool parse_number(const char *text, uint64_t *out) {
     uint64_t value = 0;
     if (!*text) return false;
@@ -45,6 +46,7 @@ static bool parse_number(const char *text, uint64_t *out) {
     return true;
 }
 
+/* Unknown keys are ignored, as ONNX asks for; a number that is none is refused. */
 static fz_status_t parse_place(const fz_pb_tensor *proto, const char *name, struct place *out) {
     *out = (struct place){0};
     for (size_t i = 0; i < proto->n_external_data; i++) {
@@ -105,6 +107,8 @@ static int open_stepwise(struct fz_importer *im, const char *path) {
     return -1;
 }
 
+/* Opens PATH below the model's folder, or gives -1 and errno. One call does what the steps do, but
+ * no rename can slip in between. */
 static int open_below(struct fz_importer *im, const char *path) {
 #ifdef SYS_openat2
     struct open_how how = {
@@ -118,6 +122,8 @@ static int open_below(struct fz_importer *im, const char *path) {
     return open_stepwise(im, path);
 }
 
+/* The checks run on the open file, not on its name. A second hard link would let somebody who may
+ * not read a file name it as weights. */
 static fz_status_t check_side_file(const struct fz_importer *im, struct fz_side_file *file) {
     struct stat st;
     if (fstat(file->fd, &st) < 0)
@@ -134,6 +140,7 @@ static fz_status_t check_side_file(const struct fz_importer *im, struct fz_side_
     return FZ_OK;
 }
 
+/* Opens FILE and learns its size; the error tells a forbidden way from a missing file. */
 static fz_status_t open_side_file(struct fz_importer *im, struct fz_side_file *file) {
     if (im->folder < 0)
         return fzi_error(FZ_E_UNSUPPORTED, "the model has external data in '%s'; open it by path",
@@ -177,6 +184,7 @@ void fzi_import_close_side_files(struct fz_importer *im) {
     im->side_files = NULL;
 }
 
+/* ONNX's checksum is the SHA-1 of the whole file in hexadecimal. */
 static void hash_whole(struct fz_side_file *file) {
     uint8_t digest[20];
     fzi_sha1(file->whole, file->size, digest);
@@ -198,6 +206,7 @@ static fz_status_t load_whole(struct fz_importer *im, struct fz_side_file *file)
     return FZ_OK;
 }
 
+/* Compares with the digest of FILE, which is made once however many tensors name it. */
 static fz_status_t check_sha1(struct fz_importer *im, struct fz_side_file *file,
                               const char *checksum) {
     if (!file->whole) FZ_TRY(load_whole(im, file));
@@ -254,6 +263,8 @@ static fz_status_t find_range(struct fz_importer *im, struct fz_side_file *file,
     return FZ_OK;
 }
 
+/* The checksum comes first, because reading the whole file may open it again and so learn another
+ * size than the one that offsets would have been checked against. */
 fz_status_t fzi_import_external(struct fz_importer *im, const fz_pb_tensor *proto,
                                 const char *name, fz_tensor_t *t) {
     struct place place;

@@ -65,6 +65,7 @@ static fz_status_t unpack(const struct fz_importer *im, enum fz_message root, si
     return fzi_error(FZ_E_FORMAT, "the messages are damaged");
 }
 
+/* Gives the messages back. protobuf-c needs an allocator for that as well. */
 static void release(ProtobufCMessage *message) {
     bool failed;
     ProtobufCAllocator allocator = {pb_alloc, pb_free, &failed};
@@ -75,6 +76,7 @@ static uint64_t or_default(uint64_t value, uint64_t otherwise) {
     return value ? value : otherwise;
 }
 
+/* An importer with the limits of OPTIONS, which may be NULL. A limit of 0 means the default. */
 static struct fz_importer importer(const fz_freeze_options_t *options, struct fz_arena *arena) {
     static const fz_freeze_options_t defaults;
     const fz_freeze_options_t *o = options ? options : &defaults;
@@ -90,6 +92,7 @@ static struct fz_importer importer(const fz_freeze_options_t *options, struct fz
     };
 }
 
+/* Kept apart from the other limits: it is split between messages, graph and tables. */
 static size_t memory_limit(const fz_freeze_options_t *options) {
     uint64_t limit = or_default(options ? options->max_memory : 0, (uint64_t)4 << 30);
     return limit < SIZE_MAX / 2 ? (size_t)limit : SIZE_MAX / 2;
@@ -97,6 +100,7 @@ static size_t memory_limit(const fz_freeze_options_t *options) {
 
 /* ---- the model */
 
+/* Newer IR versions may mean other things by the same fields, so they are refused. */
 static fz_status_t check_versions(const fz_pb_model *model) {
     if (model->ir_version <= 0 || !model->graph)
         return fzi_error(FZ_E_FORMAT, "this is no ONNX model: it has no %s",
@@ -126,6 +130,7 @@ static fz_status_t check_opsets(const struct fz_opsets *opsets) {
     return FZ_OK;
 }
 
+/* Keys and values alternate in the list. */
 static fz_status_t set_metadata(struct fz_importer *im, const fz_pb_model *model) {
     struct fz_model_info *info = im->info;
     size_t n = model->n_metadata_props;
@@ -144,6 +149,7 @@ static fz_status_t set_metadata(struct fz_importer *im, const fz_pb_model *model
     return FZ_OK;
 }
 
+/* What the frozen file's provenance says about where the model is from. */
 static fz_status_t set_info(struct fz_importer *im, const fz_pb_model *model) {
     struct fz_model_info *info = im->info;
     info->ir_version = model->ir_version;
@@ -156,6 +162,7 @@ static fz_status_t set_info(struct fz_importer *im, const fz_pb_model *model) {
     return set_metadata(im, model);
 }
 
+/* A binding that can't be right is the caller's mistake, whatever the model is. */
 static fz_status_t check_bindings(const struct fz_importer *im) {
     for (size_t i = 0; i < im->n_dims; i++)
         if (!im->dims[i].name || im->dims[i].value < 0)
@@ -163,6 +170,7 @@ static fz_status_t check_bindings(const struct fz_importer *im) {
     return FZ_OK;
 }
 
+/* A binding that no dimension has used is a misspelt name, most likely. */
 static fz_status_t check_bindings_used(const struct fz_importer *im) {
     for (size_t i = 0; i < im->n_dims; i++)
         if (!im->dim_used[i])
@@ -171,6 +179,7 @@ static fz_status_t check_bindings_used(const struct fz_importer *im) {
     return FZ_OK;
 }
 
+/* From messages to the graph. Everything that it refuses leaves arenas to their owners. */
 static fz_status_t build(struct fz_importer *im, const fz_pb_model *model, struct fz_graph **out) {
     struct fz_opsets opsets = {model->opset_import, model->n_opset_import};
     FZ_TRY(check_versions(model));
@@ -227,6 +236,8 @@ fz_status_t fzi_import_memory(const void *data, size_t size, const fz_freeze_opt
 
 /* ---- the file */
 
+/* Opens the model for reading and learns its size. O_NONBLOCK keeps a FIFO from blocking; what is
+ * no regular file is refused right after. */
 static fz_status_t open_model(const char *path, uint64_t max_size, int *out, size_t *size) {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -19,6 +19,7 @@ static const enum fz_attr_kind kinds[PB_N_KINDS] = {
     [PB_GRAPHS] = FZ_ATTR_GRAPHS, [PB_SPARSE] = FZ_ATTR_TENSOR,
 };
 
+/* A string may hold NULs; one more stands behind it. */
 static fz_status_t set_string(struct fz_importer *im, const fz_pb_attr *proto,
                               struct fz_attr *out) {
     char *text = fzi_arena_alloc(im->arena, proto->s.len + 1);
@@ -67,6 +68,7 @@ static fz_status_t set_tensors(struct fz_importer *im, fz_pb_tensor *const *item
     return FZ_OK;
 }
 
+/* No operator takes a sparse attribute: it becomes a dense tensor. */
 static fz_status_t set_sparse(struct fz_importer *im, const fz_pb_attr *proto,
                               struct fz_attr *out) {
     fz_tensor_t *t = fzi_arena_alloc(im->arena, sizeof *t);
@@ -76,6 +78,7 @@ static fz_status_t set_sparse(struct fz_importer *im, const fz_pb_attr *proto,
     return fzi_import_sparse(im, proto->sparse_tensor, out->name, t);
 }
 
+/* Subgraphs see the names of SCOPE. */
 static fz_status_t set_graphs(struct fz_importer *im, struct fz_scope *scope,
                               fz_pb_graph *const *items, size_t n, struct fz_attr *out) {
     struct fz_graph **graphs = fzi_arena_array(im->arena, n, sizeof *graphs);
@@ -152,6 +155,8 @@ static fz_status_t resolve_reference(struct fz_importer *im, struct fz_scope *sc
     return FZ_OK;
 }
 
+/* *FOUND is false if PROTO refers to an attribute that neither call nor function gives. The type is
+ * compared, because the operator will look for the one that the body declares. */
 static fz_status_t build_attr(struct fz_importer *im, struct fz_scope *scope,
                               const fz_pb_attr *proto, struct fz_attr *out, bool *found) {
     *found = true;
@@ -201,6 +206,7 @@ static fz_status_t from_list(struct fz_importer *im, int32_t dtype, const void *
     return FZ_OK;
 }
 
+/* An attribute of the right name and kind, and only one: anything else would be a guess. */
 fz_status_t fzi_import_constant(struct fz_importer *im, const struct fz_attr *attrs, uint32_t n,
                                 fz_tensor_t *out) {
     static const struct {

@@ -5,6 +5,7 @@
  * calls can add up to is bounded by the limits on nodes and depth. */
 #include "import/importer.h"
 
+/* A function's identity in the table. No part can hold a line feed and be called by its name. */
 static char *function_key(struct fz_importer *im, const char *domain, const char *name,
                           const char *overload) {
     return fzi_arena_format(&im->scratch, "%s\n%s\n%s", fzi_import_domain(domain), name, overload);
@@ -34,6 +35,7 @@ fz_status_t fzi_import_find_function(struct fz_importer *im, const fz_pb_node *p
     return FZ_OK;
 }
 
+/* Refuses calls that would not end and calls that do not fit the function. */
 static fz_status_t check_call(const struct fz_importer *im, const struct fz_scope *scope,
                               const fz_pb_node *proto, const fz_pb_function *function) {
     for (const struct fz_call *call = scope->call; call; call = call->caller)
@@ -49,6 +51,7 @@ static fz_status_t check_call(const struct fz_importer *im, const struct fz_scop
     return FZ_OK;
 }
 
+/* True if FUNCTION has the attribute, with or without a default. */
 static bool declares(const fz_pb_function *function, const char *attr) {
     for (size_t i = 0; i < function->n_attribute; i++)
         if (strcmp(function->attribute[i], attr) == 0) return true;
@@ -88,6 +91,8 @@ static fz_status_t bind_inputs(struct fz_importer *im, const struct fz_scope *sc
     return FZ_OK;
 }
 
+/* Notes which of the caller's values each output of the body is; outputs that the call leaves out
+ * become values of the body's own. */
 static fz_status_t bind_outputs(struct fz_importer *im, const struct fz_scope *scope,
                                 const fz_pb_node *proto, const fz_pb_function *function,
                                 struct fz_scope *body) {
@@ -120,6 +125,7 @@ static fz_status_t add_identity(struct fz_importer *im, const struct fz_scope *b
     return FZ_OK;
 }
 
+/* Checks that the body has made every output that the call asks for. */
 static fz_status_t finish_outputs(struct fz_importer *im, const fz_pb_function *function,
                                   size_t n, const struct fz_scope *body) {
     for (size_t i = 0; i < n; i++) {
@@ -134,6 +140,7 @@ static fz_status_t finish_outputs(struct fz_importer *im, const fz_pb_function *
     return FZ_OK;
 }
 
+/* What goes in front of the body's names. */
 static const char *call_name(const fz_pb_node *proto) {
     if (*proto->name) return proto->name;
     return proto->n_output && *proto->output[0] ? proto->output[0] : proto->op_type;

@@ -4,6 +4,7 @@
  * the file and subgraphs can refer to whatever is around them. */
 #include "import/importer.h"
 
+/* Names are unique within a graph. Inner graphs may use them again: lookups find the inner one. */
 static fz_status_t add_name(struct fz_importer *im, struct fz_scope *scope, const char *name,
                             struct fz_value *value) {
     int added = fzi_names_add(&im->scratch, &scope->values, name, value);
@@ -59,6 +60,7 @@ static const char *node_name(const fz_pb_node *proto) {
     return proto->op_type;
 }
 
+/* The version of the node's domain that the model, or the function around it, imports. */
 static fz_status_t find_opset(const struct fz_scope *scope, const fz_pb_node *proto,
                               int32_t *out) {
     const char *domain = fzi_import_domain(proto->domain);
@@ -71,6 +73,7 @@ static fz_status_t find_opset(const struct fz_scope *scope, const fz_pb_node *pr
     return fzi_error(FZ_E_FORMAT, "the opset of domain '%s' is not imported", domain);
 }
 
+/* Resolves the names that the node reads and writes. */
 static fz_status_t connect(struct fz_scope *scope, const fz_pb_node *proto, struct fz_node *node) {
     for (uint32_t i = 0; i < node->n_in; i++)
         FZ_TRY(fzi_import_lookup(scope, proto->input[i], &node->in[i]));
@@ -121,6 +124,7 @@ static fz_status_t build_constant(struct fz_importer *im, struct fz_scope *scope
     return fzi_import_constant(im, attrs, n_attrs, &value->t);
 }
 
+/* A node that stays a node: neither a call of a function nor a constant. */
 static fz_status_t build_plain(struct fz_importer *im, struct fz_scope *scope,
                                const fz_pb_node *proto, struct fz_attr *attrs, uint32_t n_attrs) {
     const char *name = fzi_import_text(im, scope->prefix, node_name(proto));
@@ -138,6 +142,7 @@ static fz_status_t build_plain(struct fz_importer *im, struct fz_scope *scope,
     return set_subgraphs(im, node);
 }
 
+/* The limit counts what functions expand to, their calls included. */
 static fz_status_t build_node(struct fz_importer *im, struct fz_scope *scope,
                               const fz_pb_node *proto) {
     struct fz_attr *attrs;
@@ -169,6 +174,7 @@ fz_status_t fzi_import_nodes(struct fz_importer *im, struct fz_scope *scope,
 
 /* ---- initializers, inputs, outputs */
 
+/* Initializers of a function's subgraphs may be read once a call, so they are shared. */
 static fz_status_t add_initializers(struct fz_importer *im, struct fz_scope *scope,
                                     const fz_pb_graph *proto) {
     struct fz_value *value;
@@ -253,6 +259,7 @@ static fz_status_t open_graph(struct fz_importer *im, const fz_pb_graph *proto,
     return FZ_OK;
 }
 
+/* Initializers come before inputs, which may repeat them, and both before the nodes. */
 fz_status_t fzi_import_graph(struct fz_importer *im, const fz_pb_graph *proto,
                              struct fz_scope *outer, const struct fz_opsets *opsets,
                              struct fz_graph **out) {

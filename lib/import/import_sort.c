@@ -11,11 +11,13 @@ struct reader {
     size_t n;
 };
 
+/* Passes VALUE on if a node of the graph in question makes it. */
 static void read_value(struct reader *reader, const struct fz_value *value) {
     if (value && value->graph == reader->graph && value->producer)
         reader->read(reader, value->producer);
 }
 
+/* A node waits for all that its subgraphs read from outside as well. Depth is that of subgraphs. */
 static void read_node(struct reader *reader, const struct fz_node *node) {
     for (uint32_t i = 0; i < node->n_in; i++) read_value(reader, node->in[i]);
     for (uint32_t i = 0; i < node->n_sub; i++) {
@@ -36,6 +38,7 @@ static void note_edge(struct reader *reader, const struct fz_node *producer) {
     reader->n++;
 }
 
+/* True if no node reads what a later one, or itself, makes. */
 static bool in_order(const struct fz_graph *graph) {
     for (const struct fz_node *node = graph->first; node; node = node->next) {
         struct reader reader = {.graph = graph, .read = note_latest};
@@ -61,12 +64,14 @@ struct sort {
     size_t depth;
 };
 
+/* Opens NODE: its mark stops being its position, so its edges are looked up now. */
 static void enter(struct sort *s, struct fz_node *node) {
     size_t i = node->mark - 1;
     s->stack[s->depth++] = (struct visit){node, s->starts[i], s->starts[i + 1]};
     node->mark = OPEN;
 }
 
+/* Moves ROOT and all that it depends on to the end of the list, dependencies first. */
 static fz_status_t visit(struct sort *s, struct fz_node *root) {
     if (root->mark == DONE) return FZ_OK;
     enter(s, root);

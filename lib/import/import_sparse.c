@@ -18,6 +18,7 @@ static int64_t position(const fz_tensor_t *indices, int64_t i, const fz_tensor_t
     return at;
 }
 
+/* Indices are linear ones or rows of coordinates, one for each value. */
 static fz_status_t check(const fz_tensor_t *values, const fz_tensor_t *indices,
                          const char *name, const fz_tensor_t *t) {
     if (values->dtype == FZ_TYPE_STRING || fz_type_bits(values->dtype) < 8)
@@ -31,6 +32,7 @@ static fz_status_t check(const fz_tensor_t *values, const fz_tensor_t *indices,
     return FZ_OK;
 }
 
+/* Positions must rise, as ONNX asks for: that also rules out two values for one place. */
 fz_status_t fzi_import_sparse(struct fz_importer *im, const fz_pb_sparse *proto, const char *name,
                               fz_tensor_t *out) {
     fz_tensor_t values, indices, t = {0};

@@ -29,6 +29,7 @@ static size_t alignment(const fz_tensor_t *t) {
     return width < 8 ? width : 8;
 }
 
+/* ONNX says that a bool is 0 or 1, kernels rely on it, and files need not keep to it. */
 static bool bools_clean(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < size; i++)
         if (data[i] > 1) return false;
@@ -51,6 +52,7 @@ static void convert(fz_tensor_t *t) {
 #endif
 }
 
+/* Whether DATA can't become T's data where it is, alignment apart. */
 static bool must_copy(const struct fz_importer *im, const uint8_t *data, const fz_tensor_t *t) {
     if (im->copy_all || t->size <= COPY_MAX) return true;
     if (t->dtype == FZ_TYPE_BOOL && !bools_clean(data, t->size)) return true;
@@ -135,6 +137,7 @@ static struct fz_int_format int_format(int32_t dtype) {
     return f;
 }
 
+/* Counting first keeps the memory that is asked for below what the file itself has. */
 static fz_status_t count_elements(const struct content *c, size_t width, size_t *n) {
     switch (c->field) {
     case STRING_DATA: return fzi_wire_strings(c->span, c->span_size, c->field, NULL, n);
@@ -156,6 +159,7 @@ static fz_status_t fill_strings(struct fz_importer *im, const struct content *c,
     return FZ_OK;
 }
 
+/* Decodes the values of a typed field into fresh memory. */
 static fz_status_t fill_typed(struct fz_importer *im, const struct content *c, const char *name,
                               fz_tensor_t *t) {
     /* The width of an item of the field: of half a complex number, of a whole packed byte. */
@@ -179,6 +183,7 @@ static fz_status_t fill_typed(struct fz_importer *im, const struct content *c, c
 
 /* ---- the message */
 
+/* Walks the message and notes the field that holds data; two of them contradict each other. */
 static fz_status_t find_content(const char *name, struct content *c) {
     struct fz_wire wire = {c->span, c->span + c->span_size};
     struct fz_field field;
@@ -206,6 +211,7 @@ static bool is_raw(const struct content *c) {
                                     c->n_pieces == 1 && c->last.type == FZ_WIRE_BYTES);
 }
 
+/* The data must fill the dimensions exactly: neither padding nor a rest is accepted. */
 static fz_status_t read_content(struct fz_importer *im, bool may_move, const char *name,
                                 struct content *c, fz_tensor_t *t) {
     if (c->field && c->field != RAW_DATA && c->field != typed_field(t->dtype))
@@ -221,6 +227,7 @@ static fz_status_t read_content(struct fz_importer *im, bool may_move, const cha
     return fzi_import_place(im, c->field ? c->last.data : none, may_move, t);
 }
 
+/* What can be refused before the data are looked at. */
 static fz_status_t check_type(const fz_pb_tensor *proto, const char *name) {
     /* Field 3 is also where a SequenceProto or OptionalProto has its values. */
     if (proto->n_segment)

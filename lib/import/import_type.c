@@ -50,6 +50,7 @@ static fz_status_t symbol(struct fz_importer *im, const char *name, int64_t *out
     return FZ_OK;
 }
 
+/* A size, a symbol, or neither. */
 static fz_status_t dimension(struct fz_importer *im, const FziOnnx__DimensionProto *proto,
                              const char *name, int64_t *out) {
     *out = FZ_DIM_UNKNOWN;
@@ -69,6 +70,7 @@ static fz_status_t dimension(struct fz_importer *im, const FziOnnx__DimensionPro
     }
 }
 
+/* A shape without dimensions is a scalar's; an absent one is unknown. */
 static fz_status_t shape(struct fz_importer *im, const FziOnnx__TensorShapeProto *proto,
                          const char *name, fz_tensor_t *out) {
     if (proto->n_dim > FZ_RANK_MAX)
@@ -80,6 +82,7 @@ static fz_status_t shape(struct fz_importer *im, const FziOnnx__TensorShapeProto
     return FZ_OK;
 }
 
+/* What TYPE is if it is no tensor. */
 static const char *other_kind(const FziOnnx__TypeProto *type) {
     if (type->sequence_type) return "sequence";
     if (type->map_type) return "map";

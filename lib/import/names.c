@@ -43,6 +43,7 @@ static void insert(struct fz_names *names, struct fz_names_node *fork, struct fz
     *at = fork;
 }
 
+/* The nearest key tells where the new one first differs: there a fork goes in. */
 int fzi_names_add(struct fz_arena *arena, struct fz_names *names, const char *key, void *value) {
     const struct fz_names_node *near = leaf_of(names, key, strlen(key));
     size_t byte = 0;

@@ -34,6 +34,7 @@ struct scan {
     size_t capacity;
 };
 
+/* Makes room for SIZE more bytes. */
 static fz_status_t reserve(struct scan *s, size_t size) {
     struct fz_skeleton *out = s->out;
     if (size <= s->capacity - out->size) return FZ_OK;
@@ -77,6 +78,7 @@ static const char *path(const struct scan *s) { return s->stack[s->depth - 1].sc
 
 static size_t position(const struct scan *s) { return (size_t)(s->wire.at - s->base); }
 
+/* Opens a submessage: from here on the scan reads its fields. */
 static fz_status_t push(struct scan *s, enum fz_message message, const uint8_t *data, size_t size) {
     const struct fz_schema *schema = fzi_schema(message);
     if (s->depth == s->limits->max_depth || s->depth == DEPTH_MAX)
@@ -110,11 +112,14 @@ static void pop(struct scan *s) {
     s->wire = (struct fz_wire){frame->end, s->stack[s->depth - 1].end};
 }
 
+/* The one wire type of a kind. protobuf allows packed runs for numbers that repeat, but the fields
+ * of the skeleton that repeat are texts and messages. */
 static uint32_t wire_type(uint8_t kind) {
     if (kind == FZ_KIND_INT) return FZ_WIRE_VARINT;
     return kind == FZ_KIND_FLOAT ? FZ_WIRE_I32 : FZ_WIRE_BYTES;
 }
 
+/* Names must not hold NULs: as C strings two of them could look the same. */
 static fz_status_t put_bytes(struct scan *s, const struct fz_field *field, bool text) {
     if (text && field->size && memchr(field->data, 0, field->size))
         return fzi_error(FZ_E_FORMAT, "a name in %s before byte %zu contains a NUL", path(s),
@@ -157,6 +162,7 @@ static fz_status_t find_row(struct scan *s, const struct fz_field *field,
     return FZ_OK;
 }
 
+/* Writes FIELD to the skeleton; a message's length is filled in by pop(). */
 static fz_status_t keep(struct scan *s, const struct fz_schema_row *row,
                         const struct fz_field *field) {
     switch (row->kind) {

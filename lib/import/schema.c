@@ -13,6 +13,7 @@ enum {
     N_OPSETS = 256
 };
 
+/* Rows: fields that occur once, and lists with how often they may. */
 #define INT(number) {number, FZ_KIND_INT, 0, 1}
 #define TEXT(number) {number, FZ_KIND_TEXT, 0, 1}
 #define TEXTS(number, limit) {number, FZ_KIND_TEXT, 0, limit}

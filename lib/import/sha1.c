@@ -15,6 +15,7 @@ static uint32_t mix(int t, uint32_t b, uint32_t c, uint32_t d) {
     return (b ^ c ^ d) + 0xCA62C1D6;
 }
 
+/* One round over 64 bytes. */
 static void block(uint32_t state[5], const uint8_t *data) {
     uint32_t w[80];
     for (int t = 0; t < 16; t++) w[t] = big_endian(data + 4 * t);

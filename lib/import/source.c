@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+/* Blocks are aligned to 64 bytes; the list owns them until fzi_source_close(). */
 void *fzi_source_block(struct fz_source *source, size_t size) {
     struct fz_source_file *file = fzi_calloc(1, sizeof *file);
     if (!file) return NULL;
@@ -30,6 +31,8 @@ void fzi_source_close(struct fz_source *source) {
     *source = (struct fz_source){0};
 }
 
+/* A file that shrinks is noticed here. One that is written to meanwhile is not, and need not be:
+ * the bytes that were read are those that are hashed and used. */
 fz_status_t fzi_import_read(int fd, void *data, size_t size, uint64_t offset, const char *name) {
     enum { CHUNK = 1 << 30 };
     for (size_t done = 0; done < size;) {

@@ -3,6 +3,7 @@
 
 #include "tensor/tensor.h"
 
+/* Seven bits a byte, lowest first; more than 64 bits are refused, padding with zeros is not. */
 bool fzi_wire_varint(struct fz_wire *wire, uint64_t *out) {
     uint64_t value = 0;
     const uint8_t *p = wire->at;
@@ -41,6 +42,8 @@ static bool take_fixed(struct fz_wire *wire, size_t width, struct fz_field *out)
     return true;
 }
 
+/* Tags hold the number and the wire type. Groups (3 and 4) have been out of use for so long that no
+ * ONNX file has them; protobuf's own limit on numbers is 29 bits. */
 int fzi_wire_next(struct fz_wire *wire, struct fz_field *out) {
     if (wire->at == wire->end) return 0;
     uint64_t tag, size;
@@ -69,6 +72,7 @@ struct int_sink {
     int64_t bad; /* the value that is not allowed */
 };
 
+/* Stores one value, or only counts it. */
 static bool put_int(struct int_sink *sink, uint64_t varint) {
     size_t width = sink->format.width;
     int64_t value = sink->format.narrow ? (int32_t)varint : (int64_t)varint;
@@ -127,6 +131,7 @@ static void copy_fixed(char *out, const uint8_t *data, size_t n, size_t width) {
     }
 }
 
+/* A single value and a packed run differ in their wire type only. */
 fz_status_t fzi_wire_fixed(const void *data, size_t size, uint32_t number, size_t width,
                            void *out, size_t *n) {
     struct fz_wire wire = {data, (const uint8_t *)data + size};
