@@ -1,5 +1,5 @@
-/* ArgMax and ArgMin: the place of the largest or smallest element of each line. A NaN wins; of equal
- * elements the first one, unless the last is asked for. */
+/* ArgMax and ArgMin: the place of the largest or smallest element of each line. A NaN wins; of
+ * equal elements the first one, unless the last is asked for. */
 #include "ops/move.h"
 #include "ops/order.h"
 

@@ -29,7 +29,7 @@ static fz_status_t infer_compress(const struct fz_op *op, const struct fz_call *
     return FZ_OK;
 }
 
-/* A condition longer than the axis must not hold behind its end; a shorter one ends the selection. */
+/* A condition longer than the axis must not hold behind its end; a shorter one selects no more. */
 static fz_status_t count_selected(const struct fz_op *op, const fz_tensor_t *condition,
                                   int64_t dim, int64_t *n) {
     const uint8_t *holds = condition->data;

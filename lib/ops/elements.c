@@ -28,7 +28,7 @@ static fz_status_t check(const struct fz_op *op, const struct fz_call *call) {
                          index->rank, data->rank);
     for (int32_t d = 0; d < data->rank; d++)
         if (d != axis && data->dims[d] >= 0 && index->dims[d] > data->dims[d])
-            return fzi_error(FZ_E_SHAPE, "%s: dimension %d of the indices is %lld, of the data %lld",
+            return fzi_error(FZ_E_SHAPE, "%s: dimension %d of indices is %lld, of data %lld",
                              op->name, d, (long long)index->dims[d], (long long)data->dims[d]);
     return FZ_OK;
 }

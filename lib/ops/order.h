@@ -14,7 +14,7 @@ static inline uint64_t fzi_order_bits(double x) {
     return bits >> 63 ? ~bits : bits | 1ull << 63;
 }
 
-/* A number that compares as element I does within a tensor of T's type, which is a number or bool. */
+/* A number that compares as element I does within a tensor of T's type, a number or bool. */
 static inline uint64_t fzi_order_key(const fz_tensor_t *t, int64_t i) {
     switch (t->dtype) {
     case FZ_TYPE_F32: return fzi_order_bits((double)((const float *)t->data)[i]);
