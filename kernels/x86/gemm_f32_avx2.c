@@ -71,6 +71,17 @@ FZK_INLINE __m256i lanes(int64_t left) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(left > 8 ? 8 : left < 0 ? 0 : (int)left), index);
 }
 
+/* Takes the sum of earlier parts of k out of C, whose columns end after LEFT. */
+FZK_INLINE void resume(int rows, int vecs, __m256 *y, const float *c, int64_t ldc, int64_t left) {
+    FZK_UNROLL
+    for (int v = 0; v < vecs; v++) {
+        __m256i mask = lanes(left - v * 8);
+        FZK_UNROLL
+        for (int r = 0; r < rows; r++)
+            y[r * vecs + v] = _mm256_maskload_ps(c + r * ldc + v * 8, mask);
+    }
+}
+
 /* Bias, residual, clip and store of a tile whose columns are all there or, if MASKED, up to LEFT. */
 FZK_INLINE void finish(int rows, int vecs, __m256 (*acc)[MAX_VECS], const struct tile *t, float *c,
                        int64_t column, int64_t left, int masked) {
@@ -92,7 +103,7 @@ FZK_INLINE void finish(int rows, int vecs, __m256 (*acc)[MAX_VECS], const struct
                 acc[r][v] = _mm256_add_ps(acc[r][v], x);
             }
         }
-        if (g->clip) {
+        if (t->clip) {
             __m256 lo = _mm256_set1_ps(g->lo), hi = _mm256_set1_ps(g->hi);
             FZK_UNROLL
             for (int r = 0; r < rows; r++)
@@ -116,13 +127,19 @@ FZK_INLINE void part(int rows, int vecs, const struct tile *t, int64_t column, i
         FZK_UNROLL
         for (int v = 0; v < vecs; v++) acc[r][v] = _mm256_setzero_ps();
     }
-    const float *b = t->b + column, *next = t->next + (column ? 16 * g->k : 0);
-    int64_t room = FZK_K_BLOCK;
-    int first = 1;
-    for (int64_t s = 0; s < g->n_segments; s++) {
-        const float *a0 = t->a0 + g->segments[s].off, *a1 = t->a1 + g->segments[s].off;
-        if (t->next_by_off) next = t->next + g->segments[s].off;
-        for (int64_t left = g->segments[s].len; left > 0;) {
+    FZK_ANY(y);
+    if (t->k.resumed) resume(rows, vecs, y, t->c + column, g->ldc, width - column);
+    const float *b = t->b + column, *next = t->next + (column ? 16 * t->k.len : 0);
+    int64_t room = FZK_K_BLOCK, skip = t->k.skip, k_left = t->k.len;
+    int first = !t->k.resumed;
+    for (int64_t s = t->k.segment; k_left > 0; s++, skip = 0) {
+        const int64_t off = g->segments[s].off + skip;
+        const float *a0 = t->a0 + off, *a1 = t->a1 + off;
+        if (t->next_by_off) next = t->next + off;
+        int64_t left = g->segments[s].len - skip;
+        if (left > k_left) left = k_left;
+        k_left -= left;
+        while (left > 0) {
             if (room == 0) {
                 fold(rows, vecs, acc, y, first);
                 first = 0;

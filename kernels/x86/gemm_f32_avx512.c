@@ -70,6 +70,17 @@ FZK_INLINE __mmask16 column_mask(const struct tile *t, int vecs, int v) {
     return left >= 16 ? 0xFFFF : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
 }
 
+/* Takes the sum of earlier parts of k out of C. */
+FZK_INLINE void resume(int rows, int vecs, __m512 *y, const struct tile *t) {
+    FZK_UNROLL
+    for (int v = 0; v < vecs; v++) {
+        __mmask16 mask = column_mask(t, vecs, v);
+        FZK_UNROLL
+        for (int r = 0; r < rows; r++)
+            y[r * vecs + v] = _mm512_maskz_loadu_ps(mask, t->c + r * t->g->ldc + v * 16);
+    }
+}
+
 /* Bias, residual, clip, and the store. */
 FZK_INLINE void finish(int rows, int vecs, __m512 (*acc)[MAX_VECS],
                        const struct tile *t) {
@@ -89,7 +100,7 @@ FZK_INLINE void finish(int rows, int vecs, __m512 (*acc)[MAX_VECS],
                 acc[r][v] = _mm512_add_ps(acc[r][v], x);
             }
         }
-        if (g->clip) {
+        if (t->clip) {
             __m512 lo = _mm512_set1_ps(g->lo), hi = _mm512_set1_ps(g->hi);
             FZK_UNROLL
             for (int r = 0; r < rows; r++)
@@ -110,13 +121,19 @@ FZK_INLINE void tile(int rows, int vecs, const struct tile *t) {
         FZK_UNROLL
         for (int v = 0; v < vecs; v++) acc[r][v] = _mm512_setzero_ps();
     }
+    FZK_ANY(y);
+    if (t->k.resumed) resume(rows, vecs, y, t);
     const float *b = t->b, *next = t->next;
-    int64_t room = FZK_K_BLOCK;
-    int first = 1;
-    for (int64_t s = 0; s < g->n_segments; s++) {
-        const float *a0 = t->a0 + g->segments[s].off, *a1 = t->a1 + g->segments[s].off;
-        if (t->next_by_off) next = t->next + g->segments[s].off;
-        for (int64_t left = g->segments[s].len; left > 0;) {
+    int64_t room = FZK_K_BLOCK, skip = t->k.skip, k_left = t->k.len;
+    int first = !t->k.resumed;
+    for (int64_t s = t->k.segment; k_left > 0; s++, skip = 0) {
+        const int64_t off = g->segments[s].off + skip;
+        const float *a0 = t->a0 + off, *a1 = t->a1 + off;
+        if (t->next_by_off) next = t->next + off;
+        int64_t left = g->segments[s].len - skip;
+        if (left > k_left) left = k_left;
+        k_left -= left;
+        while (left > 0) {
             if (room == 0) {
                 fold(rows, vecs, acc, y, first);
                 first = 0;

@@ -1,10 +1,17 @@
 /* How the x86 float GEMMs walk over tiles: groups of panels that fit the cache, inside of a group
- * every tile of rows meets all its panels. Include after kernels.h and x86.h.
+ * every tile of rows meets all its panels. A panel too long for the cache is cut at a block of k,
+ * where C can hold the sum so far. Include after x86.h.
  *
  * Rows split evenly: 49 rows are 13 + 12 + 12 + 12, never 14 + 14 + 14 + 7. Two short runs share a
  * tile: a convolution to 7 x 7 pixels fills 14 rows. */
 #ifndef FZ_KERNELS_GEMM_F32_SWEEP_H
 #define FZ_KERNELS_GEMM_F32_SWEEP_H
+
+/* A part of k: LEN terms from term SKIP of SEGMENT on. B starts OFF terms into its panels. */
+struct span {
+    int64_t segment, skip, off, len;
+    int resumed, ends; /* resumed: C holds the sum of earlier parts; ends: the epilogue follows */
+};
 
 /* One tile: its first rows from A0 on, the later half (the larger one first) from A1 on; columns
  * from panel B, C, BIAS and RESIDUAL on. NULL bias and residual: none. */
@@ -16,6 +23,8 @@ struct tile {
     float *c;
     const float *bias, *residual;
     int64_t width; /* columns of the last panel, at most 32 */
+    int64_t clip;
+    struct span k;
 };
 
 typedef void (*tile_fn)(const struct tile *);
@@ -25,14 +34,18 @@ struct block {
     int64_t i, rows, p, n;
     const float *a0, *a1, *next;
     int64_t next_by_off;
+    struct span k;
 };
 
 static void run_tile(const struct fzk_gemm_f32 *g, const struct block *at, tile_fn fn) {
     int64_t j = at->p * FZK_PANEL, left = g->n - (at->p + at->n - 1) * FZK_PANEL;
-    fn(&(struct tile){.g = g, .a0 = at->a0, .a1 = at->a1, .b = g->b + j * g->k, .next = at->next,
+    fn(&(struct tile){.g = g, .a0 = at->a0, .a1 = at->a1, .b = g->b + j * g->k + at->k.off * FZK_PANEL,
+                      .k = at->k, .next = at->next,
                       .next_by_off = at->next_by_off,
-                      .c = g->c + at->i * g->ldc + j, .bias = g->bias ? g->bias + j : NULL,
-                      .residual = g->residual ? g->residual + at->i * g->ldr + j : NULL,
+                      .c = g->c + at->i * g->ldc + j, .clip = g->clip && at->k.ends,
+                      .bias = g->bias && at->k.ends ? g->bias + j : NULL,
+                      .residual = g->residual && at->k.ends ? g->residual + at->i * g->ldr + j
+                                                            : NULL,
                       .width = left < FZK_PANEL ? left : FZK_PANEL});
 }
 
@@ -52,9 +65,9 @@ static void next_rows(const struct fzk_gemm_f32 *g, int64_t max_rows, struct blo
 }
 
 /* Panels [P0, P1) by all rows. */
-static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, int64_t max_rows,
-                        const tile_fn *single) {
-    struct block at = {.i = 0, .n = 1}, after = {.i = 0};
+static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, struct span k,
+                        int64_t max_rows, const tile_fn *single) {
+    struct block at = {.i = 0, .n = 1, .k = k}, after = {.i = 0};
     next_rows(g, max_rows, &after);
     while (at.i < g->m) {
         at.rows = after.rows;
@@ -64,20 +77,56 @@ static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, in
         if (after.i < g->m) next_rows(g, max_rows, &after);
         for (at.p = p0; at.p < p1; at.p++) {
             at.next_by_off = at.p == p1 - 1 && after.i < g->m;
-            at.next = at.next_by_off ? after.a0 : g->b + (at.p + 1) * FZK_PANEL * g->k;
+            at.next = at.next_by_off ? after.a0
+                                     : g->b + (at.p * g->k + k.off + k.len) * FZK_PANEL;
             run_tile(g, &at, single[at.rows]);
         }
         at.i = after.i;
     }
 }
 
+/* All of k as one span. */
+static struct span whole_k(const struct fzk_gemm_f32 *g) {
+    return (struct span){.len = g->k, .ends = 1};
+}
+
+/* Moves K behind itself: the next span of at most MOST terms. */
+static void next_span(const struct fzk_gemm_f32 *g, int64_t most, struct span *k) {
+    k->resumed = 1;
+    k->off += k->len;
+    k->skip += k->len;
+    while (k->segment < g->n_segments && k->skip >= g->segments[k->segment].len)
+        k->skip -= g->segments[k->segment++].len;
+    k->len = g->k - k->off < most ? g->k - k->off : most;
+    k->ends = k->off + k->len == g->k;
+}
+
+/* One panel whose k is cut into even parts of at most MOST terms. */
+static void sweep_long(const struct fzk_gemm_f32 *g, int64_t p, int64_t most, int64_t max_rows,
+                       const tile_fn *single) {
+    int64_t parts = (g->k + most - 1) / most, blocks = (g->k + FZK_K_BLOCK - 1) / FZK_K_BLOCK;
+    int64_t len = (blocks + parts - 1) / parts * FZK_K_BLOCK;
+    struct span k = {.len = len};
+    sweep_group(g, p, p + 1, k, max_rows, single);
+    while (!k.ends) {
+        next_span(g, len, &k);
+        sweep_group(g, p, p + 1, k, max_rows, single);
+    }
+}
+
+/* GROUP_SIZE: bytes of panels that one sweep over the rows shares. */
 static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_rows,
                   const tile_fn *single) {
     int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL;
-    int64_t group = group_size / 4 / (g->k * FZK_PANEL + 1);
+    int64_t terms = group_size / 4 / FZK_PANEL; /* of k, in all panels of a group */
+    int64_t group = terms / (g->k + 1);
+    int cut = g->k > terms && g->residual != g->c && g->m > max_rows;
     if (group < 1) group = 1;
-    for (int64_t p = 0; p < panels; p += group)
-        sweep_group(g, p, p + group < panels ? p + group : panels, max_rows, single);
+    for (int64_t p = 0; p < panels; p += group) {
+        int64_t end = p + group < panels ? p + group : panels;
+        if (cut) sweep_long(g, p, terms, max_rows, single);
+        else sweep_group(g, p, end, whole_k(g), max_rows, single);
+    }
 }
 
 /* Few rows: one sweep over all panels, AT_ONCE together, so that there are enough chains to hide the
@@ -86,7 +135,7 @@ static void skinny(const struct fzk_gemm_f32 *g, int64_t at_once, tile_fn severa
     int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL, n;
     for (int64_t p = 0; p < panels; p += n) {
         n = p + at_once <= panels ? at_once : 1;
-        struct block at = {.rows = g->m, .p = p, .n = n, .a0 = g->a,
+        struct block at = {.rows = g->m, .p = p, .n = n, .a0 = g->a, .k = whole_k(g),
                            .a1 = g->a + (g->m + 1) / 2 * g->lda,
                            .next = g->b + (p + n) * FZK_PANEL * g->k};
         run_tile(g, &at, n == 1 ? single : several);

@@ -16,6 +16,10 @@
 #define FZK_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
+/* Tells the compiler that the array X holds something: for memory that is read only after it was
+ * written, which gcc cannot see through the loops. */
+#define FZK_ANY(x) __asm__("" : "=m"(x))
+
 /* fzk_<member>_<isa> for every kernel and instruction set, c/ as compiled for _v3 and _v4 among them;
  * those that no file defines are not called. */
 #define FZK(member, prototype)                                                                     \
