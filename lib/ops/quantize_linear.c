@@ -1,0 +1,139 @@
+/* QuantizeLinear: y = saturate(round(x / scale) + zero), per tensor, per axis or per block. */
+#include "ops/quant.h"
+
+struct params {
+    int64_t axis, block, output_dtype, saturate;
+};
+
+enum { GRAIN = 16384 };
+#define INTEGERS (FZ_T(U8) | FZ_T(I8) | FZ_T(U16) | FZ_T(I16) | FZ_T(U4) | FZ_T(I4) | FZ_T(U2) | \
+                  FZ_T(I2))
+#define FLOATS8 (FZ_T(F8E4M3FN) | FZ_T(F8E4M3FNUZ) | FZ_T(F8E5M2) | FZ_T(F8E5M2FNUZ))
+
+static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
+    struct params *p = params;
+    (void)lower;
+    FZ_TRY(fzi_attr_int(node, "axis", 1, &p->axis));
+    FZ_TRY(fzi_attr_int(node, "block_size", 0, &p->block));
+    FZ_TRY(fzi_attr_int(node, "saturate", 1, &p->saturate));
+    return fzi_attr_int(node, "output_dtype", 0, &p->output_dtype);
+}
+
+static int32_t type_of(const struct fz_call *call) {
+    const struct params *p = call->params;
+    if (call->n_in > 2 && call->in[2]) return call->in[2]->dtype;
+    return p->output_dtype ? (int32_t)p->output_dtype : FZ_TYPE_U8;
+}
+
+static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0], *scale = call->in[1];
+    int32_t dtype = type_of(call);
+    struct fz_quant_grid grid;
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | FZ_T(I32)));
+    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(F32) | FZ_T(I32)));
+    if (dtype < 1 || dtype > 63 || !((INTEGERS | FLOATS8) >> dtype & 1) || scale->dtype != x->dtype)
+        return fzi_error(FZ_E_TYPE, "%s: no conversion from %s to %s", op->name,
+                         fz_type_name(x->dtype), fz_type_name(dtype));
+    if (x->dtype == FZ_TYPE_I32)
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: int32 input", op->name);
+    if (fzi_shape_known(x) && fzi_shape_known(scale)) {
+        FZ_TRY(fzi_quant_grid(op, x, scale, p->axis, p->block, &grid));
+        if (call->n_in > 2 && call->in[2] && fzi_shape_known(call->in[2]) &&
+            fzi_tensor_count(call->in[2]) != fzi_tensor_count(scale))
+            return fzi_error(FZ_E_SHAPE, "%s: not one zero point per scale", op->name);
+    }
+    fzi_infer_like(call, 0, dtype, x);
+    return FZ_OK;
+}
+
+struct job {
+    const struct fz_call *call;
+    struct fz_quant_grid grid;
+    const float *x, *scale;
+    const fz_tensor_t *zero, *y;
+    int32_t saturate;
+};
+
+/* N elements from I on share scale number S. */
+static void run_elements(const struct job *j, int64_t i, int64_t n, int64_t s) {
+    const struct fzk_table *k = j->call->env->k;
+    int64_t zero = 0, low, high;
+    uint8_t *y = j->y->data;
+    switch (j->y->dtype) {
+    case FZ_TYPE_U8:
+        k->quantize_f32_u8(y + i, j->x + i, n, j->scale[s],
+                           (int32_t)fzi_quant_zero(j->zero, s));
+        return;
+    case FZ_TYPE_I8:
+        k->quantize_f32_i8((int8_t *)y + i, j->x + i, n, j->scale[s],
+                           (int32_t)fzi_quant_zero(j->zero, s));
+        return;
+    case FZ_TYPE_F8E4M3FN:
+    case FZ_TYPE_F8E4M3FNUZ:
+    case FZ_TYPE_F8E5M2:
+    case FZ_TYPE_F8E5M2FNUZ:
+        for (int64_t e = i; e < i + n; e++) {
+            float t = j->x[e] / j->scale[s];
+            k->f32_to_f8(j->y->dtype - FZ_TYPE_F8E4M3FN, j->saturate, y + e, &t, 1);
+        }
+        return;
+    default:
+        zero = fzi_quant_zero(j->zero, s);
+        low = fzi_quant_low(j->y->dtype);
+        high = fzi_quant_high(j->y->dtype);
+        for (int64_t e = i; e < i + n; e++)
+            fzi_quant_put(j->y, e, fzi_quant_round(j->x[e], j->scale[s], zero, low, high));
+    }
+}
+
+static void run_flat(void *arg, int64_t begin, int64_t end) {
+    run_elements(arg, begin, end - begin, 0);
+}
+
+/* Rows of `inner` elements, numbered over outer and axis. */
+static void run_rows(void *arg, int64_t begin, int64_t end) {
+    const struct job *j = arg;
+    const struct fz_quant_grid *g = &j->grid;
+    for (int64_t r = begin; r < end; r++) {
+        int64_t o = r / g->n, a = r % g->n, i = r * g->inner;
+        if (g->per_axis) {
+            run_elements(j, i, g->inner, a);
+            continue;
+        }
+        for (int64_t e = 0; e < g->inner; e++)
+            run_elements(j, i + e, 1, (o * g->n_blocks + a / g->block) * g->inner + e);
+    }
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *y = call->out[0];
+    struct job j = {.call = call, .x = call->in[0]->data, .scale = call->in[1]->data,
+                    .zero = call->n_in > 2 ? call->in[2] : NULL, .y = y,
+                    .saturate = p->saturate != 0};
+    FZ_TRY(fzi_quant_grid(op, call->in[0], call->in[1], p->axis, p->block, &j.grid));
+    bool packed = fz_type_bits(y->dtype) < 8; /* elements share bytes: one thread */
+    if (packed) memset(y->data, 0, y->size);
+    int64_t n = fzi_tensor_count(y), rows = j.grid.outer * j.grid.n;
+    if (!j.grid.per_axis && !j.grid.block) {
+        if (packed) run_flat(&j, 0, n);
+        else fzi_run_range(call->env, n, GRAIN, run_flat, &j);
+    } else if (packed) {
+        run_rows(&j, 0, rows);
+    } else {
+        fzi_run_range(call->env, rows, GRAIN / (j.grid.inner + 1) + 1, run_rows, &j);
+    }
+    return FZ_OK;
+}
+
+const struct fz_op fz_ops_quantize_linear[] = {
+    {.name = "QuantizeLinear", .domain = "", .since = 10, .rev = 1,
+     .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
+     .attrs = "axis block_size saturate output_dtype precision",
+     .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run},
+    {.name = "QuantizeLinear", .domain = "com.microsoft", .since = 1, .rev = 1,
+     .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1, .attrs = "axis block_size",
+     .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run},
+    {0},
+};
