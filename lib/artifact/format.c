@@ -37,7 +37,7 @@ uint32_t fzi_format_record(enum fz_section_kind kind) { return kinds[kind].recor
 const char *fzi_format_name(enum fz_section_kind kind) { return kinds[kind].name; }
 
 uint32_t fzi_format_const_width(int32_t dtype) {
-    if (dtype == FZ_TYPE_C64) return 4;
+    if (dtype == FZ_TYPE_C64 || dtype == FZ_TYPE_STRING) return 4;
     if (dtype == FZ_TYPE_C128) return 8;
     return (uint32_t)fzi_type_width(dtype);
 }

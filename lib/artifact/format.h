@@ -71,7 +71,8 @@ void fzi_format_block(uint64_t crc_off, uint64_t front_size, uint64_t file_size,
 uint32_t fzi_format_width(enum fz_section_kind kind);
 uint32_t fzi_format_record(enum fz_section_kind kind);
 const char *fzi_format_name(enum fz_section_kind kind); /* for messages */
-/* Bytes of one element of a constant of DTYPE, for swapping: a complex number is two elements. */
+/* Bytes of one element of a constant of DTYPE, for swapping: a complex number is two elements, a
+ * string is two, its offset and its size in the strings section. */
 uint32_t fzi_format_const_width(int32_t dtype);
 
 /* Reads the header at HEAD (its page) into LAYOUT and INFO's scalars. Proves everything in it but

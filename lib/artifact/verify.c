@@ -7,6 +7,7 @@
 #include "ops/op.h"
 
 enum { DEPTH_MAX = 64 }; /* nested blocks */
+enum { USE_PLAIN = 1, USE_STRINGS = 2, USE_BOOL = 4 };
 
 struct verifier {
     const struct fz_plan *plan;
@@ -15,7 +16,7 @@ struct verifier {
     uint32_t *holder;          /* the step that a block belongs to; FZ_NONE: not met yet */
     uint32_t *depth;           /* of a block */
     bool *made;                /* value: its input or step output was met */
-    bool *bools;               /* constant: its bytes are known to be 0 or 1 */
+    uint8_t *uses;             /* of a constant: USE_ bits */
 };
 
 #define REFUSE(...) return fzi_error(FZ_E_FORMAT, "plan: " __VA_ARGS__)
@@ -100,8 +101,8 @@ static fz_status_t check_bools(const struct verifier *v, size_t i, bool weights_
     uint32_t source = v->plan->values[i].source;
     const struct fz_plan_const *c = &v->plan->consts[source];
     bool table = c->section == FZ_SECTION_TABLES;
-    if (v->bools[source] || (!table && !weights_known)) return FZ_OK;
-    v->bools[source] = true;
+    if (v->uses[source] & USE_BOOL || (!table && !weights_known)) return FZ_OK;
+    v->uses[source] |= USE_BOOL;
     const uint8_t *data = (table ? v->plan->tables : v->plan->weights) + c->off;
     uint8_t any = 0;
     for (uint64_t b = 0; b < c->size; b++) any |= data[b];
@@ -109,7 +110,22 @@ static fz_status_t check_bools(const struct verifier *v, size_t i, bool weights_
     return FZ_OK;
 }
 
-/* Value I, whose elements are COUNT or, if negative, not known, against its constant. */
+/* Value I of COUNT strings: pairs of offset and size in the strings section. */
+static fz_status_t check_texts(const struct verifier *v, size_t i, int64_t count) {
+    const struct fz_plan *p = v->plan;
+    const struct fz_plan_const *c = &p->consts[p->values[i].source];
+    if (c->section != FZ_SECTION_TABLES || c->width != 4 || count < 0 ||
+        c->size / 8 != (uint64_t)count || c->size % 8)
+        REFUSE("value %zu does not have its constant's size", i);
+    const uint32_t *pairs = (const uint32_t *)(p->tables + c->off);
+    for (int64_t s = 0; s < count; s++)
+        if (!within(pairs[2 * s], pairs[2 * s + 1], p->strings_size))
+            REFUSE("value %zu: string %lld does not lie in its section", i, (long long)s);
+    return FZ_OK;
+}
+
+/* Value I, whose elements are COUNT or, if negative, not known, against its constant. Strings are
+ * unpacked when the model is opened, so that their constant serves one value only. */
 static fz_status_t check_constant(const struct verifier *v, size_t i, int64_t count,
                                   bool weights_known) {
     const struct fz_plan_value *value = &v->plan->values[i];
@@ -117,8 +133,11 @@ static fz_status_t check_constant(const struct verifier *v, size_t i, int64_t co
     size_t size;
     if (value->source >= v->plan->n_consts) REFUSE("value %zu names no constant", i);
     const struct fz_plan_const *c = &v->plan->consts[value->source];
-    if (dtype == FZ_TYPE_STRING)
-        return fzi_error(FZ_E_UNSUPPORTED, "value %zu: string constants are not supported", i);
+    uint8_t *uses = &v->uses[value->source];
+    if (*uses & USE_STRINGS || (*uses && dtype == FZ_TYPE_STRING))
+        REFUSE("value %zu shares a constant of strings", i);
+    *uses |= dtype == FZ_TYPE_STRING ? USE_STRINGS : USE_PLAIN;
+    if (dtype == FZ_TYPE_STRING) return check_texts(v, i, count);
     if (count < 0 || !fzi_type_size(dtype, count, &size) || size != c->size)
         REFUSE("value %zu does not have its constant's size", i);
     if (c->width != fzi_format_const_width(dtype))
@@ -394,9 +413,9 @@ fz_status_t fzi_format_verify(const struct fz_plan *plan, bool weights_known) {
         .holder = fzi_arena_array(&arena, plan->n_blocks, sizeof *v.holder),
         .depth = fzi_arena_array(&arena, plan->n_blocks, sizeof *v.depth),
         .made = fzi_arena_array(&arena, plan->n_values, sizeof *v.made),
-        .bools = fzi_arena_array(&arena, plan->n_consts, sizeof *v.bools),
+        .uses = fzi_arena_array(&arena, plan->n_consts, sizeof *v.uses),
     };
-    fz_status_t status = v.ops && v.step_block && v.holder && v.depth && v.made && v.bools
+    fz_status_t status = v.ops && v.step_block && v.holder && v.depth && v.made && v.uses
                              ? check_all(&v, weights_known)
                              : fzi_error(FZ_E_NOMEM, "no memory to verify the plan");
     fzi_arena_free(&arena);

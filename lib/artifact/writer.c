@@ -155,7 +155,8 @@ static bool size_sections(struct writer *w) {
         [FZ_SECTION_WEIGHTS] = plan->weights_size, [FZ_SECTION_ONNX] = w->source->onnx_size};
     w->layout.n_sections = w->source->onnx ? FZ_SECTION_ONNX : FZ_SECTION_WEIGHTS;
     for (uint32_t k = 1; k <= w->layout.n_sections; k++)
-        if (__builtin_mul_overflow(counts[k], fzi_format_record(k), &w->layout.size[k]))
+        if ((k < FZ_SECTION_TABLES && counts[k] >= FZ_NONE) ||
+            __builtin_mul_overflow(counts[k], fzi_format_record(k), &w->layout.size[k]))
             return false;
     return fzi_format_layout(&w->layout);
 }

@@ -14,15 +14,30 @@ static fz_status_t resolve_ops(struct fz_model *model) {
     return FZ_OK;
 }
 
-static void describe(const struct fz_model *model, uint32_t v, fz_tensor_t *t) {
+/* A constant of strings lies in the plan as pairs of offset and size in its strings; T gets what
+ * operators know. */
+static fz_status_t unpack_strings(struct fz_model *model, fz_tensor_t *t) {
+    const uint32_t *pairs = t->data;
+    size_t n = t->size / 8;
+    struct fz_string *strings = fzi_arena_array(&model->arena, n, sizeof *strings);
+    if (!strings) return fzi_error(FZ_E_NOMEM, "no memory for the model");
+    for (size_t i = 0; i < n; i++)
+        strings[i] = (struct fz_string){model->plan.strings + pairs[2 * i], pairs[2 * i + 1]};
+    t->data = strings;
+    t->size = n * sizeof *strings;
+    return FZ_OK;
+}
+
+static fz_status_t describe(struct fz_model *model, uint32_t v, fz_tensor_t *t) {
     const struct fz_plan *plan = &model->plan;
     const struct fz_plan_value *record = &plan->values[v];
     t->dtype = (int32_t)record->dtype;
     t->rank = record->rank == FZ_NONE ? FZ_RANK_UNKNOWN : (int32_t)record->rank;
     for (int32_t d = 0; d < t->rank; d++) t->dims[d] = plan->dims[record->dims + (uint32_t)d];
-    if (record->kind != FZ_VALUE_CONST) return;
+    if (record->kind != FZ_VALUE_CONST) return FZ_OK;
     t->data = (void *)model->const_data[record->source];
     t->size = plan->consts[record->source].size;
+    return t->dtype == FZ_TYPE_STRING ? unpack_strings(model, t) : FZ_OK;
 }
 
 static void place_constants(struct fz_model *model, const void *const *const_data) {
@@ -62,7 +77,8 @@ fz_status_t fzi_model_prepare(struct fz_model *model, const void *const *const_d
         return fzi_error(FZ_E_NOMEM, "no memory for the model");
     FZ_TRY(resolve_ops(model));
     place_constants(model, const_data);
-    for (uint32_t v = 0; v < plan->n_values; v++) describe(model, v, &model->values[v]);
+    for (uint32_t v = 0; v < plan->n_values; v++)
+        FZ_TRY(describe(model, v, &model->values[v]));
     memset(model->last_use, 0xFF, plan->n_values * sizeof *model->last_use);
     note_uses(plan, 0, 0, model->last_use);
     fzk_table_fill(&model->kernels, fzk_cpu_mask());

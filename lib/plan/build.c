@@ -73,12 +73,42 @@ static void clear_ids(const struct fz_graph *graph) {
 
 /* Integers may be indices: they lie in the sealed tables even when weights are mapped. */
 static bool is_table(const fz_tensor_t *t) {
-    return t->size < FZ_TABLE_MAX || t->dtype == FZ_TYPE_I64 || t->dtype == FZ_TYPE_I32 ||
+    return t->size < FZ_TABLE_MAX || t->dtype == FZ_TYPE_STRING || t->dtype == FZ_TYPE_I64 || t->dtype == FZ_TYPE_I32 ||
            t->dtype == FZ_TYPE_U32 || t->dtype == FZ_TYPE_U64;
 }
 
-static uint32_t add_const(struct builder *b, const fz_tensor_t *t) {
+static uint64_t const_width(int32_t dtype) {
+    if (dtype == FZ_TYPE_C64 || dtype == FZ_TYPE_STRING) return 4;
+    return dtype == FZ_TYPE_C128 ? 8 : fzi_type_width(dtype);
+}
+
+/* Strings, which may hold NULs, go to the strings section; T's data become pairs of offset and size
+ * there. */
+static fz_tensor_t pack_strings(struct builder *b, const fz_tensor_t *t) {
+    fz_tensor_t packed = *t;
+    const struct fz_string *strings = t->data;
+    size_t n = (size_t)fzi_tensor_count(t);
+    uint32_t *pairs = fzi_arena_array(b->arena, n, 8);
+    if (!pairs) b->strings.failed = true;
+    for (size_t i = 0; i < n && pairs; i++) {
+        pairs[2 * i] = (uint32_t)b->strings.size;
+        pairs[2 * i + 1] = (uint32_t)strings[i].size;
+        for (size_t at = 0, run; at < strings[i].size; at += run + 1) {
+            run = strnlen(strings[i].text + at, strings[i].size - at);
+            fzi_text_add(&b->strings, "%.*s", (int)run, strings[i].text + at);
+            if (at + run < strings[i].size) fzi_text_add(&b->strings, "%c", 0);
+        }
+        fzi_text_add(&b->strings, "%c", 0);
+    }
+    packed.data = pairs;
+    packed.size = n * 8;
+    return packed;
+}
+
+static uint32_t add_const(struct builder *b, const fz_tensor_t *constant) {
     uint32_t i = (uint32_t)b->n.consts++;
+    fz_tensor_t packed = *constant, *t = &packed;
+    if (t->dtype == FZ_TYPE_STRING) packed = pack_strings(b, constant);
     bool table = is_table(t);
     uint64_t *end = table ? &b->tables_size : &b->weights_size;
     *end = fzi_align(*end, 64);
@@ -86,7 +116,7 @@ static uint32_t add_const(struct builder *b, const fz_tensor_t *t) {
         .section = table ? FZ_SECTION_TABLES : FZ_SECTION_WEIGHTS,
         .off = *end,
         .size = t->size,
-        .width = fzi_type_width(t->dtype)};
+        .width = const_width(t->dtype)};
     *end += t->size;
     b->const_data[i] = t->data;
     return i;

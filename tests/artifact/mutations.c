@@ -26,8 +26,8 @@
 #define BYTE(flags, kind, off, value, message)                                                     \
     {flags, FZ_SECTION_##kind, off, 1, value, BAD, message},
 
-enum { V_X, V_COND, V_V, V_W, V_TABLE, V_C, V_L, V_NUMBER, V_GO, V_N, V_I, V_BOOLS, V_WEIGHTS,
-       V_FLAGS };
+enum { V_X, V_COND, V_V, V_W, V_TABLE, V_C, V_L, V_NUMBER, V_GO, V_N, V_I, V_BOOLS, V_TEXTS,
+       V_WEIGHTS, V_FLAGS };
 
 const struct mutation mutations[] = {
     /* the header */
@@ -40,7 +40,7 @@ const struct mutation mutations[] = {
     HEAD(file_size, 4096, "file size")
     HEAD(crc_off, 4096, "the checksums are not where")
     HEAD(crc_count, 0, "the checksums are not where")
-    HEAD(weight_size, 22, "weight size")
+    HEAD(weight_size, 36, "weight size")
     HEAD(profile[0], 0, "names no numerics profile")
     HEAD(profile[20], 'x', "names no numerics profile")
     HEAD(sections[0].kind, 2, "row 1 is not section strings")
@@ -57,7 +57,7 @@ const struct mutation mutations[] = {
     /* padding */
     BYTE(0, STRINGS, 4095, 1, "padding behind strings")
     BYTE(0, KAT, 48, 1, "padding behind kat")
-    BYTE(0, TABLES, 69, 1, "padding behind tables")
+    BYTE(0, TABLES, 144, 1, "padding behind tables")
     BYTE(0, TABLES, 4096 + 4095, 1, "padding behind the checksums")
     BYTE(SAMPLE_BIG, WEIGHTS, 190064, 1, "padding behind weights")
     BYTE(SAMPLE_ONNX, ONNX, 100, 1, "padding behind onnx")
@@ -81,12 +81,12 @@ const struct mutation mutations[] = {
     CONST(0, section, FZ_SECTION_ONNX, "in no section for constants")
     CONST(0, section, UINT64_MAX, "in no section for constants")
     CONST(1, off, 65, "does not lie in its section")
-    CONST(1, off, 128, "does not lie in its section")
-    CONST(2, off, UINT64_MAX - 63, "does not lie in its section")
+    CONST(1, off, 192, "does not lie in its section")
+    CONST(3, off, UINT64_MAX - 63, "does not lie in its section")
     CONST(0, size, UINT64_MAX, "does not lie in its section")
-    CONST(3, size, 70001, "does not lie in its section")
+    CONST(4, size, 70001, "does not lie in its section")
     CONST(1, off, 0, "overlaps the one before it")
-    CONST(3, off, 119936, "overlaps the one before it")
+    CONST(4, off, 119936, "overlaps the one before it")
     CONST(0, width, 3, "no known width")
     CONST(0, width, 0, "no known width")
     CONST(0, width, 2, "element width")
@@ -103,15 +103,24 @@ const struct mutation mutations[] = {
     VALUE(V_V, rank, FZ_RANK_MAX + 1, "no such shape")
     VALUE(V_V, dims, 5, "no such shape")
     VALUE(V_V, dims, FZ_NONE, "no such shape")
-    VALUE(V_TABLE, source, 4, "names no constant")
+    VALUE(V_TABLE, source, 5, "names no constant")
     VALUE(V_TABLE, source, 1, "constant's size")
     VALUE(V_TABLE, rank, FZ_NONE, "constant's size")
     VALUE(V_TABLE, dims, 1, "constant's size")
     VALUE(V_TABLE, dtype, FZ_TYPE_F64, "constant's size")
     VALUE(V_TABLE, dtype, FZ_TYPE_C64, "constant's size")
     VALUE(V_BOOLS, dtype, FZ_TYPE_F16, "constant's size")
-    RECORD(0, VALUES, fz_plan_value, V_TABLE, dtype, FZ_TYPE_STRING, FZ_E_UNSUPPORTED,
-           "string constants")
+    VALUE(V_BOOLS, dtype, FZ_TYPE_STRING, "constant's size")
+    VALUE(V_TEXTS, dims, 2, "constant's size")
+    VALUE(V_TEXTS, rank, FZ_NONE, "constant's size")
+    VALUE(V_TEXTS, source, 1, "shares a constant of strings")
+    VALUE(V_BOOLS, source, 2, "constant's size")
+    VALUE(V_TABLE, source, 2, "shares a constant of strings")
+    CONST(2, width, 8, "constant's size")
+    CONST(2, size, 15, "constant's size")
+    {0, FZ_SECTION_TABLES, 128, 4, 49, BAD, "string 0 does not lie"},
+    {0, FZ_SECTION_TABLES, 132, 4, FZ_NONE, BAD, "string 0 does not lie"},
+    {0, FZ_SECTION_TABLES, 140, 4, 11, BAD, "string 1 does not lie"},
     VALUE(V_X, source, 2, "names no input")
     VALUE(V_V, source, 5, "names no step")
     VALUE(V_N, source, 0, "names no block")

@@ -26,8 +26,8 @@ enum { S_NONE, S_X = 1, S_COND = 3, S_V = 8, S_IDENTITY = 10, S_IF = 19, S_LOOP 
        S_BATCH = 32, S_KEY = 38, S_TEXT = 42 };
 static const char strings[] = "\0x\0cond\0v\0Identity\0If\0Loop\0Cast\0batch\0key\0some text";
 
-enum { V_X, V_COND, V_V, V_W, V_TABLE, V_C, V_L, V_NUMBER, V_GO, V_N, V_I, V_BOOLS, V_WEIGHTS,
-       V_FLAGS, N_SMALL = V_WEIGHTS, N_BIG = V_FLAGS + 1 };
+enum { V_X, V_COND, V_V, V_W, V_TABLE, V_C, V_L, V_NUMBER, V_GO, V_N, V_I, V_BOOLS, V_TEXTS,
+       V_WEIGHTS, V_FLAGS, N_SMALL = V_WEIGHTS, N_BIG = V_FLAGS + 1 };
 enum { OP_IDENTITY, OP_IF, OP_CAST, OP_LOOP, N_OPS };
 
 static struct fz_plan_op ops[N_OPS] = {
@@ -49,8 +49,9 @@ static const struct fz_plan_value values[N_BIG] = {
     [V_N] = {S_NONE, FZ_VALUE_BLOCK_INPUT, FZ_TYPE_F32, FZ_NONE, 0, 3},
     [V_I] = {S_NONE, FZ_VALUE_STEP, FZ_TYPE_F32, FZ_NONE, 0, 4},
     [V_BOOLS] = {S_NONE, FZ_VALUE_CONST, FZ_TYPE_BOOL, 1, 3, 1},
-    [V_WEIGHTS] = {S_NONE, FZ_VALUE_CONST, FZ_TYPE_F32, 1, 4, 2},
-    [V_FLAGS] = {S_NONE, FZ_VALUE_CONST, FZ_TYPE_BOOL, 1, 5, 3}};
+    [V_TEXTS] = {S_NONE, FZ_VALUE_CONST, FZ_TYPE_STRING, 1, 0, 2},
+    [V_WEIGHTS] = {S_NONE, FZ_VALUE_CONST, FZ_TYPE_F32, 1, 4, 3},
+    [V_FLAGS] = {S_NONE, FZ_VALUE_CONST, FZ_TYPE_BOOL, 1, 5, 4}};
 
 static const uint32_t args[] = {
     /*  0 block 0 in, out */ V_X, V_COND, V_W, V_C,
@@ -75,6 +76,7 @@ static const struct fz_plan_block blocks[] = {{FZ_NONE, 0, 3, 0, 2, 2, 2},
 
 static const struct fz_plan_const consts[] = {{FZ_SECTION_TABLES, 0, 16, 4},
                                               {FZ_SECTION_TABLES, 64, 5, 1},
+                                              {FZ_SECTION_TABLES, 128, 16, 4},
                                               {FZ_SECTION_WEIGHTS, 0, 120000, 4},
                                               {FZ_SECTION_WEIGHTS, 120064, 70000, 1}};
 
@@ -86,9 +88,10 @@ static const uint64_t params[16] = {FZ_TYPE_I32, 1};
 
 static const float table[4] = {1, -2, 3, 0.5f};
 static const uint8_t bools[5] = {1, 0, 0, 1, 1};
+static const uint32_t pairs[4] = {S_COND, 4, S_TEXT, 9};
 static float weights[30000];
 static uint8_t flags_data[70000];
-static const void *const const_data[] = {table, bools, weights, flags_data};
+static const void *const const_data[] = {table, bools, pairs, weights, flags_data};
 static const char onnx[] = "the original file";
 
 static size_t find_op(size_t i) {
@@ -118,12 +121,12 @@ struct fz_plan_source sample_source(unsigned flags) {
                  .args = args, .n_args = FZ_COUNT(args),
                  .blocks = blocks, .n_blocks = FZ_COUNT(blocks),
                  .params = params, .n_params = (cast_params + 7) / 8,
-                 .consts = consts, .n_consts = big ? 4 : 2,
+                 .consts = consts, .n_consts = big ? 5 : 3,
                  .io = io, .n_io = 4, .n_inputs = 2, .n_outputs = 2,
                  .symbols = symbols, .n_symbols = 1,
                  .texts = texts, .n_texts = 1,
                  .kat = &kat,
-                 .tables_size = 69, .weights_size = big ? 190064 : 0},
+                 .tables_size = 144, .weights_size = big ? 190064 : 0},
         .const_data = const_data,
         .profile = "portable/1",
         .arena_size = 4096,
