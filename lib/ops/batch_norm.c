@@ -1,5 +1,5 @@
 /* BatchNormalization of a trained network: a * x + b (two roundings) for each channel, where
- * r = 1 / sqrt(var + eps), a = scale * r and b = bias - mean * a. Training is refused. */
+ * a = scale / sqrt(var + eps) and b = bias - mean * a. Training is refused. */
 #include "ops/op.h"
 
 enum { GRAIN = 8192 };
@@ -57,12 +57,14 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     return 2 * fzi_align((size_t)fzi_tensor_count(call->in[1]) * 8, 64);
 }
 
-static void fold_f32(const struct fz_call *call, float eps, int64_t n, float *a, float *b) {
+/* In binary64, rounded once: as where freezing folds the node into a convolution. */
+static void fold_f32(const struct fz_call *call, double eps, int64_t n, float *a, float *b) {
     const float *scale = call->in[1]->data, *bias = call->in[2]->data;
     const float *mean = call->in[3]->data, *var = call->in[4]->data;
     for (int64_t i = 0; i < n; i++) {
-        a[i] = scale[i] * (1 / __builtin_sqrtf(var[i] + eps));
-        b[i] = bias[i] - mean[i] * a[i];
+        double factor = (double)scale[i] / __builtin_sqrt((double)var[i] + eps);
+        a[i] = (float)factor;
+        b[i] = (float)((double)bias[i] - (double)mean[i] * factor);
     }
 }
 
@@ -70,7 +72,7 @@ static void fold_f64(const struct fz_call *call, double eps, int64_t n, double *
     const double *scale = call->in[1]->data, *bias = call->in[2]->data;
     const double *mean = call->in[3]->data, *var = call->in[4]->data;
     for (int64_t i = 0; i < n; i++) {
-        a[i] = scale[i] * (1 / __builtin_sqrt(var[i] + eps));
+        a[i] = scale[i] / __builtin_sqrt(var[i] + eps);
         b[i] = bias[i] - mean[i] * a[i];
     }
 }
@@ -116,7 +118,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
         run_f64(&job, images);
         return FZ_OK;
     }
-    fold_f32(call, (float)p->eps, channels, job.a, job.b);
+    fold_f32(call, p->eps, channels, job.a, job.b);
     int64_t row = job.space > 1 ? job.space : channels;
     fzi_run_range(call->env, total / row, fzi_max_i64(1, GRAIN / row), row_range, &job);
     return FZ_OK;

@@ -238,7 +238,7 @@ static fz_status_t run_channels(const struct fz_op *op, const struct fz_call *ca
      .params_size = sizeof(struct params), .kind = row, .lower = lower, .infer = infer_##form,     \
      .scratch = scratch_##form, .run = run_##form}
 
-const struct fz_op fz_ops_norm[] = {
+const struct fz_op fz_ops_normalize[] = {
     ROW("", "LayerNormalization", 17, 0, LAYER, 2, 3, 3, "axis epsilon stash_type", rows),
     ROW("", "LayerNormalization", 1, 16, LAYER, 2, 3, 3, "axis epsilon stash_type", rows),
     ROW("", "RMSNormalization", 23, 0, RMS, 2, 2, 1, "axis epsilon stash_type", rows),
