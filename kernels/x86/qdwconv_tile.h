@@ -14,13 +14,14 @@ enum {
     N_VECTORS = 4,    /* of 32 channels */
     MAX_QUADS = 64,   /* of all kernel rows; larger kernels take the reference */
     MAX_PIXELS = 16,  /* finished at a time */
-    BAND_PIXELS = 64  /* at least, that share one preparation of the weights */
+    BAND_PIXELS = 256 /* at least, that share one preparation of the weights */
 };
 
 /* 32 channels of a convolution, made ready. */
 struct channels {
     int64_t quads, n;                   /* of the kernel; channels that are real */
     int64_t taps[MAX_QUADS * FZK_QUAD]; /* offsets */
+    int64_t tap_step, row_step;         /* the same for kernel rows of three, in bytes */
     uint32_t flip;                      /* 0x80808080 for s8, else 0 */
     bool large;                         /* a sum times its scale may leave the int32 */
     vi init[N_VECTORS];
@@ -35,30 +36,53 @@ FZK_INLINE vi gather(const void *values, int v) {
                             _mm_loadu_si128((const __m128i *)p));
 }
 
-/* PIXELS neighbours of the output (1 or 2) whose first taps lie at A. */
-FZK_INLINE void sum_taps(const struct channels *c, const uint8_t *a, const int pixels,
-                         const bool full, vi acc[2][N_VECTORS]) {
-    vi flip = vi_set((int32_t)c->flip);
+/* How the taps of a strip are found. */
+struct way {
+    bool full;   /* 32 channels, not fewer */
+    bool paired; /* two neighbouring pixels of the output at a time */
+    bool three;  /* kernel rows of three taps, evenly spaced: no need to look up offsets */
+};
+
+/* Adds quad I, whose taps' bytes are X, to one pixel or two. */
+FZK_INLINE void add_quad(const struct channels *c, int64_t i, const vi x[FZK_QUAD],
+                         const bool paired, vi acc[2][N_VECTORS]) {
+    vi lo01 = _mm256_unpacklo_epi8(x[0], x[1]), hi01 = _mm256_unpackhi_epi8(x[0], x[1]);
+    vi lo23 = _mm256_unpacklo_epi8(x[2], x[3]), hi23 = _mm256_unpackhi_epi8(x[2], x[3]);
+    struct qa y[N_VECTORS] = {qa_of(_mm256_unpacklo_epi16(lo01, lo23)),
+                              qa_of(_mm256_unpackhi_epi16(lo01, lo23)),
+                              qa_of(_mm256_unpacklo_epi16(hi01, hi23)),
+                              qa_of(_mm256_unpackhi_epi16(hi01, hi23))};
+    FZK_UNROLL
+    for (int v = 0; v < N_VECTORS; v++) {
+        acc[0][v] = q_dot(acc[0][v], y[v], c->weights[0][i][v]);
+        if (paired) acc[1][v] = q_dot(acc[1][v], y[v], c->weights[1][i][v]);
+    }
+}
+
+/* The sums of the pixel, or pair, whose first tap lies at A. */
+FZK_INLINE void sum_taps(const struct channels *c, const uint8_t *a, const struct way way,
+                         vi acc[2][N_VECTORS]) {
+    const int64_t n = way.full ? FZK_PANEL : c->n, step = c->tap_step;
+    vi flip = vi_set((int32_t)c->flip), x[FZK_QUAD];
+    FZK_UNROLL
     for (int v = 0; v < N_VECTORS; v++) acc[0][v] = acc[1][v] = c->init[v];
     for (int64_t i = 0; i < c->quads; i++) {
-        vi x[FZK_QUAD];
-        FZK_UNROLL
-        for (int t = 0; t < FZK_QUAD; t++) {
-            x[t] = bytes_load(a + c->taps[i * FZK_QUAD + t], full ? FZK_PANEL : c->n);
-            if (c->flip) x[t] = vi_xor(x[t], flip);
-        }
-        vi lo01 = _mm256_unpacklo_epi8(x[0], x[1]), hi01 = _mm256_unpackhi_epi8(x[0], x[1]);
-        vi lo23 = _mm256_unpacklo_epi8(x[2], x[3]), hi23 = _mm256_unpackhi_epi8(x[2], x[3]);
-        struct qa y[N_VECTORS] = {qa_of(_mm256_unpacklo_epi16(lo01, lo23)),
-                                  qa_of(_mm256_unpackhi_epi16(lo01, lo23)),
-                                  qa_of(_mm256_unpacklo_epi16(hi01, hi23)),
-                                  qa_of(_mm256_unpackhi_epi16(hi01, hi23))};
-        FZK_UNROLL
-        for (int p = 0; p < pixels; p++) {
+        if (way.three) {
+            x[0] = bytes_load(a, n);
+            x[1] = bytes_load(a + step, n);
+            x[2] = bytes_load(a + 2 * step, n);
+            x[3] = way.paired ? bytes_load(a + 3 * step, n) : x[2];
+            a += c->row_step;
+        } else {
             FZK_UNROLL
-            for (int v = 0; v < N_VECTORS; v++)
-                acc[p][v] = q_dot(acc[p][v], y[v], c->weights[p][i][v]);
+            for (int t = 0; t < FZK_QUAD; t++)
+                x[t] = bytes_load(a + c->taps[i * FZK_QUAD + t], n);
         }
+        if (c->flip) {
+            FZK_UNROLL
+            for (int t = 0; t < FZK_QUAD; t++) x[t] = vi_xor(x[t], flip);
+        }
+        add_quad(c, i, x, way.paired, acc);
     }
 }
 
@@ -115,36 +139,46 @@ struct strip {
 };
 
 FZK_INLINE void strip_8(const struct channels *c, const struct fzk_qout *o, const struct strip *s,
-                        uint8_t *to, const bool full, const bool paired) {
+                        uint8_t *to, const struct way way) {
     vi acc[2][N_VECTORS];
     const struct ending e = ending_of(c, o);
     const int64_t pixels = s->pixels, a_step = s->a_step, c_step = s->c_step;
     const uint8_t *a = s->a;
-    for (int64_t i = 0; i < pixels; i += paired ? 2 : 1) {
-        if (paired && i + 2 > pixels) i--; /* the last pair overlaps */
-        sum_taps(c, a + i * a_step, paired ? 2 : 1, full, acc);
-        store_8(&e, acc[0], to + i * c_step, full);
-        if (paired) store_8(&e, acc[1], to + (i + 1) * c_step, full);
+    for (int64_t i = 0; i < pixels; i += way.paired ? 2 : 1) {
+        if (way.paired && i + 2 > pixels) i--; /* the last pair overlaps */
+        sum_taps(c, a + i * a_step, way, acc);
+        store_8(&e, acc[0], to + i * c_step, way.full);
+        if (way.paired) store_8(&e, acc[1], to + (i + 1) * c_step, way.full);
     }
 }
 
+typedef void (*strip_fn)(const struct channels *c, const struct fzk_qout *o,
+                         const struct strip *s, uint8_t *to);
+
 /* One function for each way, so that none has to share its registers. */
-#define STRIP(name, full, paired)                                                                  \
-    static __attribute__((noinline)) void name(const struct channels *c, const struct fzk_qout *o, \
-                                               const struct strip *s, uint8_t *to) {               \
-        strip_8(c, o, s, to, full, paired);                                                        \
+#define STRIP(name, full, paired, three)                                                           \
+    static void name(const struct channels *c, const struct fzk_qout *o, const struct strip *s,    \
+                     uint8_t *to) {                                                                \
+        strip_8(c, o, s, to, (struct way){full, paired, three});                                   \
     }
-STRIP(strip_full_pairs, true, true)
-STRIP(strip_full_singles, true, false)
-STRIP(strip_part_pairs, false, true)
-STRIP(strip_part_singles, false, false)
+STRIP(strip_000, false, false, false)
+STRIP(strip_001, false, false, true)
+STRIP(strip_010, false, true, false)
+STRIP(strip_011, false, true, true)
+STRIP(strip_100, true, false, false)
+STRIP(strip_101, true, false, true)
+STRIP(strip_110, true, true, false)
+STRIP(strip_111, true, true, true)
 #undef STRIP
+
+static const strip_fn strips[2][2][2] = {{{strip_000, strip_001}, {strip_010, strip_011}},
+                                         {{strip_100, strip_101}, {strip_110, strip_111}}};
 
 static __attribute__((noinline)) void strip_sums(const struct channels *c, const struct strip *s,
                                                  int32_t sums[2][MAX_PIXELS][TILE_COLUMNS]) {
     vi acc[2][N_VECTORS];
     for (int64_t i = 0; i < s->pixels; i++) {
-        sum_taps(c, s->a + i * s->a_step, 1, false, acc);
+        sum_taps(c, s->a + i * s->a_step, (struct way){false, false, false}, acc);
         keep(acc[0], sums, i);
     }
 }
@@ -186,30 +220,33 @@ static void fill_taps(const struct fzk_qdwconv *d, bool paired, struct channels 
         for (int64_t s = 0; s < taps; s++)
             c->taps[r * taps + s] = r * d->dilation_y * d->a_row +
                                     (s < last ? s : last) * d->dilation_x * d->a_col;
+    c->tap_step = d->dilation_x * d->a_col;
+    c->row_step = d->dilation_y * d->a_row;
     c->flip = d->a_signed ? 0x80808080 : 0;
 }
 
 /* The 32 channels from CH on. The weights for the pixel behind are one tap (a byte) further. */
 static void fill_channels(const struct fzk_qdwconv *d, const struct panel *p, int64_t ch,
-                          struct channels *c) {
+                          bool paired, struct channels *c) {
     int64_t row_quads = (d->kw + 3) / FZK_QUAD;
     const int8_t *w = d->w + ch / FZK_PANEL * c->quads * FZK_PANEL * FZK_QUAD;
     c->n = d->c - ch < FZK_PANEL ? d->c - ch : FZK_PANEL;
-    c->large = false;
-    for (int l = 0; l < FZK_PANEL; l++)
-        if (!(p->scale[l] > -1 && p->scale[l] < 1)) c->large = true;
+    vf most = vf_set(0);
     for (int v = 0; v < N_VECTORS; v++) {
         c->init[v] = gather(p->init, v);
         c->scale[v] = _mm256_castsi256_ps(gather(p->scale, v));
+        most = vf_max(_mm256_andnot_ps(vf_set(-0.0f), c->scale[v]), most);
         for (int64_t i = 0; i < c->quads; i++) {
             const int8_t *quad = w + i * FZK_PANEL * FZK_QUAD;
             vi now = gather(quad, v), carry = vi_set(0);
+            c->weights[0][i][v] = qb_of(now);
+            if (!paired) continue;
             if (i % row_quads)
                 carry = _mm256_srli_epi32(gather(quad - FZK_PANEL * FZK_QUAD, v), 24);
-            c->weights[0][i][v] = qb_of(now);
             c->weights[1][i][v] = qb_of(_mm256_or_si256(_mm256_slli_epi32(now, 8), carry));
         }
     }
+    c->large = _mm256_movemask_ps(_mm256_cmp_ps(most, vf_set(1), _CMP_GE_OQ)) != 0;
 }
 
 /* ---- the loops around */
@@ -222,9 +259,7 @@ static void run_row(const struct fzk_qdwconv *d, const struct channels *c, const
                       .pixels = d->m_cols};
     if (d->out.kind == FZK_QOUT_8) {
         uint8_t *to = (uint8_t *)d->out.c + y * d->out.c_run_stride + ch;
-        bool full = c->n == FZK_PANEL;
-        if (paired) (full ? strip_full_pairs : strip_part_pairs)(c, &d->out, &s, to);
-        else (full ? strip_full_singles : strip_part_singles)(c, &d->out, &s, to);
+        strips[c->n == FZK_PANEL][paired][d->kw == 3](c, &d->out, &s, to);
         return;
     }
     for (int64_t x = 0; x < d->m_cols; x += MAX_PIXELS) {
@@ -259,7 +294,7 @@ void CAT(fzk_qdwconv_u8s8_, QISA)(const struct fzk_qdwconv *d) {
         int64_t y1 = d->m_rows - y0 < band ? d->m_rows : y0 + band;
         for (int64_t ch = 0; ch < d->c; ch += FZK_PANEL) {
             fill_panel(&columns, ch, &p);
-            fill_channels(d, &p, ch, &c);
+            fill_channels(d, &p, ch, paired, &c);
             for (int64_t y = y0; y < y1; y++) run_row(d, &c, &p, paired, y, ch);
         }
     }

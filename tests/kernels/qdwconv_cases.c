@@ -49,11 +49,11 @@ static void set_out(struct kt *t, struct fzk_qdwconv *d, int kind) {
     if (kt_range(t, 0, 1)) o->row_scale = kt_f32(t, d->m_rows * d->m_cols, KT_UNIFORM);
 }
 
-static void set_image(struct kt *t, struct fzk_qdwconv *d, int byte) {
+static void set_image(struct kt *t, struct fzk_qdwconv *d, int byte, int64_t gap) {
     int64_t cols = (d->m_cols - 1) * d->stride_x + (d->kw - 1) * d->dilation_x + 1;
     int64_t rows = (d->m_rows - 1) * d->stride_y + (d->kh - 1) * d->dilation_y + 1;
-    d->a_col = d->c + kt_range(t, 0, 1) * 4;
-    d->a_row = cols * d->a_col + kt_range(t, 0, 1) * 9;
+    d->a_col = d->c + gap * 4;
+    d->a_row = cols * d->a_col + gap * 9;
     d->a = bytes(t, (rows - 1) * d->a_row + (cols - 1) * d->a_col + d->c, byte);
 }
 
@@ -63,7 +63,7 @@ static void convolve(struct kt *t, struct fzk_qdwconv *d, int a_byte, int w_byte
             (int)d->m_cols, (int)d->c, (int)d->kh, (int)d->kw, (int)d->stride_x,
             (int)d->dilation_x, kind, (int)d->a_signed);
     d->za = (int32_t)kt_range(t, 0, 255) - (d->a_signed ? 128 : 0);
-    set_image(t, d, a_byte);
+    set_image(t, d, a_byte, kt_range(t, 0, 1));
     pack(t, d, w_byte);
     set_out(t, d, kind);
     kt_protect(t);
@@ -111,7 +111,7 @@ static void bench(struct kt *t) {
         struct fzk_qdwconv d = {.m_rows = size, .m_cols = size, .c = shape[i][1], .kh = k, .kw = k,
                                 .stride_y = shape[i][3], .stride_x = shape[i][3], .dilation_y = 1,
                                 .dilation_x = 1, .za = 7};
-        set_image(t, &d, -1);
+        set_image(t, &d, -1, 0);
         pack(t, &d, -1);
         float *scale = kt_f32(t, d.c, KT_UNIFORM);
         d.out = (struct fzk_qout){.kind = FZK_QOUT_8, .scale = scale, .n_scale = (int32_t)d.c,
