@@ -58,11 +58,11 @@ static fz_status_t run_size(const struct fz_op *op, const struct fz_call *call) 
 }
 
 const struct fz_op fz_ops_shape[] = {
-    {.name = "Shape", .domain = "", .since = 1, .rev = 1, .flags = FZ_OP_ANY_TYPE | FZ_OP_SHAPE_INPUT,
-     .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .attrs = "start end",
+    {.name = "Shape", .domain = "", .since = 1, .rev = 1,
+     .flags = FZ_OP_ANY_TYPE | FZ_OP_SHAPE_INPUT, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .attrs = "start end",
      .params_size = sizeof(struct params), .lower = lower, .infer = infer_shape,
      .run = run_shape},
-    {.name = "Size", .domain = "", .since = 1, .rev = 1, .flags = FZ_OP_ANY_TYPE | FZ_OP_SHAPE_INPUT,
-     .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .infer = infer_size, .run = run_size},
+    {.name = "Size", .domain = "", .since = 1, .rev = 1,
+     .flags = FZ_OP_ANY_TYPE | FZ_OP_SHAPE_INPUT, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .infer = infer_size, .run = run_size},
     {0},
 };
