@@ -12,6 +12,10 @@ struct qb { vi even, odd; };
 FZK_INLINE struct qa qa_of(vi x) {
     return (struct qa){_mm256_and_si256(x, _mm256_set1_epi16(0xFF)), _mm256_srli_epi16(x, 8)};
 }
+#define QWIDE
+FZK_INLINE struct qa qa_wide(const uint32_t pair[2]) {
+    return (struct qa){vi_set((int32_t)pair[0]), vi_set((int32_t)pair[1])};
+}
 FZK_INLINE struct qb qb_of(vi x) {
     return (struct qb){_mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8), _mm256_srai_epi16(x, 8)};
 }

@@ -12,6 +12,10 @@ struct qb { vi even, odd; };
 FZK_INLINE struct qa qa_of(vi x) {
     return (struct qa){_mm512_and_si512(x, _mm512_set1_epi16(0xFF)), _mm512_srli_epi16(x, 8)};
 }
+#define QWIDE
+FZK_INLINE struct qa qa_wide(const uint32_t pair[2]) {
+    return (struct qa){vi_set((int32_t)pair[0]), vi_set((int32_t)pair[1])};
+}
 FZK_INLINE struct qb qb_of(vi x) {
     return (struct qb){_mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8), _mm512_srai_epi16(x, 8)};
 }

@@ -3,6 +3,8 @@
  *     struct qa  four bytes of a row of A in every lane;      qa_of(vi dword)
  *     struct qb  four bytes of each of VL columns of B;       qb_of(vi bytes)
  *     q_dot(vi acc, qa, qb)  acc + the four products, exact modulo 2^32; A as u8, B as s8.
+ * Where qa_of is not free, QWIDE says so: A is then widened once for all panels, to pairs of dwords
+ * (bytes 0 and 2 of a quad, bytes 1 and 3), and qa_wide(pair) spreads a pair.
  *
  * s8 values of A enter as u8 by flipping the top bit, which adds 128 to them and to their zero
  * point. The zero points enter through the initial values of the sums, for
@@ -16,6 +18,12 @@ enum {
     BLOCK_BYTES = 192 << 10 /* of A, to stay in the second-level cache beside a panel of B */
 };
 
+#ifdef QWIDE
+enum { WIDE_SIZE = 8192 /* dwords: 32 KiB of stack; the rows of a tile whose K is up to 4096 */ };
+#else
+enum { WIDE_SIZE = 0 };
+#endif
+
 /* What a tile needs, in the order of the work. Pointers are to the tile's first row. */
 struct tile {
     const uint8_t *a;
@@ -25,7 +33,9 @@ struct tile {
     const int8_t *b;     /* the panel at the tile's first column */
     const int32_t *init; /* initial sums, init_step from row to row */
     int64_t init_step;
-    uint32_t flip; /* 0, or 0x80808080 for s8 A */
+    uint32_t flip;       /* 0, or 0x80808080 for s8 A */
+    const uint32_t *wide; /* the tile's rows widened, or NULL */
+    int64_t kq;          /* quads of k, and dword pairs of a widened row */
     int32_t (*sums)[TILE_COLUMNS]; /* the result */
 };
 
@@ -62,6 +72,7 @@ FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const i
     for (int64_t i = 0; i < t->n_segments; i++) {
         const uint8_t *a = t->a + t->segments[i].off;
         int64_t left = t->segments[i].len;
+        FZK_NO_UNROLL
         for (; left >= sets * FZK_QUAD; left -= sets * FZK_QUAD) {
             FZK_UNROLL
             for (int s = 0; s < sets; s++) {
@@ -70,6 +81,7 @@ FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const i
                 b += QUAD_STEP;
             }
         }
+        FZK_NO_UNROLL
         for (; sets > 1 && left >= FZK_QUAD; left -= FZK_QUAD) {
             quad(acc[0], a, t->a_row, b, FZK_QUAD, rows, nv, flip);
             a += FZK_QUAD;
@@ -92,12 +104,45 @@ FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const i
     }
 }
 
+#ifdef QWIDE
+/* The same from widened rows. */
+FZK_INLINE void wide_tile(const struct tile *t, const int rows, const int nv) {
+    vi acc[R_MAX][2];
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < nv; v++) acc[r][v] = vi_load(t->init + r * t->init_step + v * VL);
+    }
+    const int8_t *b = t->b;
+    const uint32_t *a = t->wide;
+    const int64_t step = 2 * t->kq;
+    FZK_NO_UNROLL
+    for (int64_t q = 0; q < t->kq; q++, a += 2, b += QUAD_STEP) {
+        struct qb b0 = qb_of(vi_load(b)), b1 = qb_of(vi_load(b + (nv - 1) * VL * FZK_QUAD));
+        FZK_UNROLL
+        for (int r = 0; r < rows; r++) {
+            struct qa x = qa_wide(a + r * step);
+            acc[r][0] = q_dot(acc[r][0], x, b0);
+            if (nv == 2) acc[r][1] = q_dot(acc[r][1], x, b1);
+        }
+    }
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < nv; v++) vi_save(t->sums[r] + v * VL, acc[r][v]);
+    }
+}
+#define WIDE(t, rows, nv, sets) ((t)->wide ? wide_tile(t, rows, nv) : tile(t, rows, nv, sets))
+#else
+#define WIDE(t, rows, nv, sets) tile(t, rows, nv, sets)
+#endif
+
 typedef void (*tile_fn)(const struct tile *t);
 
 /* One function per number of rows and columns (one or two vectors). */
 #define TILE(rows, sets)                                                                           \
-    static void tile_##rows##_1(const struct tile *t) { tile(t, rows, 1, sets); }                  \
-    static void tile_##rows##_2(const struct tile *t) { tile(t, rows, 2, sets); }
+    static void tile_##rows##_1(const struct tile *t) { WIDE(t, rows, 1, sets); }                  \
+    static void tile_##rows##_2(const struct tile *t) { WIDE(t, rows, 2, sets); }
 TILES(TILE)
 #undef TILE
 
@@ -109,10 +154,11 @@ static const tile_fn tiles[R_MAX + 1][2] = {TILES(TILE)};
 
 /* Some rows of A and C, on their way through all panels. */
 struct block {
-    int64_t rows;
+    int64_t rows, kq;
     int64_t a_row[BLOCK_ROWS], c_row[BLOCK_ROWS], r_row[BLOCK_ROWS];
     float row_scale[BLOCK_ROWS];
     uint32_t minus_za[BLOCK_ROWS], excess[BLOCK_ROWS]; /* -za, and k * za - sum of a */
+    uint32_t *wide;                                    /* rows of kq pairs, or NULL */
 };
 
 /* Sum of a row's bytes, as u8. */
@@ -123,6 +169,29 @@ static uint32_t row_sum(const struct fzk_qgemm *g, const uint8_t *a) {
         for (int64_t k = 0; k < g->segments[i].len; k++)
             sum += (uint8_t)(a[g->segments[i].off + k] ^ flip);
     return sum;
+}
+
+/* The quads of a row as pairs of dwords; bytes past a segment's end are zero. */
+static void widen_row(const struct fzk_qgemm *g, const uint8_t *row, uint32_t *pair) {
+    const uint32_t bytes = 0x00FF00FF, flip = g->a_signed ? 0x80808080 : 0;
+    for (int64_t i = 0; i < g->n_segments; i++) {
+        const uint8_t *a = row + g->segments[i].off;
+        int64_t len = g->segments[i].len, quads = len / FZK_QUAD;
+        uint32_t x = 0;
+        for (int64_t q = 0; q < quads; q++) {
+            memcpy(&x, a + q * FZK_QUAD, FZK_QUAD);
+            pair[2 * q] = (x ^ flip) & bytes;
+            pair[2 * q + 1] = (x ^ flip) >> 8 & bytes;
+        }
+        pair += 2 * quads;
+        if (len % FZK_QUAD == 0) continue;
+        x = 0;
+        for (int64_t l = len / FZK_QUAD * FZK_QUAD; l < len; l++)
+            x |= (uint32_t)a[l] << 8 * (l % FZK_QUAD);
+        pair[0] = (x ^ flip) & bytes;
+        pair[1] = (x ^ flip) >> 8 & bytes;
+        pair += 2;
+    }
 }
 
 /* Offsets of rows I0 .. I0 + ROWS, STEP apart, of runs of RUN rows (0: one run). */
@@ -157,6 +226,8 @@ static void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows, stru
         for (int64_t r = 0; r < rows; r++)
             k->row_scale[r] = o->row_scale ? o->row_scale[i0 + r] : o->a_scale;
     if (g->za_rows || g->zb) fill_zero_points(g, i0, k);
+    for (int64_t r = 0; k->wide && r < rows; r++)
+        widen_row(g, (const uint8_t *)g->a + k->a_row[r], k->wide + 2 * k->kq * r);
 }
 
 /* Initial sums of a tile whose rows have zero points of their own, or whose weights have some. */
@@ -187,7 +258,9 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
                          .n_segments = g->n_segments, .b = b + l * FZK_QUAD,
                          .init = (own ? own_init[0] : p->init) + l,
                          .init_step = own ? FZK_PANEL : 0,
-                         .flip = g->a_signed ? 0x80808080 : 0, .sums = sums};
+                         .flip = g->a_signed ? 0x80808080 : 0,
+                         .wide = k->wide ? k->wide + 2 * k->kq * r0 : NULL, .kq = k->kq,
+                         .sums = sums};
         struct finish f = {.sums = (const int32_t(*)[TILE_COLUMNS])sums, .out = &out,
                            .n = g->n - j - l, .c_row = k->c_row + r0, .r_row = k->r_row + r0,
                            .scale = p->scale + l, .bias = p->bias + l,
@@ -198,12 +271,12 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
     }
 }
 
-static void run_block(const struct fzk_qgemm *g, const struct block *k, int64_t kq) {
+static void run_block(const struct fzk_qgemm *g, const struct block *k) {
     struct panel p;
     int64_t n_tiles = (k->rows + R_MAX - 1) / R_MAX;
     clear_panel(&p);
     const int8_t *b = g->b;
-    for (int64_t j = 0; j < g->n; j += FZK_PANEL, b += kq * QUAD_STEP) {
+    for (int64_t j = 0; j < g->n; j += FZK_PANEL, b += k->kq * QUAD_STEP) {
         fill_panel(g, j, &p);
         int64_t r0 = 0;
         for (int64_t i = 0; i < n_tiles; i++) {
@@ -214,20 +287,29 @@ static void run_block(const struct fzk_qgemm *g, const struct block *k, int64_t 
     }
 }
 
+/* Tiles of a block: those whose rows of A fit the cache, or the widened rows their place. */
+static int64_t block_tiles(int64_t kq) {
+    int64_t bytes = FZK_QUAD * kq * R_MAX, pairs = 2 * kq * R_MAX;
+    int64_t tiles_fit = bytes ? BLOCK_BYTES / bytes : BLOCK_TILES;
+    if (pairs && pairs <= WIDE_SIZE) tiles_fit = WIDE_SIZE / pairs;
+    if (tiles_fit > BLOCK_TILES) tiles_fit = BLOCK_TILES;
+    return tiles_fit < 1 ? 1 : tiles_fit;
+}
+
 /* Tiles are as equal as possible: 49 rows are 12, 12, 12 and 13. */
 void CAT(fzk_qgemm_u8s8_, QISA)(const struct fzk_qgemm *g) {
     struct block k;
-    int64_t n_tiles = (g->m + R_MAX - 1) / R_MAX, kq = 0;
+    k.kq = 0;
     for (int64_t s = 0; s < g->n_segments; s++)
-        kq += (g->segments[s].len + FZK_QUAD - 1) / FZK_QUAD;
-    int64_t per_block = BLOCK_BYTES / (R_MAX * (g->k + 1));
-    if (per_block > BLOCK_TILES) per_block = BLOCK_TILES;
-    if (per_block < 1) per_block = 1;
+        k.kq += (g->segments[s].len + FZK_QUAD - 1) / FZK_QUAD;
+    uint32_t wide[WIDE_SIZE + 1];
+    k.wide = WIDE_SIZE && 2 * k.kq * R_MAX <= WIDE_SIZE ? wide : NULL;
+    int64_t n_tiles = (g->m + R_MAX - 1) / R_MAX, per_block = block_tiles(k.kq);
     int64_t n_blocks = (n_tiles + per_block - 1) / per_block, i0 = 0;
     for (int64_t i = 0; i < n_blocks; i++) {
         int64_t end = g->m * (i + 1) / n_blocks;
         fill_block(g, i0, end - i0, &k);
-        run_block(g, &k, kq);
+        run_block(g, &k);
         i0 = end;
     }
 }
