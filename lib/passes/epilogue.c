@@ -151,9 +151,8 @@ static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_
 
 fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph) {
     fzi_graph_count_uses(pass->graph);
-    for (struct fz_node *node = graph->first, *next; node; node = next) {
-        next = node->next;
+    /* A node that grows moves to where its last reader was, and what it absorbs goes. */
+    for (struct fz_node *node = graph->first; node; node = node->next)
         if (act_of(node)) FZ_TRY(grow(pass, graph, node));
-    }
     return FZ_OK;
 }
