@@ -34,7 +34,7 @@ fz_status_t fz_model_open(const char *path, const fz_open_options_t *options, fz
     if (!out) return fzi_error(FZ_E_USAGE, "fz_model_open: OUT is NULL");
     *out = NULL;
     if (!path) return fzi_error(FZ_E_USAGE, "fz_model_open: PATH is NULL");
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) return fzi_error(FZ_E_IO, "cannot open '%s': %s", path, strerror(errno));
     fz_status_t status = fz_model_open_fd(fd, options, out);
     close(fd);
