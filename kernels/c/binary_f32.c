@@ -41,10 +41,26 @@ LOOP(mul, mul)
 LOOP(div, divide)
 LOOP(max, fzk_max)
 LOOP(min, fzk_min)
-LOOP(pow, power)
+LOOP(pow_any, power)
 LOOP(fmod, fmod_)
 LOOP(mod, mod)
 LOOP(prelu, prelu)
+
+/* One exponent for all: those with an expression of their own skip the general one. */
+#define LOOP_POW(name)                                                                             \
+    static void loop_##name(float *y, const float *a, int64_t n) {                                 \
+        EACH for (int64_t i = 0; i < n; i++) y[i] = f32_##name(a[i]);                              \
+    }
+LOOP_POW(square)
+LOOP_POW(cube)
+LOOP_POW(root)
+
+static void loop_pow(float *y, const float *a, const float *b, int64_t n, int64_t as, int64_t bs) {
+    if (as && !bs && n > 0 && b[0] == 2) loop_square(y, a, n);
+    else if (as && !bs && n > 0 && b[0] == 3) loop_cube(y, a, n);
+    else if (as && !bs && n > 0 && b[0] == 0.5f) loop_root(y, a, n);
+    else loop_pow_any(y, a, b, n, as, bs);
+}
 
 void FZK_NAME(binary_f32)(int32_t fn, float *y, const float *a, const float *b, int64_t n,
                           int64_t a_step, int64_t b_step) {

@@ -15,11 +15,24 @@ static inline double f64_pow_cases(double x, double y, double r) {
     return one ? 1 : r;
 }
 
+/* The exponents that models raise whole tensors to have cheap expressions of their own: x^2 and x^3
+ * by products, of which x * x is exact in binary64, x^(1/2) by the root, but with the power's -0 and
+ * -inf. */
+static inline float f32_square(float x) { return x * x; }
+static inline float f32_cube(float x) { return (float)((double)x * (double)x * (double)x); }
+static inline float f32_root(float x) {
+    float y = __builtin_sqrtf(x + 0.0f);
+    return x == -__builtin_inff() ? -x : y;
+}
+
 /* A binary32 power: |y log x| < 104 where the result is neither 0 nor infinite, so that binary64's
  * error of 2^-53 in the logarithm is one of 2^-46 in the result, before the one rounding. */
 static inline float f32_pow(float x, float y) {
     double l = f64_log(f64_abs(x));
-    return (float)f64_pow_cases(x, y, f64_exp((double)y * l));
+    float r = (float)f64_pow_cases(x, y, f64_exp((double)y * l));
+    r = y == 2 ? f32_square(x) : r;
+    r = y == 3 ? f32_cube(x) : r;
+    return y == 0.5f ? f32_root(x) : r;
 }
 
 /* log x as hi + lo with an error near 2^-64: x = 2^k (1 + f), s = f / (2 + f) in two words,

@@ -222,6 +222,26 @@ static void binary_known(struct kt *t) {
     }
 }
 
+/* An exponent for all gives the bits of the same exponent for each. */
+static void pow_exponents(struct kt *t) {
+    static const float exponents[] = {2, 3, 0.5f, -1, 1.5f, 0, -0.0f, NAN_, INF};
+    for (size_t i = 0; i < sizeof exponents / sizeof exponents[0]; i++) {
+        kt_step(t, "y=%a", (double)exponents[i]);
+        int64_t n = 3000;
+        float *x = kt_f32(t, n, KT_BITS), *e = kt_buffer(t, n, 4);
+        for (int64_t j = 0; j < n; j++) e[j] = exponents[i];
+        for (int64_t j = 0; j < n; j += 3) x[j] = edges[(size_t)j % (sizeof edges / 4)];
+        kt_protect(t);
+        float *y = kt_buffer(t, n, 4), *z = kt_buffer(t, n, 4);
+        t->k->binary_f32(FZK_BINARY_POW, y, x, e, n, 1, 1);
+        t->k->binary_f32(FZK_BINARY_POW, z, x, e, n, 1, 0);
+        kt_check_f32(t, y, n);
+        for (int64_t j = 0; j < n; j++)
+            if (!same(y[j], z[j])) kt_fail(t, "x=%a: %a, %a", (double)x[j], (double)y[j],
+                                           (double)z[j]);
+    }
+}
+
 /* ---- benchmarks */
 
 struct bench {
@@ -265,5 +285,6 @@ const struct kt_case math_cases[] = {
     {"unary_f64/bits", KT_KERNEL(unary_f64), unary_f64_bits, NULL},
     {"binary_f32/lengths", KT_KERNEL(binary_f32), binary_lengths, binary_bench},
     {"binary_f32/known", KT_KERNEL(binary_f32), binary_known, NULL},
+    {"binary_f32/exponents", KT_KERNEL(binary_f32), pow_exponents, NULL},
     {"binary_f64/steps", KT_KERNEL(binary_f64), binary_f64, NULL},
     {0}};

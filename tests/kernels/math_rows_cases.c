@@ -342,8 +342,12 @@ static void integers(struct kt *t) {
 /* ---- quantisation */
 
 static int exact(float v, int zero, int lo, int hi) {
-    double r = v == v ? __builtin_rint((double)v) : 0;
-    return r + zero < lo ? lo : r + zero > hi ? hi : (int)(r + zero);
+    double w = v != v ? 0 : v < -1e6f ? -1e6 : v > 1e6f ? 1e6 : (double)v;
+    int q = (int)w; /* truncated; |w - q| < 1 is exact */
+    double rest = w - q;
+    if (rest > 0.5 || (rest == 0.5 && q % 2 != 0)) q++;
+    if (rest < -0.5 || (rest == -0.5 && q % 2 != 0)) q--;
+    return q + zero < lo ? lo : q + zero > hi ? hi : q + zero;
 }
 
 static void quantize(struct kt *t) {
