@@ -13,7 +13,7 @@
             m = fzi_min_i64(FZ_WIDE_BLOCK, n - i);                                                 \
             for (int64_t j = 0; j < m; j++) block[j] = (tx)((const tb *)b)[(i + j) * b_step];      \
             k->kernel(FZK_BINARY_POW, (tx *)y + i, (const tx *)a + i * a_step, block, m, a_step,   \
-                      1);                                                                          \
+                      b_step);                                                                     \
         }                                                                                          \
     }
 FZ_PAIR_KERNEL(pow, FZK_BINARY_POW)

@@ -237,8 +237,8 @@ static void pow_exponents(struct kt *t) {
         t->k->binary_f32(FZK_BINARY_POW, z, x, e, n, 1, 0);
         kt_check_f32(t, y, n);
         for (int64_t j = 0; j < n; j++)
-            if (!same(y[j], z[j])) kt_fail(t, "x=%a: %a, %a", (double)x[j], (double)y[j],
-                                           (double)z[j]);
+            if (!same(y[j], z[j]))
+                kt_fail(t, "x=%a: %a, %a", (double)x[j], (double)y[j], (double)z[j]);
     }
 }
 
