@@ -14,16 +14,25 @@ static void flatten(const struct fz_conv_params *p, struct fz_conv_geometry *g) 
     g->n = g->in[0] = g->in[1] = g->out[0] = g->out[1] = 1;
 }
 
+/* Rows of A a multiple of 4096 bytes apart would fight for one set of the first-level cache: then
+ * the input is copied with a gap, unless too few columns would make use of it. */
+static bool conflicts(const struct fz_conv_geometry *g, int64_t stride) {
+    return stride % 1024 == 0 && g->cout_g >= 64;
+}
+
 void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                           const struct fz_env *env, struct fz_tiling *t) {
     uint64_t macs = fzi_conv_macs(g, p);
     *t = (struct fz_tiling){.mode = g->padded ? FZ_TILE_COPY : FZ_TILE_DIRECT};
     if (g->out[2] < NARROW && g->out[1] > 1) t->mode = FZ_TILE_GATHER;
-    /* The input of a unit should stay in the second-level cache beside a panel of weights. */
-    int64_t bytes = t->mode == FZ_TILE_GATHER ? 4 * g->k
-                                              : 4 * p->cin * p->stride[1] * p->stride[2];
-    int64_t target = fzi_min_i64(fzi_max_i64(393216 / fzi_max_i64(bytes, 1), 28), 4096);
     int64_t pixels = g->n * g->out[0] * g->out[1] * g->out[2];
+    bool gathered = t->mode == FZ_TILE_GATHER;
+    bool gap = conflicts(g, gathered ? g->k : p->cin * p->stride[2]) && pixels >= 8;
+    if (gap && t->mode == FZ_TILE_DIRECT) t->mode = FZ_TILE_COPY;
+    t->pixel = (gathered ? g->k : p->cin) + (gap ? 16 : 0);
+    /* The input of a unit should stay in the second-level cache beside a panel of weights. */
+    int64_t bytes = gathered ? 4 * g->k : 4 * p->cin * p->stride[1] * p->stride[2];
+    int64_t target = fzi_min_i64(fzi_max_i64(393216 / fzi_max_i64(bytes, 1), 28), 4096);
     int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 300000) + 1);
     if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
     fzi_tile_bands(g, target, t);
@@ -31,22 +40,22 @@ void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_g
     t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];
     t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];
     int64_t floats = 0;
-    if (t->mode == FZ_TILE_COPY) floats = p->kernel[0] * t->rows_in * t->cols_in * p->cin;
-    if (t->mode == FZ_TILE_GATHER) floats = t->rows * t->cols * g->k;
+    if (t->mode == FZ_TILE_COPY) floats = p->kernel[0] * t->rows_in * t->cols_in * t->pixel;
+    if (t->mode == FZ_TILE_GATHER) floats = t->rows * t->cols * t->pixel;
     t->unit_size = fzi_align((size_t)floats * sizeof(float), 64);
     t->shared_size = fzi_align((size_t)g->taps * sizeof(struct fzk_segment), 64);
 }
 
-/* The segments of the chain over an image with rows of PITCH and slices of SLICE elements. Taps that
- * follow each other in memory are one segment. */
-static int64_t list_segments(const struct fz_conv_job *job, int64_t pitch, int64_t slice,
-                             struct fzk_segment *out) {
+/* The segments of the chain over an image with pixels of PIXEL, rows of PITCH and slices of SLICE
+ * elements. Taps that follow each other in memory are one segment. */
+static int64_t list_segments(const struct fz_conv_job *job, int64_t pixel, int64_t pitch,
+                             int64_t slice, struct fzk_segment *out) {
     const struct fz_conv_params *p = job->p;
     int64_t n = 0;
     for (int64_t d = 0; d < p->kernel[0]; d++) {
         for (int64_t h = 0; h < p->kernel[1]; h++) {
             for (int64_t w = 0; w < p->kernel[2]; w++) {
-                int64_t off = d * slice + h * p->dilation[1] * pitch + w * p->dilation[2] * p->cin;
+                int64_t off = d * slice + h * p->dilation[1] * pitch + w * p->dilation[2] * pixel;
                 if (n && out[n - 1].off + out[n - 1].len == off) out[n - 1].len += job->g->cin_g;
                 else out[n++] = (struct fzk_segment){off, job->g->cin_g};
             }
@@ -83,8 +92,8 @@ static void multiply(const struct fz_conv_job *job, const struct fz_rect *r, con
 }
 
 /* One pixel's taps in order, [taps][cin_g], zeros outside of the image. */
-static float *gather_pixel(const struct fz_conv_job *job, const int64_t at[4], int64_t group,
-                           float *to) {
+static void gather_pixel(const struct fz_conv_job *job, const int64_t at[4], int64_t group,
+                          float *to) {
     const struct fz_conv_params *p = job->p;
     const struct fz_conv_geometry *g = job->g;
     size_t size = (size_t)g->cin_g * sizeof *to;
@@ -102,11 +111,11 @@ static float *gather_pixel(const struct fz_conv_job *job, const int64_t at[4], i
             }
         }
     }
-    return to;
 }
 
+/* The pixels of R, STRIDE elements apart. */
 static void gather(const struct fz_conv_job *job, const struct fz_rect *r, int64_t group,
-                   float *to) {
+                   int64_t stride, float *to) {
     const struct fz_conv_params *p = job->p;
     const struct fz_conv_geometry *g = job->g;
     for (int64_t i = 0; i < r->rows; i++) {
@@ -114,7 +123,8 @@ static void gather(const struct fz_conv_job *job, const struct fz_rect *r, int64
             const int64_t at[4] = {r->n, r->d * p->stride[0] - g->before[0],
                                    (r->h + i) * p->stride[1] - g->before[1],
                                    (r->w + j) * p->stride[2] - g->before[2]};
-            to = gather_pixel(job, at, group, to);
+            gather_pixel(job, at, group, to);
+            to += stride;
         }
     }
 }
@@ -149,7 +159,7 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
     for (int64_t at = begin; at < end;) {
         int64_t group = at / g->panels, first = at % g->panels;
         int64_t last = fzi_min_i64(g->panels, first + end - at);
-        if (gathered) gather(job, r, group, scratch);
+        if (gathered) gather(job, r, group, t->pixel, scratch);
         else v.a = base + group * g->cin_g;
         multiply(job, r, &v, group, first, last);
         at += last - first;
@@ -164,11 +174,12 @@ void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t)
     const struct fz_conv_geometry *g = job->g;
     struct fzk_segment *segments = job->scratch, one = {0, g->k};
     bool direct = t->mode == FZ_TILE_DIRECT;
-    int64_t pitch = (direct ? g->in[2] : t->cols_in) * p->cin;
+    int64_t pixel = direct ? p->cin : t->pixel;
+    int64_t pitch = (direct ? g->in[2] : t->cols_in) * pixel;
     int64_t slice = direct ? p->dilation[0] * g->in[1] * pitch : t->rows_in * pitch;
-    struct gemm_shared shared = {segments, 0, p->stride[1] * pitch, p->stride[2] * p->cin};
-    shared.n_segments = list_segments(job, pitch, slice, segments);
-    if (t->mode == FZ_TILE_GATHER) shared = (struct gemm_shared){&one, 1, 0, g->k};
+    struct gemm_shared shared = {segments, 0, p->stride[1] * pitch, p->stride[2] * pixel};
+    shared.n_segments = list_segments(job, pixel, pitch, slice, segments);
+    if (t->mode == FZ_TILE_GATHER) shared = (struct gemm_shared){&one, 1, 0, t->pixel};
     struct fz_tile_work work = {job, t, unit, &shared};
     fzi_tile_run(&work);
 }

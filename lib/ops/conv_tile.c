@@ -42,15 +42,18 @@ struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_t
     return r;
 }
 
-/* Copies pixels [x, x + n) of a row of WIDTH pixels, zeros outside of it. ROW NULL: all zeros. */
-static void copy_row(const float *row, int64_t width, int64_t c, int64_t x, int64_t n, float *to) {
+/* Copies pixels [x, x + n) of a row of WIDTH pixels to TO, PIXEL elements apart, zeros outside of the
+ * row. ROW NULL: all zeros. */
+static void copy_row(const float *row, int64_t width, int64_t c, int64_t x, int64_t n,
+                     int64_t pixel, float *to) {
     int64_t left = row ? fzi_min_i64(fzi_max_i64(-x, 0), n) : n;
-    int64_t end = fzi_max_i64(left, fzi_min_i64(n, width - x));
-    if (!row) end = n;
-    memset(to, 0, (size_t)(left * c) * sizeof *to);
-    if (row && end > left)
-        memcpy(to + left * c, row + (x + left) * c, (size_t)((end - left) * c) * sizeof *to);
-    memset(to + end * c, 0, (size_t)((n - end) * c) * sizeof *to);
+    int64_t end = row ? fzi_max_i64(left, fzi_min_i64(n, width - x)) : n;
+    size_t size = (size_t)c * sizeof *to;
+    memset(to, 0, (size_t)(left * pixel) * sizeof *to);
+    if (pixel == c && end > left)
+        memcpy(to + left * c, row + (x + left) * c, (size_t)(end - left) * size);
+    for (int64_t i = left; pixel != c && i < end; i++) memcpy(to + i * pixel, row + (x + i) * c, size);
+    memset(to + end * pixel, 0, (size_t)((n - end) * pixel) * sizeof *to);
 }
 
 void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
@@ -67,7 +70,7 @@ void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
             bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1];
             int64_t line = (r->n * g->in[0] + z) * g->in[1] + y;
             copy_row(inside ? job->x + line * g->in[2] * p->cin : NULL, g->in[2], p->cin, x, cols,
-                     to + (kd * t->rows_in + i) * t->cols_in * p->cin);
+                     t->pixel, to + (kd * t->rows_in + i) * t->cols_in * t->pixel);
         }
     }
 }
@@ -77,7 +80,7 @@ const float *fzi_tile_input(const struct fz_conv_job *job, const struct fz_tilin
     const struct fz_conv_params *p = job->p;
     const struct fz_conv_geometry *g = job->g;
     if (t->mode == FZ_TILE_COPY) {
-        *row = t->cols_in * p->cin;
+        *row = t->cols_in * t->pixel;
         fzi_tile_copy(job, t, r, to);
         return to;
     }

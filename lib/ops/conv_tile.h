@@ -15,6 +15,7 @@ struct fz_tiling {
     int64_t rows, cols;         /* output rows and columns of a full unit */
     int64_t bands_h, bands_w, bands, split, count;
     int64_t rows_in, cols_in;   /* of the zero-padded copy of a unit's input */
+    int64_t pixel;              /* elements between the copy's pixels, or between gathered rows */
     size_t shared_size, unit_size;
 };
 
@@ -30,7 +31,7 @@ void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns, st
 struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_tiling *t,
                              int64_t band);
 /* Copies the input of R, with zeros where it leaves the image, to TO: [kernel depth][rows_in]
- * [cols_in][channels]. */
+ * [cols_in][pixel]. */
 void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
                    const struct fz_rect *r, float *to);
 /* The offset of R's first output value. */
@@ -39,8 +40,7 @@ int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r);
 /* Applies an activation that the kernels do not know to channels [FIRST, LAST) of R's outputs. */
 void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
                        int64_t last);
-/* R's input as an image of rows of *ROW and pixels of cin elements, zero-padded: in place, or copied
- * to TO. */
+/* R's input as an image of rows of *ROW elements, zero-padded: in place, or copied to TO. */
 const float *fzi_tile_input(const struct fz_conv_job *job, const struct fz_tiling *t,
                             const struct fz_rect *r, float *to, int64_t *row);
 

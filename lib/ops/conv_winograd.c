@@ -34,6 +34,7 @@ void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_co
     t->bands_h = fzi_ceil_div(rows, t->rows / 2);
     t->bands = g->out[1] && g->out[2] ? g->n * t->bands_h : 0;
     fzi_tile_tasks(env, macs / 2, g->panels, t);
+    t->pixel = p->cin;
     t->rows_in = t->rows + 2;
     t->cols_in = t->cols + 2;
     int64_t tiles = t->rows / 2 * tiles_x, floats = v_floats(p, tiles) + m_floats(p, tiles);

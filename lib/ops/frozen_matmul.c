@@ -34,6 +34,25 @@ static fz_status_t check_weights(const struct fz_op *op, const struct fz_call *c
     return FZ_OK;
 }
 
+/* The product of all dims but the last; -1 if it has no such number. */
+static int64_t rows(const struct fz_call *call) {
+    int64_t m;
+    return fzi_dims_count(call->in[0]->dims, 0, call->in[0]->rank - 1, &m) ? m : -1;
+}
+
+/* It is a 1 x 1 convolution over a row of as many pixels; no rows are measured as one. */
+static fz_status_t as_conv(const struct fz_op *op, const struct fz_call *call,
+                           struct fz_conv_params *conv, struct fz_conv_geometry *g) {
+    const struct fz_frozen_matmul_params *p = call->params;
+    int64_t m = rows(call);
+    const int64_t in[3] = {1, 1, m ? m : 1};
+    *conv = (struct fz_conv_params){.spatial = 1, .kernel = {1, 1, 1}, .stride = {1, 1, 1},
+                                    .dilation = {1, 1, 1}, .group = 1, .cin = p->k, .cout = p->n,
+                                    .blas = p->blas, .act = p->act};
+    if (m < 0) return fzi_error(FZ_E_SHAPE, "%s: the product is too large", op->name);
+    return fzi_conv_measure(op, conv, 1, in, g);
+}
+
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_frozen_matmul_params *p = call->params;
     const fz_tensor_t *x = call->in[0], *residual = call->n_in > 3 ? call->in[3] : NULL;
@@ -56,27 +75,31 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
         if (residual->rank != out.rank || (residual->dims[i] >= 0 && out.dims[i] >= 0 &&
                                            residual->dims[i] != out.dims[i]))
             return misfit(op, call, 3);
+    struct fz_conv_params conv;
+    struct fz_conv_geometry g;
+    if (fzi_shape_known(x)) FZ_TRY(as_conv(op, call, &conv, &g));
     fzi_infer_like(call, 0, FZ_TYPE_F32, &out);
     return FZ_OK;
 }
 
-static int64_t rows(const struct fz_call *call) {
-    int64_t m = 1;
-    for (int32_t i = 0; i + 1 < call->in[0]->rank; i++) m *= call->in[0]->dims[i];
-    return m;
+static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
+    struct fz_conv_params conv;
+    struct fz_conv_geometry g;
+    if (as_conv(op, call, &conv, &g) != FZ_OK) return 0;
+    return fzi_conv_scratch(&conv, &g, call->env);
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    const struct fz_frozen_matmul_params *p = call->params;
-    (void)op;
+    struct fz_conv_params conv;
+    struct fz_conv_geometry g;
     if (!call->out[0]->size) return FZ_OK;
-    struct fz_product product = {
-        .env = call->env, .m = rows(call), .n = p->n, .k = p->k, .batch = 1,
-        .a = call->in[0]->data, .b = call->in[1]->data, .c = call->out[0]->data,
+    FZ_TRY(as_conv(op, call, &conv, &g));
+    struct fz_conv_job job = {
+        .p = &conv, .g = &g, .x = call->in[0]->data, .w = call->in[1]->data,
         .bias = call->n_in > 2 && call->in[2] ? call->in[2]->data : NULL,
-        .residual = call->n_in > 3 && call->in[3] ? call->in[3]->data : NULL, .act = p->act};
-    fzi_product_run(&product);
-    return FZ_OK;
+        .residual = call->n_in > 3 && call->in[3] ? call->in[3]->data : NULL,
+        .y = call->out[0]->data, .scratch = call->scratch, .env = call->env};
+    return fzi_conv_run(&job);
 }
 
 static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
@@ -89,6 +112,6 @@ const struct fz_op fz_ops_frozen_matmul[] = {
     {.name = "MatMul", .domain = "frozen", .since = 1, .rev = 1,
      .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1, .attrs = "k n act a b",
      .params_size = sizeof(struct fz_frozen_matmul_params), .lower = lower, .infer = infer,
-     .run = run, .macs = macs},
+     .scratch = scratch, .run = run, .macs = macs},
     {0},
 };
