@@ -88,6 +88,15 @@ static const char *normalise(struct fz_importer *im, const char *path) {
 
 enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW };
 
+/* A link where a folder should be is only told as "no folder". */
+static bool is_link(int folder, const char *name) {
+    struct stat st;
+    int error = errno;
+    bool link = fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+    errno = error;
+    return link;
+}
+
 /* Opens PATH below FOLDER part by part, for kernels without openat2(). */
 static int open_stepwise(struct fz_importer *im, const char *path) {
     char *copy = fzi_arena_string(&im->scratch, path);
@@ -97,7 +106,7 @@ static int open_stepwise(struct fz_importer *im, const char *path) {
         bool last = !copy[size];
         copy[size] = 0;
         int next = openat(folder, copy, last ? OPEN_FLAGS : OPEN_FLAGS | O_DIRECTORY);
-        int error = errno;
+        int error = next < 0 && is_link(folder, copy) ? ELOOP : errno;
         close(folder);
         errno = error;
         if (last || next < 0) return next;
