@@ -14,7 +14,7 @@ enum { FZK_QUAD = 4 /* k are packed by four: one dword of A meets one dword of B
 
 enum {
     FZK_QOUT_I32, /* the int32 itself */
-    FZK_QOUT_8,   /* requantised to u8 or s8: which one follows from lo and hi */
+    FZK_QOUT_8,   /* requantised to u8 or s8: lo and hi say which */
     FZK_QOUT_F32  /* dequantised to float */
 };
 
@@ -44,7 +44,7 @@ struct fzk_qout {
     int64_t ldr, r_run_stride;
     int32_t kind;
     int32_t n_scale;       /* n, or 1: one for all columns */
-    int32_t zp, lo, hi;    /* -128 <= lo <= hi <= 255, -128 <= zp <= 255; s8 if lo < 0 */
+    int32_t zp, lo, hi;    /* -128 <= zp <= 255, -128 <= lo <= hi <= (lo < 0 ? 127 : 255) */
     float a_scale;
     float lo_f, hi_f;
     int32_t clip;          /* 1: clip by lo_f, hi_f */
@@ -56,14 +56,25 @@ struct fzk_qout {
  * begins at
  *     a + i / run * run_stride + i % run * lda;
  * run = 0 means one run of all m rows. So do the rows of C and of the residual, with strides of
- * their own. Within a row k runs through
- * the SEGMENTS in order: a plain GEMM has one {0, k}; a convolution over an NHWC image, padded with
- * the zero point, one per kernel row, or one per tap when dilated. No byte outside of the segments
- * is read. m, n >= 0; k is the sum of the lengths; k = 0 gives a sum of 0.
+ * their own. Within a row k runs through the SEGMENTS in order: a plain GEMM has one {0, k}; a
+ * convolution over an NHWC image, padded with the zero point, one per kernel row, or one per tap
+ * when dilated. No byte outside of the segments is read. m, n >= 0; k is the sum of the lengths;
+ * k = 0 gives a sum of 0.
  *
- * B holds s8 in panels [ceil(n/32)][kq][32][4], as written by fzk_qpack_b: the k of each segment are
- * padded with zero weights to a multiple of four, kq is fzk_qpack_kq(). col_sum[j] is the sum of
- * column j's weights modulo 2^32; it has ceil(n/32)*32 values. B is aligned to 64 bytes. */
+ * B holds s8 in panels [ceil(n/32)][kq][32][4], as written by fzk_qpack_b: the k of each segment
+ * are padded with zero weights to a multiple of four, kq is fzk_qpack_kq(). col_sum[j] is the sum
+ * of column j's weights modulo 2^32; it has ceil(n/32)*32 values. B is best aligned to 64 bytes.
+ *
+ * How operators use it (zero struct members are the defaults):
+ *   QLinearConv, NHWC: m = outputs of the image, run = output width, lda = stride_x * c, run_stride
+ *     = stride_y * bytes of a padded image row, segment r = {r * dilation_y * image row, kw * c},
+ *     weights packed with k in the order (kernel row, column, channel); 1 x 1 without stride is one
+ *     run of all pixels. FZK_QOUT_8, scale[j] = x_scale * w_scale[j] / y_scale; Relu is lo = zp.
+ *   MatMulInteger: FZK_QOUT_I32, za or za_rows, zb.
+ *   Dynamically quantised MatMul: FZK_QOUT_F32, za = DynamicQuantizeLinear's zero point, a_scale
+ *     its scale (per row: za_rows, row_scale), scale = w_scale, bias_f32 the Add behind it.
+ * Threads take ranges of rows (a, c, residual and the row arrays move on) or of whole panels. With
+ * runs, a range of rows is whole runs. */
 struct fzk_qgemm {
     int64_t m, n, k;
     const void *a;
@@ -84,12 +95,13 @@ struct fzk_qgemm {
  *
  * Output pixel (y, x) of m_rows x m_cols, channel ch of c:
  *     sum over taps (r, s) of
- *     (A[(y * stride_y + r * dilation_y) * a_row + (x * stride_x + s * dilation_x) * a_col + ch] - za)
- *     * W[r][s][ch]
+ *     (A[(y * stride_y + r * dilation_y) * a_row + (x * stride_x + s * dilation_x) * a_col + ch]
+ *      - za) * W[r][s][ch]
  * A_ROW and A_COL are bytes; a_col >= c. W is packed by fzk_qpack_depthwise as
- * [ceil(c/32)][kh][ceil(kw/4)][32][4]: four taps of a kernel row side by side per channel, taps past
- * kw and channels past c zero. col_sum[ch] is the sum of the channel's weights, ceil(c/32)*32 values.
- * In OUT a row is a pixel: i = y * m_cols + x, run = m_cols, j is the channel. */
+ * [ceil(c/32)][kh][ceil(kw/4)][32][4]: four taps of a kernel row side by side per channel, taps
+ * past kw and channels past c zero. col_sum[ch] is the sum of the channel's weights; it has
+ * ceil(c/32)*32 values. Strides, dilations, m_cols, kh and kw are at least 1. In OUT a row is a
+ * pixel: i = y * m_cols + x, run = m_cols, j is the channel. */
 struct fzk_qdwconv {
     int64_t m_rows, m_cols, c;
     int64_t kh, kw, stride_y, stride_x, dilation_y, dilation_x;
@@ -148,7 +160,7 @@ struct fzk_qbinary {
     const void *a, *b;
     void *c;
     int64_t a_step, b_step;
-    int32_t is_signed; /* of a, b and c alike */
+    int32_t is_signed; /* of a and b alike; lo and hi say what c is */
     int32_t za, zb, zc, lo, hi;
     float sa, sb, sc;
 };
@@ -160,10 +172,10 @@ struct fzk_qlut {
     uint8_t *y;
 };
 
-/* Pooling over an NHWC image of bytes. Output pixel (y, x), y0 <= y < y1, 0 <= x < out_w, takes input
- * rows y * stride_y - pad_y + r * dilation_y that lie in [0, h) and columns likewise; taps outside
- * take no part. Every window holds at least one pixel. Rows are a_row and out_row bytes apart,
- * pixels a_col and out_col. */
+/* Pooling over an NHWC image of bytes. Output pixel (y, x), y0 <= y < y1, 0 <= x < out_w, takes
+ * input rows y * stride_y - pad_y + r * dilation_y that lie in [0, h) and columns likewise; taps
+ * outside take no part. Every window holds at least one pixel. Rows are a_row and out_row bytes
+ * apart, pixels a_col and out_col. */
 struct fzk_qpool {
     const void *a;
     void *out;
@@ -171,9 +183,9 @@ struct fzk_qpool {
     int64_t y0, y1, out_w, out_row, out_col; /* OUT is where row 0 would be */
     int64_t kh, kw, stride_y, stride_x, dilation_y, dilation_x, pad_y, pad_x;
     int32_t is_signed;
-    /* Average only: t = (float)(sum of (a - za)) * (scale / (float)count), q = sat(rne(t) + zp) as in
-     * struct fzk_qout; count is that of real taps, or kh * kw when count_pad is 1. A window holds
-     * at most 2^22 pixels. */
+    /* Average only: t = (float)(sum of (a - za)) * (scale / (float)count), q = sat(rne(t) + zp)
+     * as in struct fzk_qout; count is that of real taps, or kh * kw when count_pad is 1. A window
+     * holds at most 2^22 pixels. */
     int32_t za, zp, lo, hi, count_pad;
     float scale; /* a's scale / the output's scale */
 };

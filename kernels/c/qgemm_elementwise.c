@@ -1,5 +1,5 @@
-/* Elementwise kernels and pooling of 8-bit values. A signed byte enters as unsigned with its top bit
- * flipped, which adds 128 to it and to its zero point. */
+/* Elementwise kernels and pooling of 8-bit values. A signed byte enters as unsigned with its top
+ * bit flipped, which adds 128 to it and to its zero point. */
 #include "qgemm_out.h"
 
 enum { BLOCK = 64, ADD = 0, MUL = 1 };

@@ -1,13 +1,13 @@
 /* The depthwise integer convolution of one instruction set, in vectors of 8 lanes (qgemm_v8.h):
- * included once by each qdwconv_<isa>.c, which provides QISA, struct qa, struct qb, qa_of, qb_of and
- * q_dot as for qgemm_tile.h, and ANY_WIDTH, bytes_load, bytes_store: 32 bytes, or only the first N
- * where N is less (a multiple of four unless ANY_WIDTH).
+ * included once by each qdwconv_<isa>.c, which provides QISA, struct qa, struct qb, qa_of, qb_of
+ * and q_dot as for qgemm_tile.h, and ANY_WIDTH, bytes_load, bytes_store: 32 bytes, or only the
+ * first N where N is less (a multiple of four unless ANY_WIDTH).
  *
- * The bytes of four taps of 32 channels are interleaved so that each 32-bit lane holds the four taps
- * of one channel. Unpacking works within halves of a vector: vector v of four holds the channels
- * 4v .. 4v + 3 and 16 + 4v .. 16 + 4v + 3, and packing the four restores the order. Where taps and
- * output pixels step alike, the taps of pixel x serve pixel x + 1, too, with the weights moved on by
- * one tap, as long as there is a free tap in the last quad. */
+ * The bytes of four taps of 32 channels are interleaved so that each 32-bit lane holds the four
+ * taps of one channel. Unpacking works within halves of a vector: vector v of four holds the
+ * channels 4v .. 4v + 3 and 16 + 4v .. 16 + 4v + 3, and packing the four restores the order. Where
+ * taps and output pixels step alike, the taps of pixel x serve pixel x + 1, too, with the weights
+ * moved on by one tap, as long as there is a free tap in the last quad. */
 #include "qgemm_finish.h"
 
 enum {
@@ -123,7 +123,8 @@ FZK_INLINE void store_8(const struct ending *e, const vi acc[N_VECTORS], uint8_t
 }
 
 /* The sums of pixel I for finish_rows: channels 0 to 15, and 16 to 31. */
-FZK_INLINE void keep(const vi acc[N_VECTORS], int32_t sums[2][MAX_PIXELS][TILE_COLUMNS], int64_t i) {
+FZK_INLINE void keep(const vi acc[N_VECTORS], int64_t i,
+                     int32_t sums[2][MAX_PIXELS][TILE_COLUMNS]) {
     FZK_UNROLL
     for (int v = 0; v < N_VECTORS; v++) {
         _mm_storeu_si128((__m128i *)(sums[0][i] + 4 * v), _mm256_castsi256_si128(acc[v]));
@@ -179,7 +180,7 @@ static __attribute__((noinline)) void strip_sums(const struct channels *c, const
     vi acc[2][N_VECTORS];
     for (int64_t i = 0; i < s->pixels; i++) {
         sum_taps(c, s->a + i * s->a_step, (struct way){false, false, false}, acc);
-        keep(acc[0], sums, i);
+        keep(acc[0], i, sums);
     }
 }
 

@@ -1,5 +1,5 @@
-/* The integer GEMM for AVX-VNNI: vpdpbusd in 256 bits. 6 x 16 outputs: 12 sums, two vectors of B, one
- * of A and the flip of its sign fill the 16 registers. */
+/* The integer GEMM for AVX-VNNI: vpdpbusd in 256 bits. 6 x 16 outputs: 12 sums, two vectors of B,
+ * one of A and the flip of its sign fill the 16 registers. */
 #include "qgemm_v8.h"
 
 #define QISA avxvnni

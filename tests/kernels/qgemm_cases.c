@@ -226,6 +226,53 @@ static void known(struct kt *t) {
     kt_check(t, c, 1, 4);
 }
 
+/* Round half to even of a double within +-2^31. */
+static int64_t nearest_even(double x) {
+    int64_t floor = (int64_t)x - (x < (double)(int64_t)x);
+    double rest = x - (double)floor;
+    return floor + (rest > 0.5 || (rest == 0.5 && (floor & 1)));
+}
+
+/* What a quantised convolution's definition says, in other words than the kernel's. */
+static uint8_t oracle(const uint8_t *a, const uint8_t *w, int64_t k, int za, int zw, float scale,
+                      int zp) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < k; i++) sum += (a[i] - za) * (w[i] - zw);
+    int64_t q = nearest_even((double)((float)sum * scale)) + zp;
+    return (uint8_t)(q < 0 ? 0 : q > 255 ? 255 : q);
+}
+
+/* u8 weights with zero points, stored as [n][k]. */
+static void unsigned_weights(struct kt *t) {
+    for (int i = 0; i < 100; i++) {
+        int64_t m = kt_range(t, 1, 9), n = kt_range(t, 1, 50), k = kt_range(t, 1, 60);
+        kt_step(t, "m=%d n=%d k=%d", (int)m, (int)n, (int)k);
+        struct fzk_segment segment = {0, k};
+        uint8_t *a = bytes(t, m * k, FULL_RANGE), *w = bytes(t, n * k, FULL_RANGE);
+        uint8_t *c = kt_buffer(t, m * n, 1);
+        int32_t *zw = ints(t, n, 0, 255), *zb = ints(t, n, 0, 0), za = 77;
+        for (int64_t j = 0; j < n; j++) zb[j] = zw[j] - 128;
+        struct fzk_qpack p = {.data = w, .k_step = 1, .n_step = k, .n = n, .is_unsigned = 1,
+                              .offset = 128, .segments = &segment, .n_segments = 1};
+        p.b = kt_buffer_aligned(t, fzk_qpack_b_size(&segment, 1, n), 1);
+        p.col_sum = kt_buffer(t, (n + 31) / 32 * 32, 4);
+        fzk_qpack_b(&p);
+        float *scale = scales(t, n, k, false);
+        struct fzk_qgemm g = {.m = m, .n = n, .k = k, .a = a, .lda = k, .segments = &segment,
+                              .n_segments = 1, .b = p.b, .col_sum = p.col_sum, .zb = zb, .za = za,
+                              .out = {.c = c, .ldc = n, .kind = FZK_QOUT_8, .scale = scale,
+                                      .n_scale = (int32_t)n, .zp = 100, .hi = 255}};
+        t->k->qgemm_u8s8(&g);
+        for (int64_t r = 0; r < m; r++)
+            for (int64_t j = 0; j < n; j++) {
+                uint8_t want = oracle(a + r * k, w + j * k, k, za, zw[j], scale[j], 100);
+                if (c[r * n + j] != want)
+                    kt_fail(t, "%d, %d is %d, not %d", (int)r, (int)j, c[r * n + j], want);
+            }
+        kt_check(t, c, m * n, 1);
+    }
+}
+
 /* ---- benchmarks */
 
 static void call(const struct fzk_table *k, void *arg) { k->qgemm_u8s8(arg); }
@@ -282,4 +329,5 @@ const struct kt_case qgemm_cases[] = {
     {"qgemm_u8s8/extremes", KT_KERNEL(qgemm_u8s8), extremes, NULL},
     {"qgemm_u8s8/blocks", KT_KERNEL(qgemm_u8s8), blocks, NULL},
     {"qgemm_u8s8/known", KT_KERNEL(qgemm_u8s8), known, NULL},
+    {"qgemm_u8s8/unsigned_weights", KT_KERNEL(qgemm_u8s8), unsigned_weights, NULL},
     {0}};
