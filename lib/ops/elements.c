@@ -20,6 +20,7 @@ static fz_status_t check(const struct fz_op *op, const struct fz_call *call) {
     int32_t axis;
     FZ_TRY(fzi_move_type(op, call, 0));
     FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(I32) | FZ_T(I64)));
+    FZ_TRY(fzi_combine_check(op, call, p->how));
     if (data->rank == 0) return fzi_error(FZ_E_SHAPE, "%s: a scalar has no axis", op->name);
     if (data->rank > 0) FZ_TRY(fzi_move_axis(op, p->axis, data->rank, &axis));
     if (data->rank < 0 || index->rank < 0) return FZ_OK;
@@ -41,10 +42,8 @@ static fz_status_t infer_gather(const struct fz_op *op, const struct fz_call *ca
 }
 
 static fz_status_t infer_scatter(const struct fz_op *op, const struct fz_call *call) {
-    const struct params *p = call->params;
     const fz_tensor_t *index = call->in[1], *update = call->in[2];
     FZ_TRY(check(op, call));
-    FZ_TRY(fzi_combine_check(op, call, p->how));
     if (update->dtype != call->in[0]->dtype)
         return fzi_error(FZ_E_TYPE, "%s: updates of %s for data of %s", op->name,
                          fz_type_name(update->dtype), fz_type_name(call->in[0]->dtype));

@@ -58,6 +58,13 @@ static fz_status_t mismatch(const struct fz_op *op, const fz_tensor_t *in,
                      fzi_shape_text(&t, text[1], sizeof text[1]));
 }
 
+/* Beside a copied dimension of 0 the others do not matter. */
+static bool copies_zero(const fz_tensor_t *in, const struct target *to) {
+    for (int32_t d = 0; d < in->rank; d++)
+        if (to->copied >> d & 1 && in->dims[d] == 0) return true;
+    return false;
+}
+
 /* What remains of both shapes when the copied dimensions are taken away must have equally many
  * elements; that decides the open dimension, which may also be the input's one remaining symbol. */
 static fz_status_t resolve(const struct fz_op *op, const struct fz_call *call,
@@ -73,8 +80,7 @@ static fz_status_t resolve(const struct fz_op *op, const struct fz_call *call,
     if (!fzi_dims_count(right.dims, 0, right.rank, &given)) return mismatch(op, in, to);
     if (to->open >= 0 && given == 0) return mismatch(op, in, to);
     if (fzi_dims_count(left.dims, 0, left.rank, &n)) {
-        if (to->open < 0 ? n != given && !(to->copied && fzi_move_product(in, 0, in->rank) == 0)
-                         : n % given != 0)
+        if (to->open < 0 ? n != given && !copies_zero(in, to) : n % given != 0)
             return mismatch(op, in, to);
         if (to->open >= 0) to->dims[to->open] = n / given;
         return FZ_OK;

@@ -120,9 +120,10 @@ const char *fzi_shape_text(const fz_tensor_t *t, char *buffer, size_t size) {
 }
 
 int64_t fzi_tensor_count(const fz_tensor_t *t) {
-    int64_t n = 1;
-    for (int32_t i = 0; i < t->rank; i++) n *= t->dims[i];
-    return n;
+    /* Unsigned: beside a dimension of 0 the others may be too large to multiply. */
+    uint64_t n = 1;
+    for (int32_t i = 0; i < t->rank; i++) n *= (uint64_t)t->dims[i];
+    return (int64_t)n;
 }
 
 fz_status_t fzi_tensor_measure(fz_tensor_t *t) {

@@ -1,14 +1,14 @@
 /* Runs the operator cases of tests/ops: each one through lower, infer and run, on the best kernels,
  * on the baseline's and by several tasks, and compares bits. README.md says what is checked. */
 #include "case.h"
+#include "subject.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 
-#include "ops/op.h"
-
 static struct {
     int passed, failed;
+    bool hostile; /* instead of checking results */
     const char *path;
     const struct op_case *c;
     struct fzk_table best, baseline;
@@ -25,14 +25,6 @@ static bool fail(const char *format, ...) {
     fprintf(stderr, "\n");
     return false;
 }
-
-/* A node of the case, lowered. */
-struct subject {
-    const struct fz_op *op;
-    struct fz_node *node;
-    const fz_tensor_t **in; /* the node's inputs, those that lower appends included */
-    uint32_t n_in, n_out;
-};
 
 static bool knows_attr(const struct fz_op *op, const char *name) {
     size_t size = strlen(name);
@@ -68,6 +60,7 @@ static const fz_tensor_t *exact_copy(struct fz_arena *arena, const fz_tensor_t *
 
 static fz_status_t make_subject(const struct op_case *c, struct subject *s) {
     memset(s, 0, sizeof *s);
+    s->k = &test.best;
     s->op = fzi_op_find(c->domain, c->name, c->opset);
     if (!s->op) return fzi_error(FZ_E_UNSUPPORTED, "no such operator in opset %d", c->opset);
     FZ_TRY(check_signature(s->op, c));
@@ -369,11 +362,17 @@ static bool check_accepted(const struct op_case *c, const struct subject *s) {
     return check_view(c, s, best) && check_in_place(c, s, best) && check_inference(c, s, best);
 }
 
+static bool check_hostile(const struct subject *s) {
+    char what[256];
+    return hostile_case(s, what, sizeof what) || fail("dies of %s", what);
+}
+
 static bool run_case(const struct op_case *c) {
     struct subject s;
     fz_status_t status = make_subject(c, &s);
     bool good;
-    if (c->refuse) good = check_refused(c, &s, status);
+    if (test.hostile) good = status != FZ_OK || check_hostile(&s);
+    else if (c->refuse) good = check_refused(c, &s, status);
     else if (status != FZ_OK) good = fail("%s", fzi_error_text());
     else good = c->n_out ? check_accepted(c, &s) : fail("the case expects nothing");
     free_subject(&s);
@@ -424,6 +423,10 @@ static void run_folder(const char *folder) {
 int main(int argc, char **argv) {
     fzk_table_fill(&test.best, fzk_cpu_mask());
     fzk_table_fill(&test.baseline, 0);
+    if (argc > 1 && strcmp(argv[1], "--hostile") == 0) {
+        test.hostile = true;
+        argc--, argv++;
+    }
     for (int i = 1; i < argc; i++) {
         if (strlen(argv[i]) > 4 && strcmp(argv[i] + strlen(argv[i]) - 4, ".txt") == 0)
             run_file(argv[i]);
