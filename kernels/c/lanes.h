@@ -12,7 +12,7 @@
 #include "kernel.h"
 #include "loop.h"
 
-enum { FZK_LANES = 16, FZK_LANE_BLOCK = 256, FZK_LANE_SPAN = FZK_LANES * FZK_LANE_BLOCK };
+enum { FZK_SUM_LANES = 16, FZK_SUM_BLOCK = 256, FZK_SUM_SPAN = FZK_SUM_LANES * FZK_SUM_BLOCK };
 
 /* What an element does to its lane. */
 enum fzk_term { FZK_TERM_X, FZK_TERM_SQUARE, FZK_TERM_ABS };
@@ -22,29 +22,29 @@ INLINE float fzk_add_term(enum fzk_term term, float lane, float x) {
     return lane + (term == FZK_TERM_ABS ? fzk_float(fzk_bits(x) & INT32_MAX) : x);
 }
 
-INLINE float fzk_lanes_fold(float s[FZK_LANES]) {
+INLINE float fzk_lanes_fold(float s[FZK_SUM_LANES]) {
     for (int l = 0; l < 8; l++) s[l] = s[l] + s[l + 8];
     for (int l = 0; l < 4; l++) s[l] = s[l] + s[l + 4];
     for (int l = 0; l < 2; l++) s[l] = s[l] + s[l + 2];
     return s[0] + s[1];
 }
 
-/* Adds the terms of x - shift for N <= FZK_LANE_SPAN elements, one block, to the lanes Y. */
-INLINE void fzk_lanes_block(enum fzk_term term, float y[FZK_LANES], const float *x, int64_t n,
+/* Adds the terms of x - shift for N <= FZK_SUM_SPAN elements, one block, to the lanes Y. */
+INLINE void fzk_lanes_block(enum fzk_term term, float y[FZK_SUM_LANES], const float *x, int64_t n,
                             float shift) {
-    float s[FZK_LANES] = {0};
+    float s[FZK_SUM_LANES] = {0};
     int64_t i = 0;
-    for (; i + FZK_LANES <= n; i += FZK_LANES)
-        for (int l = 0; l < FZK_LANES; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
+    for (; i + FZK_SUM_LANES <= n; i += FZK_SUM_LANES)
+        WHOLE for (int l = 0; l < FZK_SUM_LANES; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
     for (int l = 0; i + l < n; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
-    for (int l = 0; l < FZK_LANES; l++) y[l] = y[l] + s[l];
+    for (int l = 0; l < FZK_SUM_LANES; l++) y[l] = y[l] + s[l];
 }
 
 /* The sum of the terms of x - shift over N elements. */
 INLINE float fzk_lanes_sum(enum fzk_term term, const float *x, int64_t n, float shift) {
-    float y[FZK_LANES] = {0};
-    for (int64_t i = 0; i < n; i += FZK_LANE_SPAN)
-        fzk_lanes_block(term, y, x + i, n - i < FZK_LANE_SPAN ? n - i : FZK_LANE_SPAN, shift);
+    float y[FZK_SUM_LANES] = {0};
+    for (int64_t i = 0; i < n; i += FZK_SUM_SPAN)
+        fzk_lanes_block(term, y, x + i, n - i < FZK_SUM_SPAN ? n - i : FZK_SUM_SPAN, shift);
     return fzk_lanes_fold(y);
 }
 

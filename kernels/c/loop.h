@@ -12,6 +12,13 @@
 #define EACH
 #endif
 
+/* WHOLE before a loop over 16 lanes: gcc would unroll it before it looks for vectors. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define WHOLE _Pragma("GCC unroll 1")
+#else
+#define WHOLE
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 
 #endif

@@ -36,17 +36,34 @@ static void scale_channel(const struct fzk_norm_f32 *g, float *y, const float *x
     }
 }
 
-void FZK_NAME(norm_f32)(const struct fzk_norm_f32 *g) {
-    const float n = (float)g->n;
-    for (int64_t i = 0; i < g->rows; i++) {
-        const float *x = g->x + i * g->n;
-        float *y = g->y + i * g->n;
-        float mean = g->rms ? 0 : fzk_lanes_sum(FZK_TERM_X, x, g->n, 0) / n;
-        float var = fzk_lanes_sum(FZK_TERM_SQUARE, x, g->n, mean) / n;
-        float r = 1 / __builtin_sqrtf(var + g->eps);
-        if (g->channels) scale_channel(g, y, x, mean, r, i % g->channels);
-        else scale_row(g, y, x, mean, r, g->gain, g->bias);
-        if (g->mean) g->mean[i] = mean;
-        if (g->inv_std) g->inv_std[i] = r;
+enum { BATCH = 16 };
+
+/* Means and deviations of a few rows at a time, so that the long chains at the end of one row's sums
+ * overlap with the next row's. */
+static void batch(const struct fzk_norm_f32 *g, int64_t from, int64_t rows) {
+    const int64_t n = g->n;
+    float mean[BATCH] = {0}, r[BATCH];
+    const float *x = g->x + from * n;
+    for (int64_t i = 0; i < rows && !g->rms; i++)
+        mean[i] = fzk_lanes_sum(FZK_TERM_X, x + i * n, n, 0) / (float)n;
+    for (int64_t i = 0; i < rows; i++) {
+        float var = fzk_lanes_sum(FZK_TERM_SQUARE, x + i * n, n, mean[i]) / (float)n;
+        r[i] = 1 / __builtin_sqrtf(var + g->eps);
     }
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t row = from + i;
+        float *y = g->y + row * n;
+        if (g->channels) scale_channel(g, y, x + i * n, mean[i], r[i], row % g->channels);
+        else scale_row(g, y, x + i * n, mean[i], r[i], g->gain, g->bias);
+        if (g->mean) g->mean[row] = mean[i];
+        if (g->inv_std) g->inv_std[row] = r[i];
+    }
+}
+
+void FZK_NAME(norm_f32)(const struct fzk_norm_f32 *g) {
+    /* As many rows as the first-level cache holds. */
+    int64_t most = g->n > 0 ? 6144 / g->n : BATCH;
+    most = most < 1 ? 1 : most > BATCH ? BATCH : most;
+    for (int64_t i = 0; i < g->rows; i += most)
+        batch(g, i, g->rows - i < most ? g->rows - i : most);
 }

@@ -8,18 +8,18 @@ enum { WIDTH = 64 }; /* columns taken together */
 /* The sums of WIDTH columns (or the W < WIDTH last ones): lane after lane, block after block. */
 INLINE void sum_columns(enum fzk_term term, float *y, const float *x, int64_t n, int64_t inner,
                         int64_t w) {
-    float lane[FZK_LANES][WIDTH] = {{0}};
-    for (int64_t from = 0; from < n; from += FZK_LANE_SPAN) {
-        int64_t to = n - from < FZK_LANE_SPAN ? n : from + FZK_LANE_SPAN;
-        for (int64_t l = 0; l < FZK_LANES && from + l < to; l++) {
+    float lane[FZK_SUM_LANES][WIDTH] = {{0}};
+    for (int64_t from = 0; from < n; from += FZK_SUM_SPAN) {
+        int64_t to = n - from < FZK_SUM_SPAN ? n : from + FZK_SUM_SPAN;
+        for (int64_t l = 0; l < FZK_SUM_LANES && from + l < to; l++) {
             float s[WIDTH] = {0};
-            for (int64_t i = from + l; i < to; i += FZK_LANES)
+            for (int64_t i = from + l; i < to; i += FZK_SUM_LANES)
                 for (int64_t j = 0; j < w; j++)
                     s[j] = fzk_add_term(term, s[j], x[i * inner + j]);
             for (int64_t j = 0; j < w; j++) lane[l][j] = lane[l][j] + s[j];
         }
     }
-    for (int half = FZK_LANES / 2; half > 0; half /= 2)
+    for (int half = FZK_SUM_LANES / 2; half > 0; half /= 2)
         for (int l = 0; l < half; l++)
             for (int64_t j = 0; j < w; j++) lane[l][j] = lane[l][j] + lane[l + half][j];
     for (int64_t j = 0; j < w; j++) y[j] = lane[0][j];

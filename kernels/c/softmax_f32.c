@@ -19,9 +19,9 @@ void FZK_NAME(softmax_f32)(float *y, const float *x, int64_t rows, int64_t n) {
 
 /* The sum of exp(x - m) without a place for all of them: a block of lanes at a time. */
 static float exp_sum(const float *x, int64_t n, float m) {
-    float lanes[FZK_LANES] = {0}, e[FZK_LANE_SPAN];
-    for (int64_t i = 0; i < n; i += FZK_LANE_SPAN) {
-        int64_t size = n - i < FZK_LANE_SPAN ? n - i : FZK_LANE_SPAN;
+    float lanes[FZK_SUM_LANES] = {0}, e[FZK_SUM_SPAN];
+    for (int64_t i = 0; i < n; i += FZK_SUM_SPAN) {
+        int64_t size = n - i < FZK_SUM_SPAN ? n - i : FZK_SUM_SPAN;
         exp_from(e, x + i, size, m);
         fzk_lanes_block(FZK_TERM_X, lanes, e, size, 0);
     }
