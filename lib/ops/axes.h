@@ -15,7 +15,8 @@ struct fz_axes {
 
 /* Sees T, of known shape, by the dimensions in MASK. */
 void fzi_axes_init(struct fz_axes *axes, const fz_tensor_t *t, uint32_t mask);
-/* Copies all elements of WIDTH bytes from X, in the tensor's order, to Y in that of AXES; and back. */
+/* Copies all elements of WIDTH bytes from X, in the tensor's order, to Y in that of AXES; and
+ * back. */
 void fzi_axes_gather(const struct fz_axes *axes, size_t width, void *y, const void *x);
 void fzi_axes_scatter(const struct fz_axes *axes, size_t width, void *y, const void *x);
 

@@ -83,7 +83,8 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     fzi_run_range(call->env, rows, fzi_max_i64(1, 16384 / work), reduce_range, &job);
     const float inverse = 1 / (float)p->power;
     if (powers) k->binary_f32(FZK_BINARY_POW, job.y, job.y, &inverse, rows, 1, 0);
-    else if (op->kind == POWER && p->power == 2) k->unary_f32(FZK_FN_SQRT, job.y, job.y, rows, 0, 0);
+    else if (op->kind == POWER && p->power == 2)
+        k->unary_f32(FZK_FN_SQRT, job.y, job.y, rows, 0, 0);
     return FZ_OK;
 }
 

@@ -147,7 +147,8 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     int64_t points = job.pool.n * job.pool.out_size;
     if (job.pool.c == 0) return FZ_OK;
     if (op->kind == LAST)
-        fzi_run_range(call->env, points, fzi_max_i64(1, 8192 / taps / job.pool.c), last_range, &job);
+        fzi_run_range(call->env, points, fzi_max_i64(1, 8192 / taps / job.pool.c), last_range,
+                      &job);
     else
         fzi_run_range(call->env, points * job.pool.c, fzi_max_i64(1, 8192 / taps), first_range,
                       &job);

@@ -13,9 +13,9 @@ struct fz_pool_params {
 };
 
 fz_status_t fzi_pool_lower(struct fz_lower *lower, struct fz_node *node, void *params);
-/* Checks params and input 0 and gives the shape of output I. LAST: channels are the last dimension. */
-fz_status_t fzi_pool_infer(const struct fz_op *op, const struct fz_call *call, bool last, uint32_t i,
-                           int32_t dtype);
+/* Checks params and input 0 and gives the shape of output I. LAST: channels come last. */
+fz_status_t fzi_pool_infer(const struct fz_op *op, const struct fz_call *call, bool last,
+                           uint32_t i, int32_t dtype);
 
 /* Sizes of one call. Lists are depth, height, width. */
 struct fz_pool {
@@ -28,7 +28,7 @@ struct fz_pool {
 void fzi_pool_measure(const struct fz_op *op, const struct fz_call *call, bool last,
                       struct fz_pool *pool);
 
-/* The taps of a window that meet the image along one axis: COUNT of them from FIRST on, STEP apart. */
+/* The taps of a window that meet the image along one axis: COUNT from FIRST on, STEP apart. */
 struct fz_span {
     int64_t first, count, step;
 };

@@ -44,8 +44,8 @@ static fz_status_t measure_dim(const struct fz_op *op, const struct fz_pool_para
     return FZ_OK;
 }
 
-fz_status_t fzi_pool_infer(const struct fz_op *op, const struct fz_call *call, bool last, uint32_t i,
-                           int32_t dtype) {
+fz_status_t fzi_pool_infer(const struct fz_op *op, const struct fz_call *call, bool last,
+                           uint32_t i, int32_t dtype) {
     const struct fz_pool_params *p = call->params;
     const fz_tensor_t *in = call->in[0];
     FZ_TRY(fzi_conv_check(op, &p->conv));
