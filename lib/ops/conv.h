@@ -76,6 +76,10 @@ struct fz_conv_geometry {
     bool padded;                         /* some tap lies outside of the image */
 };
 
+/* True if the weights are those of the profile blas: GEMM forms only. */
+static inline bool fzi_conv_uses_blas(const struct fz_conv_params *p) {
+    return p->blas && p->algorithm == FZ_CONV_GEMM;
+}
 /* Checks every member of P but cin and cout. */
 fz_status_t fzi_conv_check(const struct fz_op *op, const struct fz_conv_params *p);
 /* Output size along axis D (0 to 2) for an input of IN (may be unknown) and the padding before. */

@@ -91,28 +91,6 @@ static void multiply(const struct fz_conv_job *job, const struct fz_rect *r, con
     job->env->k->gemm_f32(&g);
 }
 
-/* One pixel's taps in order, [taps][cin_g], zeros outside of the image. */
-static void gather_pixel(const struct fz_conv_job *job, const int64_t at[4], int64_t group,
-                          float *to) {
-    const struct fz_conv_params *p = job->p;
-    const struct fz_conv_geometry *g = job->g;
-    size_t size = (size_t)g->cin_g * sizeof *to;
-    for (int64_t d = 0; d < p->kernel[0]; d++) {
-        int64_t z = at[1] + d * p->dilation[0];
-        for (int64_t h = 0; h < p->kernel[1]; h++) {
-            int64_t y = at[2] + h * p->dilation[1];
-            bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1];
-            const float *row = job->x + group * g->cin_g +
-                               ((at[0] * g->in[0] + z) * g->in[1] + y) * g->in[2] * p->cin;
-            for (int64_t w = 0; w < p->kernel[2]; w++, to += g->cin_g) {
-                int64_t x = at[3] + w * p->dilation[2];
-                if (inside && x >= 0 && x < g->in[2]) memcpy(to, row + x * p->cin, size);
-                else memset(to, 0, size);
-            }
-        }
-    }
-}
-
 /* The pixels of R, STRIDE elements apart. */
 static void gather(const struct fz_conv_job *job, const struct fz_rect *r, int64_t group,
                    int64_t stride, float *to) {
@@ -123,7 +101,7 @@ static void gather(const struct fz_conv_job *job, const struct fz_rect *r, int64
             const int64_t at[4] = {r->n, r->d * p->stride[0] - g->before[0],
                                    (r->h + i) * p->stride[1] - g->before[1],
                                    (r->w + j) * p->stride[2] - g->before[2]};
-            gather_pixel(job, at, group, to);
+            fzi_tile_gather(job, at, group, to);
             to += stride;
         }
     }
@@ -189,7 +167,8 @@ static void choose_tiling(const struct fz_conv_params *p, const struct fz_conv_g
                           const struct fz_env *env, struct fz_conv_geometry *flat,
                           struct fz_tiling *t) {
     *flat = *g;
-    if (p->algorithm == FZ_CONV_DEPTHWISE) fzi_conv_depthwise_tiling(p, g, env, t);
+    if (fzi_conv_uses_blas(p)) fzi_conv_blas_tiling(p, g, env, t);
+    else if (p->algorithm == FZ_CONV_DEPTHWISE) fzi_conv_depthwise_tiling(p, g, env, t);
     else if (p->algorithm == FZ_CONV_WINOGRAD) fzi_conv_winograd_tiling(p, g, env, t);
     else {
         flatten(p, flat);
@@ -211,6 +190,7 @@ fz_status_t fzi_conv_run(const struct fz_conv_job *job) {
     struct fz_conv_job copy = *job;
     choose_tiling(job->p, job->g, job->env, &flat, &t);
     copy.g = &flat;
+    if (fzi_conv_uses_blas(job->p)) return fzi_conv_blas_run(&copy, &t);
     if (job->p->algorithm == FZ_CONV_DEPTHWISE) fzi_conv_depthwise_run(&copy, &t);
     else if (job->p->algorithm == FZ_CONV_WINOGRAD) fzi_conv_winograd_run(&copy, &t);
     else fzi_conv_gemm_run(&copy, &t);

@@ -6,7 +6,7 @@ int32_t fzi_conv_packed_dims(const struct fz_conv_params *p, int64_t dims[FZ_RAN
     int64_t cin_g = p->cin / p->group, cout_g = p->cout / p->group;
     int64_t taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
     int64_t panels = fzi_ceil_div(cout_g, FZK_PANEL);
-    if (p->blas) {
+    if (fzi_conv_uses_blas(p)) {
         dims[0] = p->group, dims[1] = taps * cin_g, dims[2] = cout_g;
         return 3;
     }
@@ -74,16 +74,16 @@ static void pack_winograd(const float *w, int64_t cout, int64_t cin, float *out)
 void fzi_conv_pack_into(const struct fz_conv_params *p, const float *w, float *out) {
     int64_t cin = p->cin / p->group, cout = p->cout / p->group;
     int64_t taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
-    if (p->algorithm == FZ_CONV_DEPTHWISE && !p->blas) {
+    if (p->algorithm == FZ_CONV_DEPTHWISE) {
         pack_depthwise(w, p->cout, taps, out);
         return;
     }
-    if (p->algorithm == FZ_CONV_WINOGRAD && !p->blas) {
+    if (p->algorithm == FZ_CONV_WINOGRAD) {
         pack_winograd(w, cout, cin, out);
         return;
     }
-    int64_t width = p->blas ? cout : FZK_PANEL;
-    int64_t size = p->blas ? taps * cin * cout : fzi_ceil_div(cout, width) * width * taps * cin;
+    int64_t width = fzi_conv_uses_blas(p) ? cout : FZK_PANEL;
+    int64_t size = fzi_conv_uses_blas(p) ? taps * cin * cout : fzi_ceil_div(cout, width) * width * taps * cin;
     for (int64_t g = 0; g < p->group; g++) {
         struct source s = {w + g * cout * cin * taps, cout, cin, taps, cin * taps, taps};
         pack_group(&s, width, out + g * size);

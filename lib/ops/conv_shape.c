@@ -154,6 +154,8 @@ fz_status_t fzi_conv_measure(const struct fz_op *op, const struct fz_conv_params
     g->taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
     g->k = g->taps * g->cin_g;
     g->panels = fzi_ceil_div(g->cout_g, FZK_PANEL);
+    if (fzi_conv_uses_blas(p) && (g->k >= LIMIT || p->cout >= LIMIT))
+        return fzi_error(FZ_E_SHAPE, "%s: too many channels for OpenBLAS", op->name);
     return FZ_OK;
 }
 

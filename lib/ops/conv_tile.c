@@ -75,6 +75,26 @@ void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
     }
 }
 
+void fzi_tile_gather(const struct fz_conv_job *job, const int64_t at[4], int64_t group, float *to) {
+    const struct fz_conv_params *p = job->p;
+    const struct fz_conv_geometry *g = job->g;
+    size_t size = (size_t)g->cin_g * sizeof *to;
+    for (int64_t d = 0; d < p->kernel[0]; d++) {
+        int64_t z = at[1] + d * p->dilation[0];
+        for (int64_t h = 0; h < p->kernel[1]; h++) {
+            int64_t y = at[2] + h * p->dilation[1];
+            bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1];
+            const float *row = job->x + group * g->cin_g +
+                               ((at[0] * g->in[0] + z) * g->in[1] + y) * g->in[2] * p->cin;
+            for (int64_t w = 0; w < p->kernel[2]; w++, to += g->cin_g) {
+                int64_t x = at[3] + w * p->dilation[2];
+                if (inside && x >= 0 && x < g->in[2]) memcpy(to, row + x * p->cin, size);
+                else memset(to, 0, size);
+            }
+        }
+    }
+}
+
 const float *fzi_tile_input(const struct fz_conv_job *job, const struct fz_tiling *t,
                             const struct fz_rect *r, float *to, int64_t *row) {
     const struct fz_conv_params *p = job->p;

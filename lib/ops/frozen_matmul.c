@@ -9,6 +9,7 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     (void)lower;
     FZ_TRY(fzi_attr_int(node, "k", 0, &p->k));
     FZ_TRY(fzi_attr_int(node, "n", 0, &p->n));
+    FZ_TRY(fzi_attr_int(node, "blas", 0, &p->blas));
     return fzi_act_lower(node, &p->act);
 }
 
@@ -110,7 +111,7 @@ static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
 
 const struct fz_op fz_ops_frozen_matmul[] = {
     {.name = "MatMul", .domain = "frozen", .since = 1, .rev = 1,
-     .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1, .attrs = "k n act a b",
+     .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1, .attrs = "k n blas act a b",
      .params_size = sizeof(struct fz_frozen_matmul_params), .lower = lower, .infer = infer,
      .scratch = scratch, .run = run, .macs = macs},
     {0},

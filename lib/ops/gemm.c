@@ -126,7 +126,7 @@ static bool fused(const struct params *p, const fz_tensor_t *c, struct fz_produc
     return true;
 }
 
-static void run_f32(const struct fz_call *call) {
+static fz_status_t run_f32(const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *a = call->in[0], *c = addend(call);
     int64_t k = inner(call), n = call->out[0]->dims[1];
@@ -137,10 +137,14 @@ static void run_f32(const struct fz_call *call) {
                                  .batch = 1, .a = p->trans_a ? left : a->data,
                                  .b = call->scratch, .c = call->out[0]->data};
     if (p->trans_a) fzi_transpose_f32(call->env, a->data, a->dims[0], a->dims[1], left);
-    fzi_product_pack(call->env, call->in[1]->data, 1, k, n, p->trans_b, call->scratch);
     bool done = fused(p, c, &product);
-    fzi_product_run(&product);
+    if (call->env->blas) FZ_TRY(fzi_product_blas(&product, call->in[1]->data, p->trans_b));
+    else {
+        fzi_product_pack(call->env, call->in[1]->data, 1, k, n, p->trans_b, call->scratch);
+        fzi_product_run(&product);
+    }
     if (!done) combine_f32(p, c, call->out[0]);
+    return FZ_OK;
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
@@ -149,10 +153,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     fz_tensor_t *y = call->out[0];
     (void)op;
     if (!y->size) return FZ_OK;
-    if (a->dtype == FZ_TYPE_F32) {
-        run_f32(call);
-        return FZ_OK;
-    }
+    if (a->dtype == FZ_TYPE_F32) return run_f32(call);
     struct fz_plain_product plain = {
         a->dtype, y->dims[0], y->dims[1], inner(call), a->data, b->data, y->data,
         p->trans_a ? 1 : a->dims[1], p->trans_a ? a->dims[1] : 1, p->trans_b ? 1 : b->dims[1],

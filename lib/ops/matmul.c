@@ -132,7 +132,7 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct fz_product p;
     int64_t matrices;
     size_t size = 0;
-    if (call->in[0]->dtype != FZ_TYPE_F32) return 0;
+    if (call->in[0]->dtype != FZ_TYPE_F32 || call->env->blas) return 0;
     set_up(op, call, &p, &matrices);
     return fzi_product_packed_size(matrices, p.k, p.n, &size) ? size : 0;
 }
@@ -166,11 +166,12 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
         run_plain(&p, call);
         return FZ_OK;
     }
+    p.a = call->in[0]->data;
+    p.c = call->out[0]->data;
+    if (call->env->blas) return fzi_product_blas(&p, call->in[1]->data, params->trans_b);
     fzi_product_pack(call->env, call->in[1]->data, matrices, p.k, p.n, params->trans_b,
                      call->scratch);
-    p.a = call->in[0]->data;
     p.b = call->scratch;
-    p.c = call->out[0]->data;
     fzi_product_run(&p);
     return FZ_OK;
 }

@@ -45,6 +45,14 @@ struct fz_product {
 };
 void fzi_product_run(const struct fz_product *p);
 
+/* The numbers of A's and B's matrices in product I. */
+void fzi_product_find(const struct fz_product *p, int64_t i, int64_t *a, int64_t *b);
+/* Applies the scale to N values. */
+void fzi_product_rescale(const struct fz_product *p, float *x, int64_t n);
+/* The same by OpenBLAS (env->blas is set) from B as it is, transposed with TRANS; no activation.
+ * FZ_E_SHAPE for dims beyond 2^30. */
+fz_status_t fzi_product_blas(const struct fz_product *p, const float *b, bool trans);
+
 /* Packs COUNT matrices of k x n, whose element (i, j) lies at b[i * row + j * col], on all threads. */
 void fzi_product_pack(const struct fz_env *env, const float *b, int64_t count, int64_t k, int64_t n,
                       bool trans, float *out);

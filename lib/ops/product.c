@@ -45,7 +45,7 @@ struct cut {
     int64_t bands, split, panels, units, count;
 };
 
-static void find_batch(const struct fz_product *p, int64_t i, int64_t *a, int64_t *b) {
+void fzi_product_find(const struct fz_product *p, int64_t i, int64_t *a, int64_t *b) {
     *a = *b = 0;
     for (int32_t d = p->rank - 1; d >= 0; d--) {
         *a += i % p->dims[d] * p->a_step[d];
@@ -54,7 +54,7 @@ static void find_batch(const struct fz_product *p, int64_t i, int64_t *a, int64_
     }
 }
 
-static void rescale(const struct fz_product *p, float *x, int64_t n) {
+void fzi_product_rescale(const struct fz_product *p, float *x, int64_t n) {
     if (p->scale_kind == FZ_SCALE_MUL)
         for (int64_t i = 0; i < n; i++) x[i] = x[i] * p->scale;
     if (p->scale_kind == FZ_SCALE_DIV)
@@ -66,7 +66,7 @@ static void finish(const struct fz_product *p, float *c, int64_t m, int64_t widt
     if (p->scale_kind == FZ_SCALE_NONE && !fzi_act_runs(&p->act)) return;
     if (width == p->n) width *= m, m = 1;
     for (int64_t i = 0; i < m; i++) {
-        rescale(p, c + i * p->n, width);
+        fzi_product_rescale(p, c + i * p->n, width);
         fzi_act_run(p->env->k, &p->act, c + i * p->n, width);
     }
 }
@@ -80,7 +80,7 @@ static void unit(const struct cut *cut, int64_t i) {
     int64_t row = p->m * band / cut->bands, end = p->m * (band + 1) / cut->bands;
     int64_t at = (matrix * p->m + row) * p->n + first;
     struct fzk_segment segment = {0, p->k};
-    find_batch(p, matrix, &a, &b);
+    fzi_product_find(p, matrix, &a, &b);
     struct fzk_gemm_f32 g = {
         .m = end - row, .n = last - first, .k = p->k, .a = p->a + (a * p->m + row) * p->k,
         .lda = p->k, .segments = &segment, .n_segments = 1,
