@@ -50,6 +50,7 @@ static bool skip(uint64_t *at, uint64_t size) {
     return true;
 }
 
+/* Blocks of a part of SIZE bytes. */
 static uint64_t blocks(uint64_t size) { return size / FZ_BLOCK + (size % FZ_BLOCK != 0); }
 
 bool fzi_format_layout(struct fz_layout *layout) {
@@ -109,6 +110,7 @@ static fz_status_t check_row(const struct fz_file_section *row, uint32_t kind,
     return FZ_OK;
 }
 
+/* All of the header that comes before the section table, and its padding. */
 static fz_status_t check_start(const struct fz_file_header *h) {
     if (memcmp(h->magic, FZ_MAGIC, sizeof h->magic) != 0)
         return fzi_error(FZ_E_FORMAT, "not a frozen file");
@@ -141,6 +143,8 @@ static void fill_info(const struct fz_file_header *h, const struct fz_layout *la
     memcpy(info->profile, h->profile, sizeof info->profile);
 }
 
+/* Sizes are the only free numbers of the table: the layout follows from them, and whatever else the
+ * header says must agree with it. */
 fz_status_t fzi_format_header(const void *head, struct fz_layout *layout,
                               struct fz_artifact_info *info) {
     const struct fz_file_header *h = head;

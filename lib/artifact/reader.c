@@ -53,6 +53,7 @@ void fzi_artifact_weight_blocks(const struct fz_artifact_info *info, uint64_t of
     *count = size ? (off + size - 1) / FZ_BLOCK - off / FZ_BLOCK + 1 : 0;
 }
 
+/* Bytes [from, to) of the image, which lie in one part, must be zero. */
 static fz_status_t check_zero(const struct fz_artifact_info *info, uint64_t from, uint64_t to,
                               const char *what) {
     for (const uint8_t *p = from < to ? at(info, from) : NULL; from < to; from++, p++)
@@ -91,6 +92,8 @@ static fz_status_t check_bytes(const void *data, size_t size, const void *back,
 
 /* ---- the plan */
 
+/* Lets PLAN point at the sections. Nothing in them is followed yet but the flags that divide inputs
+ * from outputs, which the verifier looks at again. */
 static void point(const struct fz_artifact_info *info, const struct fz_layout *l,
                   struct fz_plan *plan) {
     const void *data[FZ_SECTION_KINDS] = {NULL};
@@ -119,6 +122,7 @@ static void point(const struct fz_artifact_info *info, const struct fz_layout *l
     plan->n_outputs = plan->n_io - plan->n_inputs;
 }
 
+/* The plan, and what the header says of it. */
 static fz_status_t check_plan(const struct fz_plan *plan, const struct fz_layout *layout,
                               const struct fz_artifact_info *info, bool weights_known) {
     if (layout->size[FZ_SECTION_KAT] > sizeof *plan->kat)
@@ -155,7 +159,8 @@ fz_status_t fzi_artifact_swap(void *data, size_t size) {
     struct fz_artifact_info info;
     if (!FZ_BIG_ENDIAN) return FZ_OK;
     FZ_TRY(check_bytes(data, size, NULL, &l, &info));
-    /* The plan first, for it holds the table of constants. */
+    /* The plan first, for it holds the table of constants. That table is not proved yet: the swap
+     * leaves out what does not lie in its section, and the verifier refuses it later. */
     fzi_format_swap_range(&l, NULL, 0, data, 0, l.front_size);
     const struct fz_plan_const *consts =
         (const struct fz_plan_const *)(info.front + l.off[FZ_SECTION_CONSTS]);
@@ -181,6 +186,7 @@ bool fzi_artifact_section(const struct fz_artifact_info *info, enum fz_section_k
     return true;
 }
 
+/* Every section against its digest in the header. */
 static fz_status_t verify_sections(const struct fz_artifact_info *info) {
     const struct fz_file_header *h = (const struct fz_file_header *)info->front;
     struct fz_layout l;

@@ -26,6 +26,7 @@ static bool within(uint64_t first, uint64_t n, uint64_t size) {
     return first <= size && n <= size - first;
 }
 
+/* Once the strings are known to end in NUL, any offset within them is a string. */
 static bool is_string(const struct verifier *v, uint32_t off) {
     return off < v->plan->strings_size;
 }
@@ -53,6 +54,7 @@ static void add_missing(struct fz_text *missing, const struct verifier *v, size_
                  domain, domain[0] ? "." : "", v->plan->strings + op->name, op->opset, op->rev);
 }
 
+/* An operator is one of this library only if its revision is the same: the file promises bits. */
 static fz_status_t find_ops(const struct verifier *v, struct fz_text *missing) {
     const struct fz_plan *p = v->plan;
     for (size_t i = 0; i < p->n_ops; i++) {
@@ -78,6 +80,7 @@ static fz_status_t check_ops(const struct verifier *v) {
 
 /* ---- constants and values */
 
+/* Constants ascend within their section, so that one look at the one before shows overlaps. */
 static fz_status_t check_consts(const struct verifier *v) {
     const struct fz_plan *p = v->plan;
     uint64_t used[FZ_SECTION_KINDS] = {0};
@@ -168,6 +171,7 @@ static fz_status_t check_shape(const struct verifier *v, size_t i, int64_t *coun
     return FZ_OK;
 }
 
+/* One record, and that its source exists. Whether the source names it back is seen later. */
 static fz_status_t check_value(const struct verifier *v, size_t i, bool weights_known) {
     const struct fz_plan *p = v->plan;
     const struct fz_plan_value *value = &p->values[i];
@@ -203,6 +207,7 @@ static bool make(const struct verifier *v, uint32_t i, uint32_t kind, uint32_t s
     return v->plan->values[i].kind == kind && v->plan->values[i].source == source;
 }
 
+/* The head of block B, whose inputs are made by it. */
 static fz_status_t check_block(const struct verifier *v, uint32_t b) {
     const struct fz_plan *p = v->plan;
     const struct fz_plan_block *block = &p->blocks[b];
@@ -244,6 +249,7 @@ static fz_status_t check_blocks(const struct verifier *v) {
     return FZ_OK;
 }
 
+/* Counts and ranges of step S, before any of its arguments is read. */
 static fz_status_t check_arity(const struct verifier *v, uint32_t s) {
     const struct fz_plan *p = v->plan;
     const struct fz_plan_step *step = &p->steps[s];
@@ -279,12 +285,14 @@ static const struct control {
     {"Scan", 1, 1, 0, true, 0, false},
 };
 
+/* NULL: no rule is known, and the file is refused. */
 static const struct control *find_control(const struct fz_op *op) {
     for (size_t i = 0; i < FZ_COUNT(controls); i++)
         if (strcmp(controls[i].name, op->name) == 0) return &controls[i];
     return NULL;
 }
 
+/* The blocks of step S, whose numbers are known to be good. */
 static fz_status_t check_control(const struct verifier *v, uint32_t s) {
     const struct fz_plan *p = v->plan;
     const struct fz_plan_step *step = &p->steps[s];
@@ -345,6 +353,7 @@ static bool visible(const struct verifier *v, uint32_t i, uint32_t b, uint32_t s
     return value->kind != FZ_VALUE_STEP || value->source < s;
 }
 
+/* An operator may lack its optional inputs only; those of a variadic one are all required. */
 static fz_status_t check_reads(const struct verifier *v, uint32_t s) {
     const struct fz_plan_step *step = &v->plan->steps[s];
     const struct fz_op *op = v->ops[step->op];
@@ -359,6 +368,7 @@ static fz_status_t check_reads(const struct verifier *v, uint32_t s) {
     return FZ_OK;
 }
 
+/* A block's outputs are seen from behind its last step; every block has a step that holds it. */
 static fz_status_t check_results(const struct verifier *v, uint32_t b) {
     const struct fz_plan_block *block = &v->plan->blocks[b];
     if (b && v->holder[b] == FZ_NONE) REFUSE("block %u belongs to no step", b);
@@ -368,6 +378,7 @@ static fz_status_t check_results(const struct verifier *v, uint32_t b) {
     return FZ_OK;
 }
 
+/* The signature names the inputs and outputs of block 0, in its order. */
 static fz_status_t check_io(const struct verifier *v) {
     const struct fz_plan *p = v->plan;
     const struct fz_plan_block *model = &p->blocks[0];
@@ -385,6 +396,7 @@ static fz_status_t check_io(const struct verifier *v) {
     return FZ_OK;
 }
 
+/* The order matters: each check relies on those before it. */
 static fz_status_t check_all(const struct verifier *v, bool weights_known) {
     const struct fz_plan *p = v->plan;
     FZ_TRY(check_strings(v));

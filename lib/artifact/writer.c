@@ -25,6 +25,7 @@ struct writer {
     void *context;
 };
 
+/* Tells how much is done. Reading back for the digest counts as much as writing. */
 static fz_status_t report(struct writer *w, uint64_t size) {
     w->done += size;
     if (w->progress && w->progress(w->context, (double)w->done / (double)w->todo))
@@ -32,6 +33,8 @@ static fz_status_t report(struct writer *w, uint64_t size) {
     return FZ_OK;
 }
 
+/* Writes all of it or fails. A disk that is full can answer by a short write first and by ENOSPC
+ * next; a write of nothing would repeat for ever and is taken for a full disk as well. */
 static fz_status_t put_at(int fd, const void *data, size_t size, uint64_t off) {
     for (const uint8_t *p = data; size > 0;) {
         ssize_t n = pwrite(fd, p, size, (off_t)off);
@@ -46,6 +49,7 @@ static fz_status_t put_at(int fd, const void *data, size_t size, uint64_t off) {
     return FZ_OK;
 }
 
+/* Reads what was written: FD must be readable too. */
 static fz_status_t get_at(int fd, uint8_t *p, size_t size, uint64_t off) {
     while (size > 0) {
         ssize_t n = pread(fd, p, size, (off_t)off);
@@ -99,6 +103,8 @@ static fz_status_t put(struct writer *w, const void *data, uint64_t size, uint64
     return FZ_OK;
 }
 
+/* Appends SIZE zeros: between constants, where the section's digest covers them, or behind a
+ * section, where only the checksums do. */
 static fz_status_t put_zeros(struct writer *w, uint64_t size, bool hashed) {
     static const uint8_t zeros[FZ_PAGE];
     while (size > 0) {
@@ -142,6 +148,7 @@ static const void *section_data(const struct fz_plan_source *source, uint32_t ki
     return data[kind];
 }
 
+/* Lays the file out. A section of records that 32-bit indices cannot name is too large. */
 static bool size_sections(struct writer *w) {
     const struct fz_plan *plan = &w->source->plan;
     const uint64_t counts[FZ_SECTION_KINDS] = {
@@ -191,6 +198,7 @@ static fz_status_t fill_header(struct writer *w) {
     return FZ_OK;
 }
 
+/* Writes section KIND with its padding and enters its digest in the header. */
 static fz_status_t put_section(struct writer *w, uint32_t kind) {
     if (kind == FZ_SECTION_WEIGHTS) w->at = w->layout.front_size; /* past the checksums */
     fzi_sha256_init(&w->hash);
@@ -245,6 +253,7 @@ static fz_status_t digest_file(struct writer *w, uint8_t digest[32]) {
     return status;
 }
 
+/* What is in the file already would stay behind the last byte, and then no reader takes it. */
 static fz_status_t check_file(int fd) {
     struct stat st;
     if (fstat(fd, &st) != 0)

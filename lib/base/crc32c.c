@@ -40,6 +40,7 @@ static uint32_t load(const uint8_t *p) {
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+/* Eight bytes a step: each byte's share is looked up by how many follow it. */
 uint32_t fzi_crc32c_portable(uint32_t crc, const void *data, size_t size) {
     const uint8_t *p = data;
     crc = ~crc;

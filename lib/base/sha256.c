@@ -24,6 +24,7 @@ static const uint32_t constants[64] = {
 
 static uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
+/* Four bytes, the first one highest. */
 static uint32_t load(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
@@ -59,6 +60,7 @@ void fzi_sha256_portable_init(struct fz_sha256 *hash) {
     p->size = 0;
 }
 
+/* Whole blocks are taken where they lie, pieces are gathered. */
 void fzi_sha256_portable_update(struct fz_sha256 *hash, const void *data, size_t size) {
     struct portable *p = (struct portable *)hash;
     const uint8_t *from = data;

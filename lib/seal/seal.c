@@ -27,6 +27,7 @@ static fz_status_t no_memory(size_t size) {
     return fzi_error(FZ_E_NOMEM, "no memory for a model of %zu bytes", size);
 }
 
+/* Reads by offset: the descriptor's own position is its owner's. */
 static fz_status_t read_at(int fd, uint8_t *to, size_t size, size_t off) {
     while (size > 0) {
         ssize_t n = pread(fd, to, size, (off_t)off);
@@ -55,6 +56,7 @@ static fz_status_t copy(const struct source *source, uint8_t *to, int memfd, uin
     return FZ_OK;
 }
 
+/* Copies and, on a host of the other byte order, swaps. The digest is that of the file's bytes. */
 static fz_status_t fill(const struct source *source, const struct fz_seal_request *request,
                         void *to, int memfd, struct fz_seal *out) {
     FZ_TRY(copy(source, to, memfd, out->digest));
@@ -65,6 +67,7 @@ static fz_status_t fill(const struct source *source, const struct fz_seal_reques
 /* ---- the levels. Each answers FZ_OK with out->data set; FZ_OK without it if the system does not
  * offer the level; or an error that holds for every level. */
 
+/* Level 0: plain memory. */
 static fz_status_t seal_none(const struct source *source, const struct fz_seal_request *request,
                              struct fz_seal *out) {
     uint8_t *data = fzi_alloc_aligned(source->size);
@@ -79,6 +82,7 @@ static fz_status_t seal_none(const struct source *source, const struct fz_seal_r
     return FZ_OK;
 }
 
+/* Level 1: pages that are read-only until somebody says otherwise. */
 static fz_status_t seal_pages(const struct source *source, const struct fz_seal_request *request,
                               struct fz_seal *out) {
     void *map =
@@ -112,6 +116,8 @@ static void seal_and_map(int memfd, size_t size, const struct fz_seal_request *r
     close(fd);
 }
 
+/* Levels 2 and 3. Pages are reserved before they are touched, since a mapped memfd answers a lack
+ * of memory with SIGBUS. */
 static fz_status_t seal_memfd(const struct source *source, const struct fz_seal_request *request,
                               struct fz_seal *out) {
     int memfd = fzi_system_memfd(source->size);
@@ -178,6 +184,7 @@ static fz_status_t measure_front(int fd, size_t size, size_t *front) {
     return FZ_OK;
 }
 
+/* FZ_OPEN_MAP: the front of FD is sealed, the back mapped. */
 static fz_status_t seal_front(int fd, size_t size, const struct fz_seal_request *request,
                               struct fz_seal *out) {
     struct source source = {.fd = fd};
@@ -193,6 +200,7 @@ static fz_status_t seal_front(int fd, size_t size, const struct fz_seal_request 
 
 /* ---- the contract */
 
+/* Only regular files have a size that is worth anything before they are read. */
 static fz_status_t file_size(int fd, const struct fz_seal_request *request, size_t *size) {
     struct stat st;
     if (fstat(fd, &st) != 0) return fzi_error(FZ_E_IO, "cannot read the file: %s", strerror(errno));

@@ -30,6 +30,7 @@ int fzi_system_memfd(size_t size) {
     return fd < 0 && errno == EINVAL ? memfd_create("frozen", flags) : fd;
 }
 
+/* Signals may interrupt it; a file system that cannot do it leaves things as they were. */
 bool fzi_system_reserve(int fd, size_t off, size_t size) {
     int result;
     do result = fallocate(fd, 0, (off_t)off, (off_t)size);
@@ -39,6 +40,7 @@ bool fzi_system_reserve(int fd, size_t off, size_t size) {
 
 enum { SEALS = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL };
 
+/* Whether all seals are really there, whatever the call that set them answered. */
 static bool is_sealed(int fd) {
     int seals = fcntl(fd, F_GET_SEALS);
     return seals >= 0 && (seals & SEALS) == SEALS;
@@ -62,6 +64,7 @@ int fzi_system_seal(int fd) {
     return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/* The advice is a wish; the seal is the promise, and the level stands for it alone. */
 bool fzi_system_forever(void *data, size_t size) {
     madvise(data, size, MADV_DONTDUMP);
     return syscall(SYS_mseal, data, size, 0UL) == 0;

@@ -1,5 +1,5 @@
-/* Writes the sample plan to folder ARGV[1], in both forms that fuzz_artifact reads; the frozen files
- * behind it in the arguments too. */
+/* Writes the sample plan to folder ARGV[1], in both forms that fuzz_artifact reads; the frozen
+ * files behind it in the arguments too. */
 #include <stdio.h>
 
 #include <fcntl.h>

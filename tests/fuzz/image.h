@@ -1,7 +1,7 @@
-/* Fuzz inputs that become frozen files. The first byte of an input chooses its form: 0, a whole file;
- * else only the sections, one after another, each behind its size (4 bytes), around which the rest of
- * a file is built, so that small inputs reach the verifier of plans. Digests and checksums are made
- * right in either form. */
+/* Fuzz inputs that become frozen files. The first byte of an input chooses its form: 0, a whole
+ * file; else only the sections, one after another, each behind its size (4 bytes), around which the
+ * rest of a file is built, so that small inputs reach the verifier of plans. Digests and checksums
+ * are made right in either form. */
 #ifndef FZ_FUZZ_IMAGE_H
 #define FZ_FUZZ_IMAGE_H
 
