@@ -1,6 +1,6 @@
 /* Resize and Upsample: nearest, linear and cubic, one dimension after the other from the last to
- * the first, each output the chain w0 x0 + w1 x1 + ... with two roundings a term. 8-bit integers are
- * interpolated as binary32 and truncated. */
+ * the first, each output the chain w0 x0 + w1 x1 + ... with two roundings a term. 8-bit integers
+ * are interpolated as binary32 and truncated. */
 #include "ops/resize.h"
 #include "ops/wide.h"
 
