@@ -41,6 +41,11 @@ static bool is_known(const struct fz_node *node) {
     return true;
 }
 
+/* The qdq pass wants to see what is dequantised. */
+static bool must_wait(const struct fz_pass *pass, const struct fz_node *node) {
+    return !pass->quantised && fzi_pass_is(node, "DequantizeLinear");
+}
+
 /* True if the constants that would be made are small, or not larger than those that go. */
 static bool is_worth_it(const struct fz_node *node) {
     size_t made = 0, gone = 0;
@@ -78,7 +83,7 @@ static fz_status_t fold_node(struct fz_pass *pass, struct fz_graph *graph, struc
 
 static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
     FZ_TRY(fzi_pass_infer_node(graph, node));
-    return is_known(node) && is_worth_it(node) ? fold_node(pass, graph, node) : FZ_OK;
+    return is_known(node) && !must_wait(pass, node) && is_worth_it(node) ? fold_node(pass, graph, node) : FZ_OK;
 }
 
 /* A node that reads half precision and does not handle it: Casts before and behind it. */

@@ -7,6 +7,7 @@
 #include "passes/passes.h"
 
 #include "ops/conv.h"
+#include "passes/packed.h"
 
 /* Channels last from channels first: 0, 2, 3, ..., 1; and back: 0, r-1, 1, 2, ... */
 static void to_last(int32_t rank, int64_t *perm) {
@@ -99,6 +100,25 @@ static fz_status_t visit_conv(struct fz_pass *pass, struct fz_graph *graph, stru
     struct fz_value *in[] = {twin, packed, b};
     return finish(pass, graph, node,
                   fzi_pass_lowered(graph, node, "frozen", name, node->name, &p, in, b ? 3 : 2, 1));
+}
+
+/* QLinearConv, ConvInteger and frozen.ConvIntegerToFloat. */
+static fz_status_t visit_qconv(struct fz_pass *pass, struct fz_graph *graph,
+                               struct fz_node *node) {
+    const struct fz_integer_inputs *at = &fzi_conv_inputs[node->op->kind];
+    struct fz_value *w = node->in[at->w], *in[FZ_Q_INPUTS] = {0};
+    const struct fz_conv_params *own = fzi_integer_conv_params(node);
+    struct fz_packed_params p = {0};
+    bool ready;
+    if (w->t.rank < 3 || w->t.rank > 4 || node->in[at->x]->t.rank != w->t.rank) return FZ_OK;
+    FZ_TRY(fzi_pass_pack(graph, node, true, w->t.dims[0], &p, in, &ready));
+    if (!ready) return FZ_OK;
+    FZ_TRY(fzi_integer_conv_choose(own, &w->t, &p.conv));
+    FZ_TRY(fzi_qconv_pack(graph, w, fzi_in(node, (uint32_t)at->w_zero), &p, in));
+    FZ_TRY(twin_of(pass, graph, node, in[FZ_Q_X], w->t.rank, &in[FZ_Q_X]));
+    return finish(pass, graph, node,
+                  fzi_pass_lowered(graph, node, "frozen", "QConv", node->name, &p, in,
+                                   FZ_Q_INPUTS, 1));
 }
 
 /* Pooling keeps its attributes and gets the frozen operator of its name. */
@@ -287,6 +307,9 @@ static bool is_elementwise(const struct fz_node *node) {
 
 static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
     const char *name = node->op->name;
+    if (!strcmp(name, "QLinearConv") || !strcmp(name, "ConvInteger") ||
+        fzi_pass_is_frozen(node, "ConvIntegerToFloat"))
+        return visit_qconv(pass, graph, node);
     if (node->op->domain[0] || !node->n_in || !node->in[0] || !node->n_out) return FZ_OK;
     if (!strcmp(name, "Conv") || !strcmp(name, "ConvTranspose"))
         return visit_conv(pass, graph, node);

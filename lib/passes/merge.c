@@ -3,19 +3,13 @@
 
 enum { BUCKETS = 4096 };
 
-static bool same_constant(const struct fz_value *a, const struct fz_value *b) {
-    return fzi_is_constant(a) && fzi_is_constant(b) && a->t.dtype == b->t.dtype &&
-           fzi_shape_equal(&a->t, &b->t) && a->t.size == b->t.size && a->t.size <= 4096 &&
-           memcmp(a->t.data, b->t.data, a->t.size) == 0;
-}
-
 static bool same(const struct fz_node *a, const struct fz_node *b) {
     if (a->op != b->op || a->n_in != b->n_in || a->n_out != b->n_out) return false;
     if (a->op->flags & (FZ_OP_CONTROL | FZ_OP_RANDOM)) return false;
     if (memcmp(a->params, b->params, a->op->params_size) != 0) return false;
     for (uint32_t i = 0; i < a->n_in; i++)
         if (a->in[i] != b->in[i] &&
-            !(a->in[i] && b->in[i] && same_constant(a->in[i], b->in[i])))
+            !(a->in[i] && b->in[i] && fzi_pass_same_constant(a->in[i], b->in[i])))
             return false;
     for (uint32_t i = 0; i < a->n_out; i++)
         if (b->out[i] && !a->out[i]) return false;

@@ -132,3 +132,9 @@ bool fzi_pass_close(double a, double b) {
     double d = a - b, size = b < 0 ? -b : b;
     return (d < 0 ? -d : d) <= 1e-4 * size;
 }
+
+bool fzi_pass_same_constant(const struct fz_value *a, const struct fz_value *b) {
+    return fzi_is_constant(a) && fzi_is_constant(b) && a->t.dtype == b->t.dtype &&
+           fzi_shape_equal(&a->t, &b->t) && a->t.size == b->t.size && a->t.size <= 4096 &&
+           memcmp(a->t.data, b->t.data, a->t.size) == 0;
+}

@@ -12,6 +12,7 @@ struct fz_pass {
     const fz_freeze_options_t *options;
     const struct fzk_table *k;           /* for constant folding */
     uint32_t n_changes;                  /* raised by the pass for each rewrite */
+    bool quantised;                      /* the qdq pass has run: fold may dequantise constants */
 };
 
 /* A pass over one graph; the driver calls it for subgraphs too. */
@@ -32,6 +33,8 @@ fz_status_t fzi_pass_clean(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_merge(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_batchnorm(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_activation(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_integer(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_simplify(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_norm(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_layout(struct fz_pass *pass, struct fz_graph *graph);
@@ -89,6 +92,8 @@ struct fz_node *fzi_pass_from(const struct fz_value *v, const char *name);
 bool fzi_pass_scalar(const struct fz_value *v, double *out);
 /* For a node of two inputs, one of which is a scalar constant: the other one, else NULL. */
 struct fz_value *fzi_pass_with_scalar(const struct fz_node *node, double *scalar);
+/* True if both are constants of the same type, shape and at most 4 KiB of equal bytes. */
+bool fzi_pass_same_constant(const struct fz_value *a, const struct fz_value *b);
 /* True if A and B are nearly the same number, as exporters write it. */
 bool fzi_pass_close(double a, double b);
 

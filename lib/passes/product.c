@@ -1,7 +1,9 @@
-/* Products with constant matrices get their packed form: MatMul and Gemm become frozen.MatMul. */
+/* Products with constant matrices get their packed form: MatMul and Gemm become frozen.MatMul, those
+ * of integers frozen.QMatMul. */
 #include "passes/passes.h"
 
 #include "ops/matmul.h"
+#include "passes/packed.h"
 
 static bool is_matrix(const struct fz_value *w) {
     return fzi_is_constant(w) && w->t.dtype == FZ_TYPE_F32 && w->t.rank == 2 && w->t.size > 0;
@@ -57,9 +59,36 @@ static fz_status_t visit_gemm(struct fz_pass *pass, struct fz_graph *graph, stru
     return put(pass, graph, node, node->in[1], trans_b != 0, c);
 }
 
+static bool is_integer(const struct fz_node *node) {
+    return fzi_pass_is(node, "MatMulInteger") || fzi_pass_is(node, "QLinearMatMul") ||
+           fzi_pass_is_frozen(node, "QLinearGemm") ||
+           strcmp(node->op->name, "MatMulIntegerToFloat") == 0;
+}
+
+static fz_status_t visit_integer(struct fz_pass *pass, struct fz_graph *graph,
+                                 struct fz_node *node) {
+    const struct fz_integer_inputs *at = &fzi_matmul_inputs[node->op->kind];
+    struct fz_value *w = node->in[at->w], *in[FZ_Q_INPUTS] = {0};
+    struct fz_packed_params p = {0};
+    bool ready;
+    if (w->t.rank != 2 || node->in[at->x]->t.rank < 2) return FZ_OK;
+    FZ_TRY(fzi_pass_pack(graph, node, false, w->t.dims[1], &p, in, &ready));
+    if (!ready) return FZ_OK;
+    struct fz_value *w_zero = fzi_in(node, (uint32_t)at->w_zero);
+    FZ_TRY(fzi_qmatmul_pack(graph, w, false, w_zero, &p, in));
+    struct fz_node *made = fzi_pass_lowered(graph, node, "frozen", "QMatMul", node->name, &p, in,
+                                            FZ_Q_INPUTS, 1);
+    if (!made) return FZ_E_NOMEM;
+    made->out[0]->t = node->out[0]->t;
+    fzi_pass_replace(pass, graph, node->out[0], made->out[0]);
+    fzi_graph_remove(graph, node);
+    return FZ_OK;
+}
+
 fz_status_t fzi_pass_product(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         next = node->next;
+        if (is_integer(node)) FZ_TRY(visit_integer(pass, graph, node));
         if (node->n_out && node->out[0] && node->out[0]->t.dtype != FZ_TYPE_F32) continue;
         if (fzi_pass_is(node, "Gemm")) FZ_TRY(visit_gemm(pass, graph, node));
         else if (fzi_pass_is(node, "MatMul") && is_matrix(node->in[1]) && node->in[0]->t.rank >= 2)

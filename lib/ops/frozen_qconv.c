@@ -1,0 +1,306 @@
+/* frozen.QConv: an 8-bit convolution over NHWC (or NWC). Inputs are FZ_Q_..., as for frozen.QMatMul.
+ * The border is padded with x's zero point. Work is cut into bands of output rows; a band whose taps
+ * leave the image reads a padded copy of its input. */
+#include "ops/integer.h"
+
+struct geometry {
+    struct fz_conv_geometry g;
+    int64_t cols_in;           /* of a padded row */
+    bool flat;                 /* 1 x 1: one row of all pixels */
+    int64_t rows, cols;        /* output rows and columns of a band */
+    int64_t bands_h, bands_w, split; /* bands of an image; parts of the output channels */
+    int64_t count;             /* tasks, each with scratch of its own */
+    size_t unit_size, segments_size;
+};
+
+static fz_status_t shape(const struct fz_op *op, const struct fz_conv_params *p,
+                         const fz_tensor_t *x, fz_tensor_t *out) {
+    int32_t rank = (int32_t)p->spatial + 2;
+    out->rank = rank;
+    for (int32_t i = 0; i < rank; i++) out->dims[i] = x->rank < 0 ? FZ_DIM_UNKNOWN : x->dims[i];
+    if (x->rank >= 0 && (x->rank != rank || (x->dims[rank - 1] >= 0 &&
+                                             x->dims[rank - 1] != p->cin)))
+        return fzi_error(FZ_E_SHAPE, "%s: the input does not have %lld channels", op->name,
+                         (long long)p->cin);
+    out->dims[rank - 1] = p->cout;
+    for (int32_t i = 1; i < rank - 1; i++) {
+        int64_t before, in = out->dims[i];
+        FZ_TRY(fzi_conv_dim(op, p, 3 - (int)p->spatial + i - 1, in, &out->dims[i], &before));
+    }
+    return FZ_OK;
+}
+
+/* The weights' dims follow from the params. */
+static bool weights_fit(const struct fz_conv_params *p, const fz_tensor_t *w, int64_t *sums) {
+    int64_t taps = p->kernel[1] * p->kernel[2], cout = p->cout / p->group;
+    int64_t panels = fzi_ceil_div(cout, FZK_PANEL), cin = p->cin / p->group;
+    bool rows = p->group == 1 && p->dilation[2] == 1;
+    int64_t kq = rows ? p->kernel[1] * fzi_ceil_div(p->kernel[2] * cin, FZK_QUAD)
+                      : taps * fzi_ceil_div(cin, FZK_QUAD);
+    if (!fzi_shape_known(w)) return false;
+    if (p->algorithm == FZ_CONV_DEPTHWISE && w->dtype == FZ_TYPE_I16) {
+        *sums = 0;
+        return w->rank == 2 && w->dims[0] == taps && w->dims[1] == p->cout;
+    }
+    if (p->algorithm == FZ_CONV_DEPTHWISE) {
+        *sums = fzi_ceil_div(p->cout, 32) * 32;
+        return w->dtype == FZ_TYPE_I8 && w->rank == 1 &&
+               w->dims[0] == fzk_qpack_depthwise_size(p->cout, p->kernel[1], p->kernel[2]);
+    }
+    *sums = p->group * panels * FZK_PANEL;
+    return w->dtype == FZ_TYPE_I8 && w->rank == 5 && w->dims[0] == p->group &&
+           w->dims[1] == panels && w->dims[2] == kq && w->dims[3] == FZK_PANEL &&
+           w->dims[4] == FZK_QUAD;
+}
+
+static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_packed_params *p = call->params;
+    const struct fz_conv_params *c = &p->conv;
+    const fz_tensor_t *x = call->in[FZ_Q_X];
+    fz_tensor_t out = {0};
+    int64_t sums;
+    FZ_TRY(fzi_conv_check_frozen(op, c));
+    if (c->spatial > 2 || c->kernel[0] != 1 || p->n != c->cout || c->cout > INT32_MAX ||
+        c->algorithm == FZ_CONV_WINOGRAD || c->kernel[1] > 4096 || c->kernel[2] > 4096 ||
+        !weights_fit(c, call->in[FZ_Q_W], &sums))
+        return fzi_error(FZ_E_FORMAT, "%s: the packed weights do not fit", op->name);
+    FZ_TRY(fzi_integer_depth(op, 0, 0, c->kernel[1] * c->kernel[2] * (c->cin / c->group)));
+    FZ_TRY(fzi_packed_check(op, call, c->cout, sums));
+    FZ_TRY(shape(op, c, x, &out));
+    const fz_tensor_t *r = call->n_in > FZ_Q_RESIDUAL ? call->in[FZ_Q_RESIDUAL] : NULL;
+    if (r && (r->dtype != FZ_TYPE_F32 || p->out.kind != FZK_QOUT_F32 ||
+              (fzi_shape_known(r) && fzi_shape_known(&out) && !fzi_shape_equal(r, &out))))
+        return fzi_error(FZ_E_SHAPE, "%s: the residual does not fit", op->name);
+    fzi_infer_like(call, 0, fzi_packed_type(p), &out);
+    return FZ_OK;
+}
+
+/* ---- cutting the work */
+
+/* Bytes of one pixel's sums, in whole panels. */
+static size_t sums_size(const struct fz_conv_params *p) {
+    return (size_t)fzi_ceil_div(p->cout, FZK_PANEL) * FZK_PANEL * sizeof(int32_t);
+}
+
+static void cut(const struct fz_conv_params *p, const struct fz_env *env, struct geometry *t) {
+    struct fz_conv_geometry *g = &t->g;
+    t->flat = !g->padded && p->kernel[1] == 1 && p->kernel[2] == 1 && p->stride[1] == 1 &&
+              p->stride[2] == 1;
+    if (t->flat) {
+        g->in[2] = g->out[2] = g->n * g->out[1] * g->out[2];
+        g->n = g->in[1] = g->out[1] = 1;
+    }
+    int64_t width = fzi_max_i64(g->out[2], 1), pixels = g->n * g->out[1] * width;
+    int64_t target = fzi_min_i64(fzi_max_i64(262144 / fzi_max_i64(p->cin, 1), 56), 4096);
+    uint64_t work = (uint64_t)pixels * (uint64_t)g->k * (uint64_t)g->cout_g * (uint64_t)p->group;
+    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(work / 1000000) + 1);
+    if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
+    t->rows = fzi_min_i64(fzi_max_i64(target / width, 1), fzi_max_i64(g->out[1], 1));
+    t->cols = t->flat ? fzi_ceil_div(fzi_min_i64(target, width), 14) * 14 : width;
+    t->bands_h = fzi_ceil_div(g->out[1], t->rows);
+    t->bands_w = fzi_ceil_div(g->out[2], t->cols);
+    int64_t bands = g->n * t->bands_h * t->bands_w;
+    t->split = 1;
+    if (env->threads > 1 && bands < tasks / 2 && p->algorithm == FZ_CONV_GEMM && p->group == 1)
+        t->split = fzi_min_i64(g->panels, fzi_ceil_div(tasks, fzi_max_i64(bands, 1)));
+    t->count = env->threads > 1 ? fzi_max_i64(1, fzi_min_i64(tasks, bands * t->split)) : 1;
+    t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];
+    t->segments_size = fzi_align((size_t)g->taps * sizeof(struct fzk_segment), 64);
+    if (g->padded)
+        t->unit_size = (size_t)(((t->rows - 1) * p->stride[1] + g->extent[1]) * t->cols_in * p->cin);
+    if (p->algorithm == FZ_CONV_DEPTHWISE) t->unit_size += sums_size(p);
+    t->unit_size = fzi_align(t->unit_size + 64, 64);
+}
+
+static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
+                           struct geometry *t) {
+    const struct fz_packed_params *p = call->params;
+    const fz_tensor_t *x = call->in[FZ_Q_X];
+    int64_t in[3] = {1, 1, 1};
+    *t = (struct geometry){0};
+    for (int64_t i = 0; i < p->conv.spatial; i++) in[3 - p->conv.spatial + i] = x->dims[1 + i];
+    FZ_TRY(fzi_conv_measure(op, &p->conv, x->dims[0], in, &t->g));
+    cut(&p->conv, call->env, t);
+    return FZ_OK;
+}
+
+static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
+    struct geometry t;
+    if (measure(op, call, &t) != FZ_OK) return 0;
+    return t.segments_size + (size_t)t.count * t.unit_size;
+}
+
+/* ---- one band */
+
+struct job {
+    const struct fz_call *call;
+    const struct fz_packed_params *p;
+    struct geometry t;
+    const struct fzk_segment *segments;
+    int64_t n_segments, pitch; /* bytes between rows of the image that A lies in */
+    int32_t zero;
+};
+
+struct band {
+    int64_t n, h, w, rows, cols;
+    const uint8_t *a;
+};
+
+/* The band's input with zero points where it leaves the image. */
+static void copy_padded(const struct job *j, const struct band *b, uint8_t *to) {
+    const struct fz_conv_params *p = &j->p->conv;
+    const struct fz_conv_geometry *g = &j->t.g;
+    const uint8_t *x = j->call->in[FZ_Q_X]->data;
+    int64_t rows = (b->rows - 1) * p->stride[1] + g->extent[1], left = -g->before[2];
+    int64_t from = fzi_max_i64(left, 0), begin = from - left;
+    int64_t n = fzi_max_i64(fzi_min_i64(j->t.cols_in - begin, g->in[2] - from), 0);
+    for (int64_t i = 0; i < rows; i++, to += j->pitch) {
+        int64_t y = b->h * p->stride[1] - g->before[1] + i;
+        bool inside = y >= 0 && y < g->in[1];
+        int64_t keep = inside ? n : 0, start = inside ? begin : 0;
+        memset(to, j->zero, (size_t)(start * p->cin));
+        if (keep)
+            memcpy(to + start * p->cin, x + ((b->n * g->in[1] + y) * g->in[2] + from) * p->cin,
+                   (size_t)(keep * p->cin));
+        memset(to + (start + keep) * p->cin, j->zero,
+               (size_t)((j->t.cols_in - start - keep) * p->cin));
+    }
+}
+
+static int64_t out_at(const struct job *j, const struct band *b) {
+    const struct fz_conv_geometry *g = &j->t.g;
+    return ((b->n * g->out[1] + b->h) * g->out[2] + b->w) * j->p->conv.cout;
+}
+
+static void multiply(const struct job *j, const struct band *b, int64_t group, int64_t first,
+                     int64_t last) {
+    const struct fz_conv_params *p = &j->p->conv;
+    const struct fz_conv_geometry *g = &j->t.g;
+    const fz_tensor_t *zeros = j->call->in[FZ_Q_WZERO], *w = j->call->in[FZ_Q_W];
+    int64_t column = group * g->cout_g + first * FZK_PANEL;
+    struct fzk_qgemm q = {
+        .m = b->rows * b->cols,
+        .n = fzi_min_i64(last * FZK_PANEL, g->cout_g) - first * FZK_PANEL,
+        .k = g->k, .a = b->a + group * g->cin_g, .lda = p->stride[2] * p->cin, .run = b->cols,
+        .run_stride = p->stride[1] * j->pitch, .segments = j->segments,
+        .n_segments = j->n_segments,
+        .b = (const int8_t *)w->data + (group * g->panels + first) * w->dims[2] * FZK_PANEL *
+                                           FZK_QUAD,
+        .col_sum = (const int32_t *)j->call->in[FZ_Q_SUMS]->data +
+                   (group * g->panels + first) * FZK_PANEL,
+        .zb = zeros ? (const int32_t *)zeros->data + column : NULL, .za = j->zero,
+        .a_signed = j->p->x_signed != 0,
+        .out = fzi_packed_out(j->call, column, out_at(j, b) + column, p->cout)};
+    q.out.c_run_stride = q.out.r_run_stride = g->out[2] * p->cout;
+    j->call->env->k->qgemm_u8s8(&q);
+}
+
+static void depthwise(const struct job *j, const struct band *b) {
+    const struct fz_conv_params *p = &j->p->conv;
+    struct fzk_qdwconv d = {
+        .m_rows = b->rows, .m_cols = b->cols, .c = p->cout, .kh = p->kernel[1],
+        .kw = p->kernel[2], .stride_y = p->stride[1], .stride_x = p->stride[2],
+        .dilation_y = p->dilation[1], .dilation_x = p->dilation[2], .a = b->a,
+        .a_row = j->pitch, .a_col = p->cin, .w = j->call->in[FZ_Q_W]->data,
+        .col_sum = j->call->in[FZ_Q_SUMS]->data, .za = j->zero,
+        .a_signed = j->p->x_signed != 0,
+        .out = fzi_packed_out(j->call, 0, out_at(j, b), p->cout)};
+    d.out.c_run_stride = d.out.r_run_stride = j->t.g.out[2] * p->cout;
+    j->call->env->k->qdwconv_u8s8(&d);
+}
+
+/* Adds x[c] * w[c] of one tap, for weights of 16 bits. */
+static void add_tap(int32_t *acc, const uint8_t *x, const int16_t *w, int32_t zero, bool sign,
+                    int64_t n) {
+    if (sign)
+        for (int64_t c = 0; c < n; c++) acc[c] += ((int32_t)(int8_t)x[c] - zero) * w[c];
+    else
+        for (int64_t c = 0; c < n; c++) acc[c] += ((int32_t)x[c] - zero) * w[c];
+}
+
+/* Depthwise with weights that need more than 8 bits: the sums of a pixel, then the GEMM's ending, as
+ * a product with an empty chain whose bias they are. */
+static void depthwise_wide(const struct job *j, const struct band *b, int32_t *acc) {
+    const struct fz_conv_params *p = &j->p->conv;
+    const int16_t *w = j->call->in[FZ_Q_W]->data;
+    const fz_tensor_t *bias = j->call->n_in > FZ_Q_BIAS ? j->call->in[FZ_Q_BIAS] : NULL;
+    const int32_t *start = j->p->out.kind != FZK_QOUT_F32 && bias ? bias->data : NULL;
+    for (int64_t e = 0; e < b->rows * b->cols; e++) {
+        int64_t h = e / b->cols, x = e % b->cols;
+        const uint8_t *a = b->a + h * p->stride[1] * j->pitch + x * p->stride[2] * p->cin;
+        for (int64_t c = 0; c < p->cout; c++) acc[c] = start ? start[c] : 0;
+        for (int64_t t = 0; t < p->kernel[1] * p->kernel[2]; t++)
+            add_tap(acc,
+                    a + t / p->kernel[2] * p->dilation[1] * j->pitch +
+                        t % p->kernel[2] * p->dilation[2] * p->cin,
+                    w + t * p->cout, j->zero, j->p->x_signed != 0, p->cout);
+        struct fzk_qgemm q = {.m = 1, .n = p->cout, .col_sum = acc, .b = (const int8_t *)w,
+                              .out = fzi_packed_out(j->call, 0,
+                                                    out_at(j, b) + (h * j->t.g.out[2] + x) * p->cout,
+                                                    p->cout)};
+        q.out.bias_i32 = acc;
+        j->call->env->k->qgemm_u8s8(&q);
+    }
+}
+
+static void run_band(const struct job *j, int64_t band, int64_t part, uint8_t *own) {
+    const struct fz_conv_params *p = &j->p->conv;
+    const struct geometry *t = &j->t;
+    struct band b;
+    b.w = band % t->bands_w * t->cols, band /= t->bands_w;
+    b.h = band % t->bands_h * t->rows;
+    b.n = band / t->bands_h;
+    b.rows = fzi_min_i64(t->rows, t->g.out[1] - b.h);
+    b.cols = fzi_min_i64(t->cols, t->g.out[2] - b.w);
+    size_t sums = p->algorithm == FZ_CONV_DEPTHWISE ? sums_size(p) : 0;
+    if (t->g.padded) {
+        copy_padded(j, &b, own + sums);
+        b.a = own + sums;
+    } else {
+        const uint8_t *x = j->call->in[FZ_Q_X]->data;
+        b.a = x + (b.n * t->g.in[1] + b.h * p->stride[1]) * j->pitch + b.w * p->stride[2] * p->cin;
+    }
+    if (p->algorithm == FZ_CONV_DEPTHWISE) {
+        if (j->call->in[FZ_Q_W]->dtype == FZ_TYPE_I16) depthwise_wide(j, &b, (int32_t *)own);
+        else depthwise(j, &b);
+        return;
+    }
+    for (int64_t group = 0; group < p->group; group++)
+        multiply(j, &b, group, t->g.panels * part / t->split,
+                 t->g.panels * (part + 1) / t->split);
+}
+
+static void task(void *arg, size_t i) {
+    const struct job *j = arg;
+    const struct geometry *t = &j->t;
+    uint8_t *own = (uint8_t *)j->call->scratch + t->segments_size + i * t->unit_size;
+    int64_t bands = t->g.n * t->bands_h * t->bands_w;
+    for (int64_t u = (int64_t)i; u < bands * t->split; u += t->count)
+        run_band(j, u / t->split, u % t->split, own);
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    struct job j = {.call = call, .p = call->params, .zero = fzi_packed_zero(call)};
+    if (!call->out[0]->size) return FZ_OK;
+    FZ_TRY(measure(op, call, &j.t));
+    j.pitch = (j.t.g.padded ? j.t.cols_in : j.t.g.in[2]) * j.p->conv.cin;
+    j.segments = call->scratch;
+    j.n_segments = fzi_qconv_segments(&j.p->conv, j.pitch, call->scratch);
+    if (j.t.count == 1) task(&j, 0);
+    else call->env->parallel(call->env, (size_t)j.t.count, task, &j);
+    return FZ_OK;
+}
+
+static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
+    struct geometry t;
+    const struct fz_packed_params *p = call->params;
+    return measure(op, call, &t) == FZ_OK ? fzi_conv_macs(&t.g, &p->conv) : 0;
+}
+
+const struct fz_op fz_ops_frozen_qconv[] = {
+    {.name = "QConv", .domain = "frozen", .since = 1, .rev = 1,
+     .min_in = FZ_Q_W + 1, .max_in = FZ_Q_INPUTS, .min_out = 1, .max_out = 1, .attrs = "",
+     .params_size = sizeof(struct fz_packed_params), .infer = infer, .scratch = scratch,
+     .run = run, .macs = macs},
+    {0},
+};

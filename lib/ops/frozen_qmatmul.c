@@ -1,0 +1,91 @@
+/* frozen.QMatMul: 8-bit x [..., k] times packed 8-bit weights [k, n]. Inputs are FZ_Q_...: x, weights,
+ * column sums, weights' zero points, scale, bias, x's zero point, x's scale, residual. */
+#include "ops/integer.h"
+
+static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_packed_params *p = call->params;
+    const fz_tensor_t *x = call->in[FZ_Q_X], *w = call->in[FZ_Q_W];
+    fz_tensor_t out = *x;
+    if (p->k < 1 || p->n < 1 || p->n > INT32_MAX)
+        return fzi_error(FZ_E_FORMAT, "%s: bad sizes", op->name);
+    FZ_TRY(fzi_integer_depth(op, 0, 0, p->k));
+    struct fzk_segment segment = {0, p->k};
+    int64_t panels = fzi_ceil_div(p->n, FZK_PANEL);
+    FZ_TRY(fzi_packed_check(op, call, p->n, panels * FZK_PANEL));
+    if (w->dtype != FZ_TYPE_I8 || !fzi_shape_known(w) || w->rank != 4 || w->dims[0] != panels ||
+        w->dims[1] != fzk_qpack_kq(&segment, 1) || w->dims[2] != FZK_PANEL ||
+        w->dims[3] != FZK_QUAD)
+        return fzi_error(FZ_E_FORMAT, "%s: the packed weights do not fit", op->name);
+    if (x->rank >= 0) {
+        if (x->rank < 1 || (x->dims[x->rank - 1] >= 0 && x->dims[x->rank - 1] != p->k))
+            return fzi_error(FZ_E_SHAPE, "%s: the input has not %lld columns", op->name,
+                             (long long)p->k);
+        out.dims[x->rank - 1] = p->n;
+    }
+    const fz_tensor_t *r = call->n_in > FZ_Q_RESIDUAL ? call->in[FZ_Q_RESIDUAL] : NULL;
+    if (r && (r->dtype != FZ_TYPE_F32 || p->out.kind != FZK_QOUT_F32 ||
+              (fzi_shape_known(r) && fzi_shape_known(&out) && !fzi_shape_equal(r, &out))))
+        return fzi_error(FZ_E_SHAPE, "%s: the residual does not fit", op->name);
+    fzi_infer_like(call, 0, fzi_packed_type(p), &out);
+    return FZ_OK;
+}
+
+struct job {
+    const struct fz_call *call;
+    int64_t m, rows, panels, columns; /* rows and panels of a task; tasks along the columns */
+};
+
+static void task(void *arg, size_t i) {
+    const struct job *j = arg;
+    const struct fz_packed_params *p = j->call->params;
+    const fz_tensor_t *zeros = j->call->in[FZ_Q_WZERO];
+    int64_t row = (int64_t)i / j->columns * j->rows;
+    int64_t panel = (int64_t)i % j->columns * j->panels, column = panel * FZK_PANEL;
+    int64_t kq = fzi_ceil_div(p->k, FZK_QUAD);
+    struct fzk_segment segment = {0, p->k};
+    struct fzk_qgemm g = {
+        .m = fzi_min_i64(j->rows, j->m - row),
+        .n = fzi_min_i64(j->panels * FZK_PANEL, p->n - column),
+        .k = p->k, .a = (const char *)j->call->in[FZ_Q_X]->data + row * p->k, .lda = p->k,
+        .segments = &segment, .n_segments = 1,
+        .b = (const int8_t *)j->call->in[FZ_Q_W]->data + panel * kq * FZK_PANEL * FZK_QUAD,
+        .col_sum = (const int32_t *)j->call->in[FZ_Q_SUMS]->data + column,
+        .zb = zeros ? (const int32_t *)zeros->data + column : NULL,
+        .za = fzi_packed_zero(j->call), .a_signed = p->x_signed != 0,
+        .out = fzi_packed_out(j->call, column, row * p->n + column, p->n)};
+    j->call->env->k->qgemm_u8s8(&g);
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_packed_params *p = call->params;
+    (void)op;
+    int64_t m = fzi_tensor_count(call->in[FZ_Q_X]) / p->k, all = fzi_ceil_div(p->n, FZK_PANEL);
+    struct job j = {call, m, m, all, 1};
+    if (!call->out[0]->size) return FZ_OK;
+    int64_t tasks = fzi_min_i64(4 * (int64_t)call->env->threads, m * p->n * p->k / 1000000 + 1);
+    if (call->env->threads <= 1 || tasks <= 1) {
+        task(&j, 0);
+        return FZ_OK;
+    }
+    if (m >= 14 * tasks) {
+        j.rows = fzi_ceil_div(fzi_ceil_div(m, tasks), 14) * 14;
+    } else {
+        j.panels = fzi_ceil_div(all, tasks);
+        j.columns = fzi_ceil_div(all, j.panels);
+    }
+    call->env->parallel(call->env, (size_t)(fzi_ceil_div(m, j.rows) * j.columns), task, &j);
+    return FZ_OK;
+}
+
+static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
+    const struct fz_packed_params *p = call->params;
+    (void)op;
+    return (uint64_t)fzi_tensor_count(call->in[FZ_Q_X]) * (uint64_t)p->n;
+}
+
+const struct fz_op fz_ops_frozen_qmatmul[] = {
+    {.name = "QMatMul", .domain = "frozen", .since = 1, .rev = 1,
+     .min_in = FZ_Q_SUMS + 1, .max_in = FZ_Q_INPUTS, .min_out = 1, .max_out = 1, .attrs = "",
+     .params_size = sizeof(struct fz_packed_params), .infer = infer, .run = run, .macs = macs},
+    {0},
+};
