@@ -13,6 +13,9 @@ struct span {
     int resumed, ends; /* resumed: C holds the sum of earlier parts; ends: the epilogue follows */
 };
 
+/* Bytes of A from which on its rows are worth fetching ahead of their tile. */
+enum { BIG_A = 256 * 1024 };
+
 /* One tile: its first rows from A0 on, the later half (the larger one first) from A1 on; columns
  * from panel B, C, BIAS and RESIDUAL on. NULL bias and residual: none. */
 struct tile {
@@ -68,6 +71,7 @@ static void next_rows(const struct fzk_gemm_f32 *g, int64_t max_rows, struct blo
 static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, struct span k,
                         int64_t max_rows, const tile_fn *single) {
     struct block at = {.i = 0, .n = 1, .k = k}, after = {.i = 0};
+    int big_a = g->m * k.len > BIG_A / 4;
     next_rows(g, max_rows, &after);
     while (at.i < g->m) {
         at.rows = after.rows;
@@ -76,9 +80,11 @@ static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, st
         after.i = at.i + at.rows;
         if (after.i < g->m) next_rows(g, max_rows, &after);
         for (at.p = p0; at.p < p1; at.p++) {
-            at.next_by_off = at.p == p1 - 1 && after.i < g->m;
+            at.next_by_off = big_a && at.p == p1 - 1 && after.i < g->m;
             at.next = at.next_by_off ? after.a0
                                      : g->b + (at.p * g->k + k.off + k.len) * FZK_PANEL;
+            /* Behind the group lies what no cache holds yet: each tile fetches its share. */
+            if (at.p == p1 - 1 && !big_a) at.next += k.len * at.i / g->m * FZK_PANEL;
             run_tile(g, &at, single[at.rows]);
         }
         at.i = after.i;
