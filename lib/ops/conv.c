@@ -13,6 +13,9 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
 static bool complete(const struct fz_conv_params *from, const fz_tensor_t *w,
                      struct fz_conv_params *p) {
     *p = *from;
+    p->algorithm = FZ_CONV_GEMM; /* what only the frozen forms choose */
+    p->blas = 0;
+    p->act = (struct fz_act){0};
     if (w->rank < 0) return true;
     if (w->rank != p->spatial + 2) return false;
     if (w->dims[0] >= 0) p->cout = w->dims[0];

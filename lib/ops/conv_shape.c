@@ -93,7 +93,8 @@ fz_status_t fzi_conv_check(const struct fz_op *op, const struct fz_conv_params *
         good = good && within(p->kernel[d], low) && within(p->stride[d], 1) &&
                within(p->dilation[d], 1) && within(p->before[d], 0) && within(p->after[d], 0) &&
                within(p->output_padding[d], 0) && within(p->output_shape[d], 0);
-        if (low && (p->kernel[d] != 1 || p->stride[d] != 1 || p->before[d] || p->after[d]))
+        if (low && (p->kernel[d] != 1 || p->stride[d] != 1 || p->before[d] || p->after[d] ||
+                    p->output_padding[d] || p->output_shape[d]))
             good = false;
     }
     if (!good) return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);

@@ -66,6 +66,9 @@ fz_status_t fzi_conv_transpose_measure(const struct fz_op *op, const struct fz_c
 static bool complete(const struct fz_conv_params *from, const fz_tensor_t *w,
                      struct fz_conv_params *p) {
     *p = *from;
+    p->algorithm = FZ_CONV_GEMM; /* what only the frozen forms choose */
+    p->blas = 0;
+    p->act = (struct fz_act){0};
     if (w->rank < 0) return true;
     if (w->rank != p->spatial + 2) return false;
     if (w->dims[0] >= 0) p->cin = w->dims[0];
