@@ -91,7 +91,7 @@ static const float *whole_row(const struct fz_call *call, uint32_t i, const fz_t
     const fz_tensor_t *t = i < call->n_in ? call->in[i] : NULL;
     int64_t n = fzi_tensor_count(row);
     if (!t) return NULL;
-    if (fzi_tensor_count(t) == n) return t->data;
+    if (fzi_tensor_count(t) == n || n == 0) return t->data;
     struct fz_walk walk;
     struct fz_walk_at at;
     fzi_walk_init(&walk, row, &t, 1);

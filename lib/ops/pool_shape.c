@@ -48,6 +48,8 @@ fz_status_t fzi_pool_infer(const struct fz_op *op, const struct fz_call *call, b
                            uint32_t i, int32_t dtype) {
     const struct fz_pool_params *p = call->params;
     const fz_tensor_t *in = call->in[0];
+    if (p->conv.spatial < 1 || p->conv.spatial > 3)
+        return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
     FZ_TRY(fzi_conv_check(op, &p->conv));
     for (int d = 0; d < 3; d++)
         if (p->conv.kernel[d] < 1) return fzi_error(FZ_E_FORMAT, "%s: an empty window", op->name);
