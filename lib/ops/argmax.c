@@ -4,7 +4,7 @@
 #include "ops/order.h"
 
 enum { MAX, MIN };
-enum { BLOCK = 64 };
+enum { BLOCK = 64, LANES = 16 };
 
 struct params {
     int64_t axis, keep, last;
@@ -66,12 +66,66 @@ static void search(const struct job *job, int64_t first, int64_t lines, int64_t 
         }
 }
 
+/* ---- binary32, for which the loops vectorise. The smallest is the largest of the negated. */
+
+static bool wins(float x, float best, bool last) {
+    return last ? (x >= best) | (x != x) : (x > best) | ((x != x) & (best == best));
+}
+
+/* N rows of LINES numbers, STRIDE apart. */
+static inline __attribute__((always_inline)) void
+columns(const float *x, int64_t n, int64_t stride, int64_t lines, float sign, bool last,
+        float *best, int32_t *at) {
+    for (int64_t j = 0; j < lines; j++) {
+        best[j] = x[j] * sign;
+        at[j] = 0;
+    }
+    for (int64_t i = 1; i < n; i++)
+        for (int64_t j = 0; j < lines; j++) {
+            float y = x[i * stride + j] * sign;
+            bool better = wins(y, best[j], last);
+            best[j] = better ? y : best[j];
+            at[j] = better ? (int32_t)i : at[j];
+        }
+}
+
+static void search_block_f32(const struct job *job, int64_t first, int64_t lines, int64_t *out) {
+    const float *x = (const float *)job->in->data + first;
+    float best[BLOCK], sign = job->flip ? -1.0f : 1.0f;
+    int32_t at[BLOCK];
+    if (job->last) columns(x, job->n, job->inner, lines, sign, true, best, at);
+    else columns(x, job->n, job->inner, lines, sign, false, best, at);
+    for (int64_t j = 0; j < lines; j++) out[j] = at[j];
+}
+
+/* One line is LANES interleaved ones, whose winners are compared at the end. */
+static int64_t search_line_f32(const struct job *job, int64_t first) {
+    const float *x = (const float *)job->in->data + first;
+    float best[LANES], sign = job->flip ? -1.0f : 1.0f;
+    int32_t at[LANES];
+    int64_t rows = job->n / LANES, winner = 0;
+    if (job->last) columns(x, rows, LANES, LANES, sign, true, best, at);
+    else columns(x, rows, LANES, LANES, sign, false, best, at);
+    winner = (int64_t)at[0] * LANES;
+    for (int64_t j = 1; j < LANES + job->n % LANES; j++) {
+        int64_t place = j < LANES ? (int64_t)at[j] * LANES + j : rows * LANES + j - LANES;
+        float y = x[place] * sign, old = x[winner] * sign;
+        bool later = place > winner, equal = y == old || (y != y && old != old);
+        if (equal ? later == job->last : wins(y, old, false)) winner = place;
+    }
+    return winner;
+}
+
 static void range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
     for (int64_t b = begin; b < end; b++) {
         int64_t outer = b / job->blocks, inside = b % job->blocks * BLOCK;
-        search(job, outer * job->n * job->inner + inside, fzi_min_i64(BLOCK, job->inner - inside),
-               job->out + outer * job->inner + inside);
+        int64_t first = outer * job->n * job->inner + inside;
+        int64_t lines = fzi_min_i64(BLOCK, job->inner - inside);
+        int64_t *out = job->out + outer * job->inner + inside;
+        if (job->in->dtype != FZ_TYPE_F32 || job->n > INT32_MAX) search(job, first, lines, out);
+        else if (job->inner == 1 && job->n >= LANES) *out = search_line_f32(job, first);
+        else search_block_f32(job, first, lines, out);
     }
 }
 

@@ -79,32 +79,66 @@ static fz_status_t infer_nonzero(const struct fz_op *op, const struct fz_call *c
     return FZ_OK;
 }
 
-/* -0 is zero, NaN is not. */
-static bool is_nonzero(const fz_tensor_t *t, int64_t i) {
-    switch (t->dtype) {
-    case FZ_TYPE_F32: return ((const float *)t->data)[i] != 0;
-    case FZ_TYPE_F64: return ((const double *)t->data)[i] != 0;
-    case FZ_TYPE_F16:
-    case FZ_TYPE_BF16: return (((const uint16_t *)t->data)[i] & 0x7FFF) != 0;
-    default: return fzi_tensor_int(t, i) != 0;
+/* Element I is zero if no bit but a float's sign is set: -0 is zero, NaN is not. */
+static inline __attribute__((always_inline)) bool is_nonzero(const char *data, int64_t i,
+                                                             size_t width, uint64_t mask) {
+    uint64_t bits = 0;
+    uint8_t b8;
+    uint16_t b16;
+    uint32_t b32;
+    switch (width) {
+    case 1: memcpy(&b8, data + i, 1); bits = b8; break;
+    case 2: memcpy(&b16, data + 2 * i, 2); bits = b16; break;
+    case 4: memcpy(&b32, data + 4 * i, 4); bits = b32; break;
+    default: memcpy(&bits, data + 8 * i, 8); break;
+    }
+    return (bits & mask) != 0;
+}
+
+struct search {
+    const fz_tensor_t *in;
+    int64_t n;    /* nonzero elements */
+    int64_t *out; /* NULL while they are counted; then a row of n for each dimension */
+    uint64_t mask;
+};
+
+/* Row by row of the last dimension, whose other coordinates are found once. */
+static inline __attribute__((always_inline)) int64_t find(const struct search *s, size_t width) {
+    const fz_tensor_t *in = s->in;
+    int64_t columns = in->rank ? in->dims[in->rank - 1] : 1, found = 0;
+    int64_t rows = columns ? fzi_tensor_count(in) / columns : 0;
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t before = found, rest = r;
+        for (int64_t j = 0; j < columns; j++) {
+            if (!is_nonzero(in->data, r * columns + j, width, s->mask)) continue;
+            if (s->out && in->rank) s->out[(in->rank - 1) * s->n + found] = j;
+            found++;
+        }
+        for (int32_t d = in->rank - 1; s->out && d-- > 0; rest /= in->dims[d])
+            for (int64_t i = before; i < found; i++) s->out[d * s->n + i] = rest % in->dims[d];
+    }
+    return found;
+}
+
+static int64_t find_all(const struct search *s) {
+    switch (fzi_type_width(s->in->dtype)) {
+    case 1: return find(s, 1);
+    case 2: return find(s, 2);
+    case 4: return find(s, 4);
+    default: return find(s, 8);
     }
 }
 
 static fz_status_t run_nonzero(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *in = call->in[0];
-    int64_t count = fzi_tensor_count(in), n = 0, to = 0;
+    struct search s = {.in = in, .mask = UINT64_MAX};
     (void)op;
-    for (int64_t i = 0; i < count; i++) n += is_nonzero(in, i);
-    FZ_TRY(call->env->resize(call, 0, 2, (const int64_t[2]){in->rank, n}));
-    if (!call->out[0]) return FZ_OK;
-    int64_t *out = call->out[0]->data;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t rest = i;
-        if (!is_nonzero(in, i)) continue;
-        for (int32_t d = in->rank; d-- > 0; rest /= in->dims[d])
-            out[d * n + to] = rest % in->dims[d];
-        to++;
-    }
+    if (fzi_type_is_float(in->dtype)) s.mask = (1ull << (fz_type_bits(in->dtype) - 1)) - 1;
+    s.n = find_all(&s);
+    FZ_TRY(call->env->resize(call, 0, 2, (const int64_t[2]){in->rank, s.n}));
+    if (!call->out[0] || !s.n) return FZ_OK;
+    s.out = call->out[0]->data;
+    find_all(&s);
     return FZ_OK;
 }
 

@@ -123,7 +123,7 @@ struct score {
     int64_t has; /* a weight has been added */
 };
 
-enum { STACK_SCORES = 256 };
+enum { STACK_SCORES = 256, TOGETHER = 4 };
 
 struct job {
     const struct fz_call *call;
@@ -159,26 +159,51 @@ static inline __attribute__((always_inline)) double feature(const fz_tensor_t *x
     }
 }
 
-/* The leaf that the row whose features begin at element ROW comes to; NULL if the table is broken.
- * Every step goes forward, so it ends. */
-static inline __attribute__((always_inline)) const int32_t *walk(const struct job *job,
-                                                                 int64_t root, int64_t row,
-                                                                 int32_t dtype) {
-    for (int64_t i = root;;) {
-        const int32_t *node = job->nodes + FZ_TREE_WORDS * i;
-        uint32_t head = (uint32_t)node[0], mode = head & FZ_TREE_MODE;
-        if (mode == FZ_TREE_LEAF) return node;
-        int64_t at = head >> FZ_TREE_FEATURE_SHIFT;
-        if (at >= job->n_features) return NULL;
-        float narrow;
-        memcpy(&narrow, &node[1], 4);
-        double x = feature(job->x, row + at, dtype);
-        double threshold = job->thresholds ? job->thresholds[i] : (double)narrow;
-        bool yes = holds(mode, x, threshold) || (head & FZ_TREE_MISSING && x != x);
-        int64_t next = node[yes ? 2 : 3];
-        if (next <= i || next >= job->n_nodes) return NULL;
-        i = next;
+/* One step of the row whose features begin at element ROW, from node *AT: 1, or 0 at a leaf, or -1
+ * if the table is broken. Every step goes forward, so that walks end. */
+static inline __attribute__((always_inline)) int step(const struct job *job, int64_t *at,
+                                                      int64_t row, int32_t dtype) {
+    const int32_t *node = job->nodes + FZ_TREE_WORDS * *at;
+    uint32_t head = (uint32_t)node[0], mode = head & FZ_TREE_MODE;
+    if (mode == FZ_TREE_LEAF) return 0;
+    int64_t place = head >> FZ_TREE_FEATURE_SHIFT;
+    if (place >= job->n_features) return -1;
+    float narrow;
+    memcpy(&narrow, &node[1], 4);
+    double x = feature(job->x, row + place, dtype);
+    double threshold = job->thresholds ? job->thresholds[*at] : (double)narrow;
+    bool yes = mode == FZ_TREE_LEQ ? x <= threshold : holds(mode, x, threshold);
+    yes |= ((head & FZ_TREE_MISSING) != 0) & (x != x);
+    int64_t next = node[3 - yes];
+    if (next <= *at || next >= job->n_nodes) return -1;
+    *at = next;
+    return 1;
+}
+
+/* Some walks: from node at[r] of the row whose features begin at element row[r]. */
+struct walks {
+    int n;
+    int64_t at[TOGETHER], row[TOGETHER];
+};
+
+/* Takes N walks to their leaves, a step of each in turn: their loads overlap. */
+static inline __attribute__((always_inline)) bool walk(const struct job *job, struct walks *w,
+                                                       int n, int32_t dtype) {
+    for (bool on = true; on;) {
+        on = false;
+        for (int r = 0; r < n; r++) {
+            int more = step(job, &w->at[r], w->row[r], dtype);
+            if (more < 0) return false;
+            on |= more;
+        }
     }
+    return true;
+}
+
+static bool walk_all(const struct job *job, struct walks *w) {
+    if (job->x->dtype != FZ_TYPE_F32) return walk(job, w, w->n, job->x->dtype);
+    if (w->n == TOGETHER) return walk(job, w, TOGETHER, FZ_TYPE_F32);
+    return walk(job, w, w->n, FZ_TYPE_F32);
 }
 
 static double combine(const struct job *job, double old, double weight) {
@@ -203,20 +228,50 @@ static bool add_leaf(const struct job *job, const int32_t *leaf, struct score *s
     return true;
 }
 
-/* All trees for a block of rows, tree by tree, so that a tree stays in the cache. */
-static bool walk_rows(const struct job *job, int64_t begin, int64_t end, struct score *scores) {
-    for (int64_t t = 0; t < job->n_roots; t++) {
-        int64_t root = job->roots[t];
-        if (root < 0 || root >= job->n_nodes) return false;
-        for (int64_t r = begin; r < end; r++) {
-            int64_t row = r * job->n_features;
-            const int32_t *leaf = job->x->dtype == FZ_TYPE_F32
-                                      ? walk(job, root, row, FZ_TYPE_F32)
-                                      : walk(job, root, row, job->x->dtype);
-            if (!leaf || !add_leaf(job, leaf, scores + (r - begin) * job->p->n_targets))
-                return false;
+/* Scores of row FIRST + r are at SCORES + r * n_targets. Tree by tree, so that a tree stays in the
+ * cache. */
+static bool walk_rows(const struct job *job, int64_t first, int64_t n, struct score *scores) {
+    for (int64_t t = 0; t < job->n_roots; t++)
+        for (int64_t r = 0; r < n; r += TOGETHER) {
+            struct walks w = {.n = (int)fzi_min_i64(TOGETHER, n - r)};
+            for (int i = 0; i < w.n; i++) {
+                w.at[i] = job->roots[t];
+                w.row[i] = (first + r + i) * job->n_features;
+            }
+            if (!walk_all(job, &w)) return false;
+            for (int i = 0; i < w.n; i++)
+                if (!add_leaf(job, job->nodes + FZ_TREE_WORDS * w.at[i],
+                              scores + (r + i) * job->p->n_targets))
+                    return false;
         }
+    return true;
+}
+
+/* One row: several trees at a time, whose leaves are still added in the order of the trees. */
+static bool walk_row(const struct job *job, int64_t row, struct score *scores) {
+    for (int64_t t = 0; t < job->n_roots; t += TOGETHER) {
+        struct walks w = {.n = (int)fzi_min_i64(TOGETHER, job->n_roots - t)};
+        for (int i = 0; i < w.n; i++) {
+            w.at[i] = job->roots[t + i];
+            w.row[i] = row * job->n_features;
+        }
+        if (!walk_all(job, &w)) return false;
+        for (int i = 0; i < w.n; i++)
+            if (!add_leaf(job, job->nodes + FZ_TREE_WORDS * w.at[i], scores)) return false;
     }
+    return true;
+}
+
+static bool walk_block(const struct job *job, int64_t first, int64_t n, struct score *scores) {
+    if (n >= TOGETHER) return walk_rows(job, first, n, scores);
+    for (int64_t r = 0; r < n; r++)
+        if (!walk_row(job, first + r, scores + r * job->p->n_targets)) return false;
+    return true;
+}
+
+static bool roots_good(const struct job *job) {
+    for (int64_t t = 0; t < job->n_roots; t++)
+        if (job->roots[t] < 0 || job->roots[t] >= job->n_nodes) return false;
     return true;
 }
 
@@ -346,7 +401,7 @@ static void range(void *arg, int64_t begin, int64_t end) {
         struct score *scores = n > STACK_SCORES ? (struct score *)job->call->scratch + r * n
                                                 : stack;
         memset(scores, 0, (size_t)((stop - r) * n) * sizeof *scores);
-        if (!walk_rows(job, r, stop, scores)) {
+        if (!walk_block(job, r, stop - r, scores)) {
             __atomic_store_n(&job->broken, 1, __ATOMIC_RELAXED);
             return;
         }
@@ -379,7 +434,9 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
                       .n_features = x->dims[x->rank - 1],
                       .narrow = in[FZ_TREE_WEIGHTS]->dtype == FZ_TYPE_F32};
     int64_t rows = x->rank == 2 ? x->dims[0] : 1;
-    fzi_run_range(call->env, rows, 4096 / (job.n_roots + 1) + 1, range, &job);
+    job.broken = !roots_good(&job);
+    if (!job.broken)
+        fzi_run_range(call->env, rows, 4096 / (job.n_roots + 1) + 1, range, &job);
     if (job.broken) return fzi_error(FZ_E_VALUE, "%s: a row has too few features, or a table "
                                      "points outside of itself", op->name);
     return FZ_OK;

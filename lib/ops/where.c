@@ -26,29 +26,45 @@ struct job {
     int64_t n, step[OPERANDS];              /* a row */
 };
 
-static inline __attribute__((always_inline)) void choose(const uint8_t *c, const char *x,
-                                                         const char *y, char *out, int64_t n,
-                                                         int64_t x_step, int64_t y_step,
-                                                         size_t width) {
-    int64_t w = (int64_t)width;
-    for (int64_t j = 0; j < n; j++)
-        memcpy(out + j * w, c[j] ? x + j * x_step * w : y + j * y_step * w, width);
+/* Both are loaded and one is kept, so that the loops vectorise. */
+#define CHOOSE(type)                                                                               \
+    typedef type __attribute__((may_alias)) any_##type;                                            \
+    static inline __attribute__((always_inline)) void loop_##type(                                 \
+        const uint8_t *c, const any_##type *x, const any_##type *y, any_##type *out, int64_t n,    \
+        int64_t x_step, int64_t y_step) {                                                          \
+        for (int64_t j = 0; j < n; j++) {                                                          \
+            type a = x[j * x_step], b = y[j * y_step];                                             \
+            out[j] = c[j] ? a : b;                                                                 \
+        }                                                                                          \
+    }                                                                                              \
+    static void choose_##type(const struct job *job, const uint8_t *c, const void *x,              \
+                              const void *y, void *out) {                                          \
+        if (job->step[X] && job->step[Y]) loop_##type(c, x, y, out, job->n, 1, 1);                 \
+        else if (job->step[X]) loop_##type(c, x, y, out, job->n, 1, 0);                            \
+        else if (job->step[Y]) loop_##type(c, x, y, out, job->n, 0, 1);                            \
+        else loop_##type(c, x, y, out, job->n, 0, 0);                                              \
+    }
+CHOOSE(uint8_t)
+CHOOSE(uint16_t)
+CHOOSE(uint32_t)
+CHOOSE(uint64_t)
+
+static void choose_wide(const struct job *job, const uint8_t *c, const char *x, const char *y,
+                        char *out) {
+    int64_t w = (int64_t)job->width;
+    for (int64_t j = 0; j < job->n; j++)
+        memcpy(out + j * w, c[j] ? x + j * job->step[X] * w : y + j * job->step[Y] * w,
+               job->width);
 }
 
 static void choose_row(const struct job *job, const uint8_t *c, const char *x, const char *y,
                        char *out) {
-    int64_t n = job->n, x_step = job->step[X], y_step = job->step[Y];
     switch (job->width) {
-    case 1: choose(c, x, y, out, n, x_step, y_step, 1); break;
-    case 2: choose(c, x, y, out, n, x_step, y_step, 2); break;
-    case 4:
-        if (x_step && y_step) choose(c, x, y, out, n, 1, 1, 4);
-        else if (x_step) choose(c, x, y, out, n, 1, 0, 4);
-        else if (y_step) choose(c, x, y, out, n, 0, 1, 4);
-        else choose(c, x, y, out, n, 0, 0, 4);
-        break;
-    case 8: choose(c, x, y, out, n, x_step, y_step, 8); break;
-    default: choose(c, x, y, out, n, x_step, y_step, job->width); break;
+    case 1: choose_uint8_t(job, c, x, y, out); break;
+    case 2: choose_uint16_t(job, c, x, y, out); break;
+    case 4: choose_uint32_t(job, c, x, y, out); break;
+    case 8: choose_uint64_t(job, c, x, y, out); break;
+    default: choose_wide(job, c, x, y, out); break;
     }
 }
 
