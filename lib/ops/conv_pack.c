@@ -100,9 +100,11 @@ void fzi_conv_transpose_pack_into(const struct fz_conv_params *p, const float *w
     }
 }
 
-/* Winograd's transforms cost some 100 additions a tile and channel pair of ends; below these channel
- * counts the direct kernel is as fast. */
-enum { WINOGRAD_CHANNELS = 32 };
+/* Winograd's products must outweigh its transforms, which like whole vectors of channels: measured
+ * 1.3 x at 16 to 16 channels, 1.4 x at 16 to 64, 2 x from 64 to 64 on; 0.8 x at 24 to 24. */
+static bool winograd_pays(int64_t cin, int64_t cout) {
+    return cin >= 16 && cout >= 16 && (cin % 16 == 0 || cin >= 64);
+}
 
 static int64_t choose_algorithm(const struct fz_conv_params *p, bool winograd) {
     bool plain = true, unit = true;
@@ -113,7 +115,7 @@ static int64_t choose_algorithm(const struct fz_conv_params *p, bool winograd) {
     if (p->group > 1 && p->group == p->cin && p->group == p->cout && p->spatial <= 2)
         return FZ_CONV_DEPTHWISE;
     if (winograd && p->spatial == 2 && p->group == 1 && plain && unit && p->kernel[1] == 3 &&
-        p->kernel[2] == 3 && p->cin >= WINOGRAD_CHANNELS && p->cout >= WINOGRAD_CHANNELS)
+        p->kernel[2] == 3 && winograd_pays(p->cin, p->cout))
         return FZ_CONV_WINOGRAD;
     return FZ_CONV_GEMM;
 }

@@ -21,8 +21,9 @@ void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_co
                               const struct fz_env *env, struct fz_tiling *t) {
     int64_t tiles_x = fzi_max_i64(fzi_ceil_div(g->out[2], 2), 1), rows = (g->out[1] + 1) / 2;
     int64_t all = g->n * rows * tiles_x;
-    /* 16 matrices of V should stay in a private cache; each weight should meet many tiles. */
-    int64_t target = fzi_max_i64(1572864 / (64 * p->cin), 28);
+    /* The 32 matrices should stay in a near cache; each weight should meet many tiles. */
+    int64_t target = 2359296 / (64 * (p->cin + fzi_min_i64(p->cout, COLUMNS)));
+    target = fzi_max_i64(target, 28);
     uint64_t macs = fzi_conv_macs(g, p);
     int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 600000) + 1);
     if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, all / tasks));
