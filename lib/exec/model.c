@@ -1,6 +1,8 @@
 /* Prepares a verified plan for sessions. */
 #include "exec/model.h"
 
+#include "exec/profile.h"
+
 static fz_status_t resolve_ops(struct fz_model *model) {
     const struct fz_plan *plan = &model->plan;
     for (size_t i = 0; i < plan->n_ops; i++) {
@@ -92,6 +94,7 @@ bool fzi_model_is_static(const struct fz_model *model) {
 }
 
 void fzi_model_release(struct fz_model *model) {
+    fzi_profile_leave(model);
     fzi_seal_release(&model->seal);
     fzi_arena_free(&model->arena);
 }

@@ -18,8 +18,7 @@ struct fz_model {
     const void **const_data;          /* of plan.consts */
     fz_tensor_t *values;              /* a session's start: dtype, dims and constants' data */
     uint32_t *last_use;               /* of block 0's values: step; FZ_NONE: an output, or never */
-    const struct fz_blas *blas;
-    void *blas_owner;
+    const struct fz_blas *blas;       /* NULL: profile portable */
     _Atomic uint8_t *checked;         /* with a mapped file: per block, whether its sum was right */
     atomic_bool corrupt;              /* set once, by scrub or a weight page check */
     _Atomic uint64_t scrub_next;      /* the block that the next scrub begins with */

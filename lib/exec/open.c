@@ -1,6 +1,8 @@
 /* Opening: seal the bytes, prove them, prepare the plan. */
 #include "exec/open.h"
 
+#include "exec/profile.h"
+
 /* Level 3 is entered when the model is known to be wanted: its memory is never given back. */
 static struct fz_seal_request request_of(const fz_open_options_t *options) {
     bool forever = options->protection == FZ_PROTECT_FOREVER;

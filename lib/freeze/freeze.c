@@ -6,6 +6,7 @@
 
 #include "artifact/artifact.h"
 #include "exec/answer.h"
+#include "exec/profile.h"
 #include "import/import.h"
 #include "passes/passes.h"
 #include "plan/build.h"
@@ -17,6 +18,7 @@ struct freezer {
     struct fz_graph *graph;
     struct fz_text passes, provenance, metadata, operators;
     struct fz_plan_source plan;
+    char profile[64];
 };
 
 static fz_status_t report(const struct freezer *f, double done, const char *phase) {
@@ -106,7 +108,7 @@ static fz_status_t build_plan(struct freezer *f) {
     const char *texts[] = {"provenance", f->provenance.data, "passes",    f->passes.data,
                            "metadata",   f->metadata.data,   "operators", f->operators.data};
     FZ_TRY(fzi_plan_build(f->graph, texts, FZ_COUNT(texts) / 2, &f->arena, &f->plan));
-    f->plan.profile = "portable/1";
+    f->plan.profile = f->profile;
     if (f->options->flags & FZ_FREEZE_KEEP_ONNX) {
         f->plan.onnx = f->source.onnx;
         f->plan.onnx_size = f->source.onnx_size;
@@ -128,24 +130,34 @@ static void store_answer(struct fz_plan_kat *kat, fz_status_t status, uint64_t s
 }
 
 /* Runs the plan where it lies: the model is not a file yet. */
+static fz_status_t run_answer(struct freezer *f, struct fz_model *model,
+                              struct fz_plan_kat *kat) {
+    uint8_t digest[32] = {0};
+    fz_status_t status = fzi_answer_compute(model, f->options->kat_seed, digest,
+                                            &f->plan.arena_size, &f->plan.macs);
+    /* A model that cannot run on made-up inputs is still a model; lack of memory is not. */
+    if (status == FZ_E_NOMEM) return status;
+    store_answer(kat, status, f->options->kat_seed, digest);
+    f->plan.plan.kat = kat;
+    return FZ_OK;
+}
+
+/* Learns what only a host can say: the profile's full name and the known answer. */
 static fz_status_t answer(struct freezer *f) {
+    bool blas = strcmp(f->options->numerics, "blas") == 0;
+    bool wanted = !(f->options->flags & FZ_FREEZE_NO_KAT);
     struct fz_plan_kat *kat = fzi_arena_alloc(&f->arena, sizeof *kat);
     struct fz_model *model = fzi_calloc(1, sizeof *model);
-    uint8_t digest[32] = {0};
     if (!kat || !model) {
         fzi_free(model);
         return fzi_error(FZ_E_NOMEM, "no memory for a known answer");
     }
     model->plan = f->plan.plan;
-    fz_status_t status = fzi_model_prepare(model, f->plan.const_data);
-    if (status == FZ_OK) {
-        status = fzi_answer_compute(model, f->options->kat_seed, digest, &f->plan.arena_size,
-                                    &f->plan.macs);
-        store_answer(kat, status, f->options->kat_seed, digest);
-        f->plan.plan.kat = kat;
-        /* A model that cannot run on made-up inputs is still a model; lack of memory is not. */
-        if (status != FZ_E_NOMEM) status = FZ_OK;
-    }
+    memcpy(f->profile, "portable/1", sizeof "portable/1");
+    fz_status_t status = fzi_profile_enter(model, blas ? NULL : f->profile, false);
+    if (status == FZ_OK && blas) fzi_profile_name(model, f->profile, sizeof f->profile);
+    if (status == FZ_OK && wanted) status = fzi_model_prepare(model, f->plan.const_data);
+    if (status == FZ_OK && wanted) status = run_answer(f, model, kat);
     fzi_model_release(model);
     fzi_free(model);
     return status;
@@ -166,7 +178,7 @@ static fz_status_t run(struct freezer *f, const struct fz_freeze_from *from, int
     FZ_TRY(fzi_passes_run(f->graph, f->options, &k, &f->passes));
     FZ_TRY(build_plan(f));
     FZ_TRY(report(f, 0.5, "known answer"));
-    if (!(f->options->flags & FZ_FREEZE_NO_KAT)) FZ_TRY(answer(f));
+    FZ_TRY(answer(f));
     return fzi_artifact_write(&f->plan, fd, digest, write_progress, f);
 }
 
