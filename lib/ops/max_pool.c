@@ -145,7 +145,11 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     fzi_pool_measure(op, call, op->kind == LAST, &job.pool);
     int64_t taps = job.pool.kernel[0] * job.pool.kernel[1] * job.pool.kernel[2];
     int64_t points = job.pool.n * job.pool.out_size;
-    if (job.pool.c == 0) return FZ_OK;
+    int64_t images = op->kind == LAST ? job.pool.n : job.pool.n * job.pool.c;
+    if (points * job.pool.c == 0) return FZ_OK;
+    if (job.dtype == FZ_TYPE_F32 && !job.indices &&
+        fzi_max_tile(call->env, &job.pool, images, op->kind == LAST ? job.pool.c : 1, job.x, job.y))
+        return FZ_OK;
     if (op->kind == LAST)
         fzi_run_range(call->env, points, fzi_max_i64(1, 8192 / taps / job.pool.c), last_range,
                       &job);

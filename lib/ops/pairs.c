@@ -3,7 +3,10 @@
 
 #include "ops/walk.h"
 
-enum { GRAIN = 16384 }; /* elements of a task: some 10 us */
+enum {
+    GRAIN = 16384, /* elements of a task: some 10 us */
+    SHORT = 16     /* runs below this many elements are gathered */
+};
 
 fz_status_t fzi_pairs_lower(struct fz_lower *lower, struct fz_node *node, void *params) {
     struct fz_pairs_params *p = params;
@@ -47,6 +50,7 @@ struct job {
     const struct fzk_table *k;
     fz_pair_fn fn;
     const fz_tensor_t *in[2], *out;
+    bool dense[2]; /* the operand's elements are the output's, in its order */
     struct fz_walk walk;
 };
 
@@ -70,6 +74,46 @@ static void run_block(const struct job *job, struct buffers *buffers, const stru
     fzi_wide_store(job->k, out->dtype, out->data, pos, n, y);
 }
 
+/* Copies operand I's elements for the N outputs from AT on to BUFFER, in its own type. */
+static void gather(const struct job *job, uint32_t i, struct fz_walk_at at, int64_t n,
+                   void *buffer) {
+    size_t width = fzi_type_width(job->in[i]->dtype);
+    int64_t step = fzi_walk_step(&job->walk, i);
+    char *to = buffer;
+    for (int64_t run; n > 0; n -= run, to += run * (int64_t)width) {
+        const char *from = (const char *)job->in[i]->data + at.off[i] * (int64_t)width;
+        run = fzi_walk_run(&job->walk, &at, n);
+        if (width == 4)
+            for (int64_t j = 0; j < run; j++) memcpy(to + j * 4, from + j * step * 4, 4);
+        else
+            for (int64_t j = 0; j < run; j++)
+                memcpy(to + j * (int64_t)width, from + j * step * (int64_t)width, width);
+        fzi_walk_next(&job->walk, &at, run);
+    }
+}
+
+/* Short runs are not worth a call each: operands are written out a block at a time. */
+static void run_blocks(const struct job *job, int64_t begin, int64_t end) {
+    struct buffers buffers;
+    union fz_wide_block gathered[2];
+    for (int64_t n; begin < end; begin += n) {
+        struct fz_walk_at at;
+        const void *in[2];
+        n = fzi_min_i64(end - begin, FZ_WIDE_BLOCK);
+        fzi_walk_seek(&job->walk, &at, begin);
+        for (uint32_t i = 0; i < 2; i++) {
+            int32_t dtype = job->in[i]->dtype;
+            if (!job->dense[i]) gather(job, i, at, n, &gathered[i]);
+            const void *from = job->dense[i] ? job->in[i]->data : &gathered[i];
+            in[i] = fzi_wide_load(job->k, dtype, from, job->dense[i] ? begin : 0, n,
+                                  &buffers.in[i]);
+        }
+        void *y = fzi_wide_target(job->out->dtype, job->out->data, begin, &buffers.out);
+        job->fn(job->k, n, in[0], 1, in[1], 1, y);
+        fzi_wide_store(job->k, job->out->dtype, job->out->data, begin, n, y);
+    }
+}
+
 static void run_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
     struct buffers buffers;
@@ -77,6 +121,12 @@ static void run_range(void *arg, int64_t begin, int64_t end) {
     bool native = fzi_wide_native(job->in[0]->dtype) && fzi_wide_native(job->in[1]->dtype) &&
                   fzi_wide_native(job->out->dtype);
     int64_t most = native ? INT64_MAX : FZ_WIDE_BLOCK;
+    int64_t last = job->walk.dims[job->walk.rank - 1];
+    bool moves = fzi_type_width(job->in[0]->dtype) <= 8 && fzi_type_width(job->in[1]->dtype) <= 8;
+    if (last < SHORT && job->walk.rank > 1 && moves) {
+        run_blocks(job, begin, end);
+        return;
+    }
     fzi_walk_seek(&job->walk, &at, begin);
     while (begin < end) {
         int64_t n = fzi_walk_run(&job->walk, &at, fzi_min_i64(end - begin, most));
@@ -92,9 +142,11 @@ fz_status_t fzi_pairs_run(const struct fz_call *call, const struct fz_pairs_para
     fz_tensor_t *out = call->out[0];
     static const struct fz_op unnamed = {.name = "broadcast"};
     FZ_TRY(place(&unnamed, params, call->in[0], &b));
-    struct job job = {call->env->k, fn, {call->in[0], &b}, out, {0}};
+    struct job job = {call->env->k, fn, {call->in[0], &b}, out, {false, false}, {0}};
     if (swap) job.in[0] = &b, job.in[1] = call->in[0];
     fzi_walk_init(&job.walk, out, job.in, 2);
+    for (int i = 0; i < 2; i++)
+        job.dense[i] = fzi_tensor_count(job.in[i]) == fzi_tensor_count(out);
     fzi_run_range(call->env, fzi_tensor_count(out), GRAIN, run_range, &job);
     return FZ_OK;
 }

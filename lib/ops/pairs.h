@@ -10,15 +10,39 @@
 typedef void (*fz_pair_fn)(const struct fzk_table *k, int64_t n, const void *a, int64_t a_step,
                            const void *b, int64_t b_step, void *y);
 
+/* Element i of the output depends on elements i alone, so that operands may be the output. */
+#if defined(__clang__)
+#define FZ_EACH _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define FZ_EACH _Pragma("GCC ivdep")
+#endif
+
 /* Defines a pair function over elements a of type TA and b of type TB. */
 #define FZ_PAIR(name, ta, tb, ty, expr)                                                            \
     static void name(const struct fzk_table *k, int64_t n, const void *pa, int64_t a_step,         \
                      const void *pb, int64_t b_step, void *py) {                                   \
+        const ta *x1 = pa;                                                                         \
+        const tb *x2 = pb;                                                                         \
+        ty *y = py;                                                                                \
         (void)k;                                                                                   \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const ta a = ((const ta *)pa)[i * a_step];                                             \
-            const tb b = ((const tb *)pb)[i * b_step];                                             \
-            ((ty *)py)[i] = (ty)(expr);                                                            \
+        if (a_step && b_step) {                                                                    \
+            FZ_EACH for (int64_t i = 0; i < n; i++) {                                              \
+                const ta a = x1[i];                                                                \
+                const tb b = x2[i];                                                                \
+                y[i] = (ty)(expr);                                                                 \
+            }                                                                                      \
+        } else if (a_step) {                                                                       \
+            const tb b = x2[0];                                                                    \
+            FZ_EACH for (int64_t i = 0; i < n; i++) {                                              \
+                const ta a = x1[i];                                                                \
+                y[i] = (ty)(expr);                                                                 \
+            }                                                                                      \
+        } else {                                                                                   \
+            const ta a = x1[0];                                                                    \
+            FZ_EACH for (int64_t i = 0; i < n; i++) {                                              \
+                const tb b = x2[i * b_step];                                                       \
+                y[i] = (ty)(expr);                                                                 \
+            }                                                                                      \
         }                                                                                          \
     }
 

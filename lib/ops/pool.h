@@ -35,6 +35,10 @@ struct fz_span {
 struct fz_span fzi_pool_span(const struct fz_pool *pool, int d, int64_t out);
 /* Taps of that window that lie in the image or its padding. */
 int64_t fzi_pool_reach(const struct fz_pool *pool, int d, int64_t out);
+/* MaxPool of IMAGES images of [points][inner] binary32 elements. False if a window does not fit its
+ * buffers: nothing is done then. */
+bool fzi_max_tile(const struct fz_env *env, const struct fz_pool *pool, int64_t images,
+                  int64_t inner, const float *x, float *y);
 /* The spans of output point POINT of an image. */
 void fzi_pool_window(const struct fz_pool *pool, int64_t point, struct fz_span span[3]);
 

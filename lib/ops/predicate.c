@@ -50,16 +50,22 @@ static void float_range(void *arg, int64_t begin, int64_t end) {
             job->y[i] = matches(job, (double)fzi_small_decode(t->dtype, x[i]));
         return;
     }
+    if (t->dtype == FZ_TYPE_F32) {
+        const float *x = t->data;
+        for (int64_t i = begin; i < end; i++) job->y[i] = matches(job, (double)x[i]);
+        return;
+    }
     for (int64_t i = begin; i < end; i++) job->y[i] = matches(job, fzi_tensor_float(t, i));
 }
 
 static void byte_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
     const uint8_t *x = job->in->data;
+    uint8_t *y = job->y;
     if (job->op->kind == NOT)
-        for (int64_t i = begin; i < end; i++) job->y[i] = !x[i];
+        for (int64_t i = begin; i < end; i++) y[i] = !x[i];
     else
-        for (int64_t i = begin; i < end; i++) job->y[i] = (uint8_t)~x[i];
+        for (int64_t i = begin; i < end; i++) y[i] = (uint8_t)~x[i];
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
