@@ -14,7 +14,7 @@ void fzk_fill_avx512vnni(struct fzk_table *table);
 
 void fzk_table_fill(struct fzk_table *table, uint32_t mask) {
     fzk_fill_c(table);
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(FZK_NO_SIMD)
     if (!(mask & FZK_CPU_V3)) return;
     fzk_fill_v3(table);
     fzk_fill_avx2(table);
