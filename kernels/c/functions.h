@@ -130,10 +130,11 @@ static inline float f32_tanh(float x) {
     return f32_with_sign(a < 0.5625f ? fzk_fma(a * z, q, a) : y, x);
 }
 
-/* With e = exp(-|x|): 1 / (1 + e) or e / (1 + e), so that nothing overflows. */
+/* With e = exp(-|x|), so that nothing overflows: 1 / (1 + e) as 1 - e / (1 + e), and e / (1 + e) as
+ * e - e e / (1 + e). The rounding errors of 1 + e and of the division then hardly count. */
 static inline float f32_sigmoid(float x) {
-    float e = f32_exp_negative(-f32_abs(x));
-    return (x < 0 ? e : 1) / (1 + e);
+    float e = f32_exp_negative(-f32_abs(x)), n = x < 0 ? e : 1;
+    return fzk_fma(-n, e / (1 + e), n);
 }
 
 /* 2^f - 1, |f| <= 1/2, with an error of 2^-26. */
@@ -172,8 +173,13 @@ static inline float f32_erf(float x) {
     return a < 1 ? fzk_fma(x, p, x) : f32_with_sign(big, x);
 }
 
+/* ---- composites: fixed expressions over the functions above, so that a fused activation has the
+ * bits of the separate operators. The order of operations is that of the ONNX function bodies; a
+ * product and a sum are two roundings unless fma is written. */
+
 static inline float f32_softsign(float x) { return x / (1 + f32_abs(x)); }
 static inline float f32_gelu(float x) { return 0.5f * x * (1 + f32_erf(x * 0x1.6a09e6p-1f)); }
+/* x + 0.044715 x^3 as fma(0.044715 x^2, x, x). */
 static inline float f32_gelu_tanh(float x) {
     float u = 0x1.988454p-1f * fzk_fma(0.044715f * (x * x), x, x);
     return 0.5f * x * (1 + f32_tanh(u));
@@ -183,11 +189,12 @@ static inline float f32_swish(float x, float a, float b) {
     return x * f32_sigmoid(a * x);
 }
 static inline float f32_silu(float x) { return x * f32_sigmoid(x); }
-/* tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); it is 1 from x = 10 on. */
+/* tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2): no logarithm. It is 1 from x = 10 on. */
 static inline float f32_mish(float x) {
     float e = f32_exp(x > 20 ? 20 : x), n = e * (e + 2);
     return x * (n / (n + 2));
 }
+/* The bounds of relu and clip let NaN and -0 pass: maxps(lo, x), minps(hi, t). */
 static inline float f32_relu(float x) { return 0 > x ? 0 : x; }
 static inline float f32_clip(float x, float a, float b) {
     float t = a > x ? a : x;
@@ -222,6 +229,9 @@ static inline float f32_shrink(float x, float a, float b) {
     return x < -a ? x + b : x > a ? x - b : 0;
 }
 static inline float f32_scaled_tanh(float x, float a, float b) { return a * f32_tanh(b * x); }
+
+/* ---- by binary64: an error of at most 2^-50 before the one rounding to binary32 makes all but one
+ * result in many millions correctly rounded */
 
 static inline float f32_exp2(float x) { return (float)f64_exp2(x); }
 static inline float f32_log2(float x) { return (float)f64_log2(x); }

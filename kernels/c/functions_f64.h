@@ -164,10 +164,18 @@ static inline double f64_log1p(double x) {
     return x == 0 ? x : y;
 }
 
+/* |x| < 1: x + x z P(z), z = x^2. Else h - 1 / (4 h) with h = exp(|x|) / 2. */
 static inline double f64_sinh(double x) {
-    double a = f64_abs(x), e = f64_expm1(a);
-    double small = 0.5 * (e + e / (e + 1)), big = f64_exp_scaled(a, 0, -1);
-    return f64_with_sign(a < 22 ? small : big, x);
+    double a = f64_abs(x), z = x * x;
+    double p = 0x1.b4ce40465b065p-41;
+    p = p * z + 0x1.611a3e9068ef6p-33;
+    p = p * z + 0x1.ae646759c4111p-26;
+    p = p * z + 0x1.71de3a460989dp-19;
+    p = p * z + 0x1.a01a01a029043p-13;
+    p = p * z + 0x1.11111111110a2p-7;
+    p = p * z + 0x1.5555555555556p-3;
+    double h = f64_exp_scaled(a, 0, -1), y = h - 0.25 / h;
+    return f64_with_sign(a < 1 ? a + a * z * p : y, x);
 }
 static inline double f64_cosh(double x) {
     double h = f64_exp_scaled(f64_abs(x), 0, -1);
@@ -243,10 +251,11 @@ static inline double f64_erf(double x) {
     return a < 1 ? x + x * p : f64_with_sign(big, x);
 }
 
-/* With e = exp(-|x|): 1 / (1 + e) or e / (1 + e), so that nothing overflows. */
+/* With e = exp(-|x|), so that nothing overflows: 1 / (1 + e) as 1 - e / (1 + e), and e / (1 + e) as
+ * e - e e / (1 + e). */
 static inline double f64_sigmoid(double x) {
-    double e = f64_exp(-f64_abs(x));
-    return (x < 0 ? e : 1) / (1 + e);
+    double e = f64_exp(-f64_abs(x)), n = x < 0 ? e : 1;
+    return n - n * (e / (1 + e));
 }
 static inline double f64_softplus(double x) {
     return (x > 0 ? x : 0) + f64_log1p(f64_exp(-f64_abs(x)));

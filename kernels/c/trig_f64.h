@@ -111,17 +111,18 @@ static inline double f64_sin_angle(struct f64_angle a) {
     return a.hi + (a.hi * z * p + (a.lo - 0.5 * z * a.lo));
 }
 
-/* cos(hi + lo) = 1 - hi^2/2 + (hi^4 P(hi^2) - hi lo), the rounding error of 1 - hi^2/2 added. */
+/* cos(hi + lo) = 1 - hi^2/2 + (hi^4 P(hi^2) - hi lo). The square's upper part h^2, of hi's upper 26
+ * bits, is exact; the rounding error of 1 - h^2/2 and the square's rest are added. */
 static inline double f64_cos_angle(struct f64_angle a) {
-    double z = a.hi * a.hi;
+    double z = a.hi * a.hi, h = f64_from(f64_bits(a.hi) & ~0x7FFFFFFull);
     double p = -0x1.8fb000765bf77p-37;
     p = p * z + 0x1.1ee9ef513a822p-29;
     p = p * z - 0x1.27e4f8104445ap-22;
     p = p * z + 0x1.a01a019cbcd87p-16;
     p = p * z - 0x1.6c16c16c1521p-10;
     p = p * z + 0x1.555555555554cp-5;
-    double half = 0.5 * z, w = 1 - half;
-    return w + (((1 - w) - half) + (z * z * p - a.hi * a.lo));
+    double half = 0.5 * h * h, w = 1 - half, rest = 0.5 * (a.hi - h) * (a.hi + h) + a.hi * a.lo;
+    return w + (((1 - w) - half) + (z * z * p - rest));
 }
 
 static inline double f64_sin_of(struct f64_angle a, uint64_t quarter) {
