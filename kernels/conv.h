@@ -10,10 +10,10 @@
  * out[y][x][c] = act(chain over (ky, kx) of
  *                    in[y * stride_h + ky * dilation_h][x * stride_w + kx * dilation_w][c]
  *                    * weights[c][ky][kx]  + bias[c])
- *
- * in is the top left pixel of output (0, 0)'s window. Weights are [ceil(c/32)][kernel_h * kernel_w]
- * [32], zero past c. A caller may also take channels [32 i, 32 j) alone by moving in, out, weights and
- * bias. out overlaps no input. The chain is that of the GEMM: blocks of 256 taps. */
+ * in is the top left pixel of output (0, 0)'s window. Weights are
+ * [ceil(c/32)][kernel_h * kernel_w][32], zero past c. A caller may also take channels [32 i, 32 j)
+ * alone by moving in, out, weights and bias. out overlaps no input. The chain is that of the GEMM:
+ * blocks of 256 taps. */
 struct fzk_dwconv_f32 {
     const float *in;
     int64_t in_row, in_pixel;
@@ -28,14 +28,14 @@ struct fzk_dwconv_f32 {
     float lo, hi;
 };
 
-/* Winograd F(2x2, 3x3), stride 1: output tile (ty, tx) is pixels (2 ty .. 2 ty + 1, 2 tx .. 2 tx + 1)
- * and sees input pixels (2 ty .. 2 ty + 3, 2 tx .. 2 tx + 3) of the padded image. Tiles have the
- * number ty * tiles_x + tx; a call does [tile_begin, tile_end).
+/* Winograd F(2x2, 3x3), stride 1: output tile (ty, tx) is pixels (2 ty .. 2 ty + 1, 2 tx .. 2 tx +
+ * 1) and sees input pixels (2 ty .. 2 ty + 3, 2 tx .. 2 tx + 3) of the padded image. Tiles have
+ * the number ty * tiles_x + tx; a call does [tile_begin, tile_end).
  *
- * winograd_input_f32: v[t][tile - tile_begin][c] = (B^T d B)[t / 4][t % 4], 0 <= t < 16; pixels at or
- * past height or width count as +0. Then 16 GEMMs, A = v[t] (m = tiles, lda = v_row, k = channels)
- * and B = U[t]. winograd_output_f32: out = act(A^T M A + bias + residual) from their results; pixels
- * past height or width are not written. */
+ * winograd_input_f32: v[t][tile - tile_begin][c] = (B^T d B)[t / 4][t % 4], 0 <= t < 16; pixels at
+ * or past height or width count as +0. Then 16 GEMMs, A = v[t] (m = tiles, lda = v_row, k =
+ * channels) and B = U[t]. winograd_output_f32: out = act(A^T M A + bias + residual) from their
+ * results; pixels past height or width are not written. */
 struct fzk_winograd_input_f32 {
     const float *in;
     int64_t in_row, in_pixel, height, width; /* of the padded image */
@@ -57,8 +57,9 @@ struct fzk_winograd_output_f32 {
     float lo, hi;
 };
 
-/* Pooling over windows of an unpadded image, output rows [row_begin, row_end). Output (y, x) takes the
- * taps (y * stride_h + ky * dilation_h - pad_h, ...) that lie inside of the image; at least one does.
+/* Pooling over windows of an unpadded image, output rows [row_begin, row_end). Output (y, x) takes
+ * the taps (y * stride_h + ky * dilation_h - pad_h, ...) that lie inside of the image; at least
+ * one does.
  *
  * maxpool_f32: the maximum; NaN wins, +0 > -0. avgpool_f32: one chain s = s + tap from +0, row by
  * row, divided once by the number of taps inside, or, if count_pad is 1, of those inside of the
@@ -73,8 +74,8 @@ struct fzk_pool_f32 {
     int64_t pad_h, pad_w, end_h, end_w, count_pad;
 };
 
-/* U = G g G^T of a 3 x 3 kernel G in row-major order, in binary64, rounded once. For freeze; the same
- * for every instruction set. */
+/* U = G g G^T of a 3 x 3 kernel G in row-major order, in binary64, rounded once. For freeze; the
+ * same for every instruction set. */
 void fzk_winograd_weights(float u[16], const float g[9]);
 
 #endif

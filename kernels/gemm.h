@@ -15,15 +15,15 @@ struct fzk_segment {
     int64_t len;
 };
 
-/* C[i][j] = act(chain over k of A[i][k] * B[k][j] + bias[j] + residual[i][j]), 0 <= i < m,
- * 0 <= j < n. A plain GEMM has one segment {0, K}; a convolution over a zero-padded NHWC image has
- * one per kernel row (contiguous taps) or per tap (dilated), in canonical order.
+/* C[i][j] = act(chain over k of A[i][k] * B[k][j] + bias[j] + residual[i][j]), 0 <= i < m, 0 <= j
+ * < n. A plain GEMM has one segment {0, K}; a convolution over a zero-padded NHWC image has one
+ * per kernel row (contiguous taps) or per tap (dilated), in canonical order.
  *
- * B is packed in panels [ceil(n/32)][K][32], columns past n zero. Rows of C and residual are ldc and
- * ldr elements apart. Rows of A come in runs, a convolution's output rows: row i starts at
- * a + i / run * run_stride + i % run * lda; run = 0 means one run of all m rows. C overlaps no input,
- * but residual may be C itself (same pointer, same stride). k runs through the segments in order, in blocks of FZK_K_BLOCK that
- * ignore segment borders. m, n >= 0; K = 0 gives +0 for the chain. */
+ * B is packed in panels [ceil(n/32)][K][32], columns past n zero. Rows of C and residual are ldc
+ * and ldr elements apart. Rows of A come in runs, a convolution's output rows: row i starts at a +
+ * i / run * run_stride + i % run * lda; run = 0 means one run of all m rows. C overlaps no input,
+ * but residual may be C itself (same pointer, same stride). k runs through the segments in order,
+ * in blocks of FZK_K_BLOCK that ignore segment borders. m, n >= 0; K = 0 gives +0 for the chain. */
 struct fzk_gemm_f32 {
     int64_t m, n, k; /* k: sum of the segments' lengths */
     const float *a;

@@ -35,11 +35,12 @@ static inline float fzk_float(uint32_t u) {
     return f;
 }
 
-/* a * b + c with one rounding. Without hardware: the product is exact in double (48 bits); the sum's
- * rounding error (TwoSum) makes it rounded to odd where it is finite, and then rounding to float is
- * right (Boldo and Melquiond 2008). */
+/* a * b + c with one rounding. Without hardware: the product is exact in double (48 bits); the
+ * sum's rounding error (TwoSum) makes it rounded to odd where it is finite, and then rounding to
+ * float is right (Boldo and Melquiond 2008). */
 static inline float fzk_fma(float a, float b, float c) {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(__riscv_flen) || defined(__s390x__)
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) ||                      \
+    defined(__riscv_flen) || defined(__s390x__)
     return __builtin_fmaf(a, b, c);
 #else
     double p = (double)a * (double)b, z = (double)c, s = p + z;

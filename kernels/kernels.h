@@ -3,7 +3,8 @@
  *
  * c/ holds the reference of each kernel. It is compiled for the baseline (names end in _c: the
  * oracle) and again for each x86-64 level (_v3, _v4: hardware FMA, wider vectors). x86/ and arm/
- * hold hand-written versions of a few. All versions of a kernel give equal bits for equal inputs. */
+ * hold hand-written versions of a few. All versions of a kernel give equal bits for equal
+ * inputs. */
 #ifndef FZ_KERNELS_H
 #define FZ_KERNELS_H
 

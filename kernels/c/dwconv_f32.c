@@ -1,8 +1,8 @@
-/* The depthwise float convolution: one chain of fma per output, taps row by row, blocks of 256 taps
- * added in order, then bias and clip.
+/* The depthwise float convolution: one chain of fma per output, taps row by row, blocks of 256
+ * taps added in order, then bias and clip.
  *
- * The chains of a few neighbouring pixels and of a vector or more of channels go side by side, so that
- * they stay in registers and a weight serves several pixels. */
+ * The chains of a few neighbouring pixels and of a vector or more of channels go side by side, so
+ * that they stay in registers and a weight serves several pixels. */
 #include "vec.h"
 
 enum {

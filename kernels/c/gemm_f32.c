@@ -1,8 +1,8 @@
-/* The packed float GEMM: one chain of fma per output and block of 256 k, blocks added in order, then
- * bias, residual, clip.
+/* The packed float GEMM: one chain of fma per output and block of 256 k, blocks added in order,
+ * then bias, residual, clip.
  *
- * The chains of a few rows and a part of a panel go side by side, so that they stay in registers on
- * any target and an element of B serves several rows. */
+ * The chains of a few rows and a part of a panel go side by side, so that they stay in registers
+ * on any target and an element of B serves several rows. */
 #include "vec.h"
 
 enum {

@@ -13,8 +13,8 @@ enum { FZK_LANES = 4 };
 #endif
 typedef float fzk_vec __attribute__((vector_size(FZK_LANES * 4)));
 
-/* For loops over vectors that must become registers: functions that get their bounds as constants are
- * FZK_VEC_INLINE, the loops FZK_UNROLLED. */
+/* For loops over vectors that must become registers: functions that get their bounds as constants
+ * are FZK_VEC_INLINE, the loops FZK_UNROLLED. */
 #define FZK_VEC_INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
 #define FZK_UNROLLED _Pragma("clang loop unroll(full)")
@@ -39,7 +39,7 @@ FZK_VEC_INLINE void fzk_store(float *p, fzk_vec v, int64_t n) {
 
 FZK_VEC_INLINE fzk_vec fzk_splat(float x) { return x - (fzk_vec){0}; }
 
-/* a * b + c with one rounding in each lane; compilers make it one instruction where there is one. */
+/* a * b + c with one rounding in each lane; one instruction where there is one. */
 FZK_VEC_INLINE fzk_vec fzk_vec_fma(fzk_vec a, fzk_vec b, fzk_vec c) {
     fzk_vec s = c;
     for (int i = 0; i < FZK_LANES; i++) s[i] = fzk_fma(a[i], b[i], c[i]);

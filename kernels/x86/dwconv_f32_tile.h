@@ -6,18 +6,17 @@
  *                                      vectors only
  *   FIRST(n)                           the mask of the first n lanes, n > 0
  *   SPLAT(x), ZERO(), ADD, FMADD, MIN, MAX
- *
- * The common kernels (3 x 3 and 5 x 5, stride 1 and 2; 7 x 7, stride 1; not dilated) take tiles of two
- * output rows by PIXELS or HALF_PIXELS, so that an input row serves all windows that it lies in. Any
- * other shape takes one row and addresses each tap. A row's last tile moves back to overlap the one
- * before: the pixels in both are computed twice, to the same bits. */
+ * The common kernels (3 x 3 and 5 x 5, stride 1 and 2; 7 x 7, stride 1; not dilated) take tiles of
+ * two output rows by PIXELS or HALF_PIXELS, so that an input row serves all windows that it lies
+ * in. Any other shape takes one row and addresses each tap. A row's last tile moves back to
+ * overlap the one before: the pixels in both are computed twice, to the same bits. */
 #ifndef FZ_KERNELS_DWCONV_F32_TILE_H
 #define FZ_KERNELS_DWCONV_F32_TILE_H
 
 enum { HALF_PIXELS = (PIXELS + 1) / 2 };
 
-/* A vector of channels: the first window's first tap, weights, bias, output (0, 0). A tile is such a
- * spot moved by IN_OFF and OUT_OFF. */
+/* A vector of channels: the first window's first tap, weights, bias, output (0, 0). A tile is such
+ * a spot moved by IN_OFF and OUT_OFF. */
 struct spot {
     const struct fzk_dwconv_f32 *d;
     const float *in, *w, *bias;
@@ -72,13 +71,16 @@ FZK_INLINE void square(int size, int stride, int rows, int pixels, const struct 
                 if (ky < 0 || ky >= size) continue;
                 VEC w = LOAD_WHOLE(t->w + (ky * size + kx) * FZK_PANEL);
                 FZK_UNROLL
-                for (int x = 0; x < pixels; x++)
-                    acc[r][x] = FMADD(TILE_LOAD(in + (x * stride + kx) * pixel, mask), w, acc[r][x]);
+                for (int x = 0; x < pixels; x++) {
+                    VEC at = TILE_LOAD(in + (x * stride + kx) * pixel, mask);
+                    acc[r][x] = FMADD(at, w, acc[r][x]);
+                }
             }
         }
     }
     FZK_UNROLL
-    for (int r = 0; r < rows; r++) finish(pixels, TILE_MASKED, t, acc[r], t->out + out_off + r * d->out_row);
+    for (int r = 0; r < rows; r++)
+        finish(pixels, TILE_MASKED, t, acc[r], t->out + out_off + r * d->out_row);
 }
 
 /* PIXELS outputs of one row, any kernel. */

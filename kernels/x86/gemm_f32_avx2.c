@@ -1,8 +1,9 @@
-/* The float GEMM for AVX2 and FMA: tiles of up to 6 rows x 16 columns whose sums stay in registers.
+/* The float GEMM for AVX2 and FMA: tiles of up to 6 rows x 16 columns whose sums stay in
+ * registers.
  *
- * 6 x 2 accumulators, two vectors of B and one broadcast element of A fill 15 of the 16 registers. A
- * panel of 32 columns is done in two halves; up to three rows take it whole, and one row two of them
- * at once. */
+ * 6 x 2 accumulators, two vectors of B and one broadcast element of A fill 15 of the 16 registers.
+ * A panel of 32 columns is done in two halves; up to three rows take it whole, and one row two of
+ * them at once. */
 #include <immintrin.h>
 
 #include "x86.h"
@@ -82,7 +83,7 @@ FZK_INLINE void resume(int rows, int vecs, __m256 *y, const float *c, int64_t ld
     }
 }
 
-/* Bias, residual, clip and store of a tile whose columns are all there or, if MASKED, up to LEFT. */
+/* Bias, residual, clip and store of a tile: all columns or, if MASKED, those up to LEFT. */
 FZK_INLINE void finish(int rows, int vecs, __m256 (*acc)[MAX_VECS], const struct tile *t, float *c,
                        int64_t column, int64_t left, int masked) {
     const struct fzk_gemm_f32 *g = t->g;

@@ -42,8 +42,8 @@ struct block {
 
 static void run_tile(const struct fzk_gemm_f32 *g, const struct block *at, tile_fn fn) {
     int64_t j = at->p * FZK_PANEL, left = g->n - (at->p + at->n - 1) * FZK_PANEL;
-    fn(&(struct tile){.g = g, .a0 = at->a0, .a1 = at->a1, .b = g->b + j * g->k + at->k.off * FZK_PANEL,
-                      .k = at->k, .next = at->next,
+    fn(&(struct tile){.g = g, .a0 = at->a0, .a1 = at->a1,
+                      .b = g->b + j * g->k + at->k.off * FZK_PANEL, .k = at->k, .next = at->next,
                       .next_by_off = at->next_by_off,
                       .c = g->c + at->i * g->ldc + j, .clip = g->clip && at->k.ends,
                       .bias = g->bias && at->k.ends ? g->bias + j : NULL,
@@ -135,8 +135,8 @@ static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_
     }
 }
 
-/* Few rows: one sweep over all panels, AT_ONCE together, so that there are enough chains to hide the
- * latency of an fma and enough streams to keep the memory busy. */
+/* Few rows: one sweep over all panels, AT_ONCE together, so that there are enough chains to hide
+ * the latency of an fma and enough streams to keep the memory busy. */
 static void skinny(const struct fzk_gemm_f32 *g, int64_t at_once, tile_fn several, tile_fn single) {
     int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL, n;
     for (int64_t p = 0; p < panels; p += n) {

@@ -1,5 +1,5 @@
-/* Packing of a transposed matrix (row_stride = 1) for AVX2: blocks of 8 x 8 turned in registers. What
- * is not transposed is copied by the version of c/ that is compiled for the same level. */
+/* Packing of a transposed matrix (row_stride = 1) for AVX2: blocks of 8 x 8 turned in registers.
+ * What is not transposed is copied by the version of c/ that is compiled for the same level. */
 #include <immintrin.h>
 
 #include "x86.h"

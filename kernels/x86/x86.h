@@ -20,8 +20,8 @@
  * written, which gcc cannot see through the loops. */
 #define FZK_ANY(x) __asm__("" : "=m"(x))
 
-/* fzk_<member>_<isa> for every kernel and instruction set, c/ as compiled for _v3 and _v4 among them;
- * those that no file defines are not called. */
+/* fzk_<member>_<isa> for every kernel and instruction set, c/ as compiled for _v3 and _v4 among
+ * them; those that no file defines are not called. */
 #define FZK(member, prototype)                                                                     \
     void fzk_##member##_v3 prototype;                                                              \
     void fzk_##member##_v4 prototype;                                                              \

@@ -95,7 +95,8 @@ static void depthwise_shapes(struct kt *t) {
         for (size_t j = 0; j < sizeof widths / sizeof widths[0]; j++, n++) {
             int64_t height = 1 + n % 5, c = channels[n % 9];
             depthwise(t, &shapes[i], height, widths[j], c, n & 31);
-            if (!t->quick) depthwise(t, &shapes[i], 5, widths[j], channels[(n + 4) % 9], n / 2 & 31);
+            if (t->quick) continue;
+            depthwise(t, &shapes[i], 5, widths[j], channels[(n + 4) % 9], n / 2 & 31);
         }
     depthwise(t, &(struct shape){17, 31, 1, 1, 1, 1}, 3, 9, 20, 0); /* more than two blocks */
     depthwise(t, &(struct shape){16, 16, 1, 1, 1, 1}, 2, 8, 40, 4);
@@ -182,7 +183,8 @@ static void winograd_inputs(struct kt *t) {
 }
 
 /* One output pixel before bias. */
-static float output_oracle(const struct fzk_winograd_output_f32 *w, int64_t y, int64_t x, int64_t c) {
+static float output_oracle(const struct fzk_winograd_output_f32 *w, int64_t y, int64_t x,
+                           int64_t c) {
     const float *m = w->m + (y / 2 * w->tiles_x + x / 2 - w->tile_begin) * w->m_row + c;
     float s[4];
     for (int j = 0; j < 4; j++) {

@@ -1,9 +1,10 @@
 /* Runs every kernel case on every version of its kernel and compares bits; see harness.h.
  *
- * kernels_test [--quick] [--seed N] [--mask N] [FILTER]    all, or cases whose name contains FILTER
- * kernels_test --list | --bench [FILTER] | --digest [--quick]
- * --mask N stops the walk at the subsets of N. --digest prints one number over all outputs, which is
- * the same on every CPU and for every compiler. */
+ *   kernels_test [--quick] [--seed N] [--mask N] [FILTER]    cases whose name contains FILTER
+ *   kernels_test --list | --bench [--mask N] [FILTER] | --digest [--quick]
+ *
+ * --mask N stops the walk at the subsets of N; of benchmarks it leaves those of exactly N. --digest
+ * prints one number over all outputs, the same on every CPU and for every compiler. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>

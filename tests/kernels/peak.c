@@ -1,4 +1,5 @@
-/* The most multiply-adds per nanosecond that this file's instruction set reaches on this core, now. */
+/* The most multiply-adds per nanosecond that this file's instruction set reaches on this core,
+ * now. */
 #include <time.h>
 
 #include "run.h"

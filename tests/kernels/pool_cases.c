@@ -69,7 +69,7 @@ static void pools(struct kt *t, bool average) {
     static const int64_t channels[] = {1, 7, 16, 32, 33, 70};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         for (size_t j = 0; j < sizeof channels / sizeof channels[0]; j++)
-            pool(t, average, &shapes[i], 5 + (int64_t)j, 12 - (int64_t)j, channels[j], (int64_t)j & 1);
+            pool(t, average, &shapes[i], 5 + (int64_t)j, 12 - (int64_t)j, channels[j], j & 1);
 }
 
 static void maxpools(struct kt *t) { pools(t, false); }

@@ -3,8 +3,8 @@
 
 usage: spills.py OBJDUMP MEMBERS ARCHIVE...
 
-MEMBERS is a regular expression over the archives' object files: those that must be clean. A compiler
-that runs out of registers in such a loop costs a factor of two without any test failing; this one
+MEMBERS is a regular expression over the archives' object files: those that must be clean. A
+compiler that runs out of registers in such a loop costs a factor of two without any test failing; this one
 fails. A loop is the code between a backward conditional jump and its target; it counts if
 it has at least eight multiply-adds and no other jump back inside.
 """
@@ -65,7 +65,7 @@ def main():
                 spills = [i for i in loop if STACK.search(i)]
                 if spills:
                     bad += 1
-                    print(f"FAIL {member} {name}: {len(spills)} stack accesses in a loop of {len(loop)}")
+                    print(f"FAIL {member} {name}: {len(spills)} stack accesses in {len(loop)}")
     print(f"{loops - bad} passed, {bad} failed")
     return 1 if bad or not loops else 0
 
