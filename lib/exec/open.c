@@ -50,6 +50,8 @@ static fz_status_t finish(struct fz_model *model, const fz_open_options_t *optio
                              &model->info));
     FZ_TRY(check_digest(model, options->expect));
     FZ_TRY(prepare_checks(model));
+    FZ_TRY(fzi_profile_enter(model, model->info.profile,
+                             (options->flags & FZ_OPEN_ANY_PROFILE) != 0));
     FZ_TRY(fzi_model_prepare(model, NULL));
     if (options->protection == FZ_PROTECT_FOREVER) fzi_seal_forever(&model->seal);
     return FZ_OK;
