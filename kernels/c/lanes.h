@@ -33,9 +33,15 @@ INLINE float fzk_lanes_fold(float s[FZK_SUM_LANES]) {
 INLINE void fzk_lanes_block(enum fzk_term term, float y[FZK_SUM_LANES], const float *x, int64_t n,
                             float shift) {
     float s[FZK_SUM_LANES] = {0};
-    int64_t i = 0;
-    for (; i + FZK_SUM_LANES <= n; i += FZK_SUM_LANES)
-        WHOLE for (int l = 0; l < FZK_SUM_LANES; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
+    int64_t i = 0, whole = n / FZK_SUM_LANES * FZK_SUM_LANES;
+    if (term == FZK_TERM_SQUARE)
+        for (; i < whole; i += FZK_SUM_LANES)
+            WHOLE for (int l = 0; l < FZK_SUM_LANES; l++)
+                s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
+    else
+        for (; i < whole; i += FZK_SUM_LANES)
+            for (int l = 0; l < FZK_SUM_LANES; l++)
+                s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
     for (int l = 0; i + l < n; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
     for (int l = 0; l < FZK_SUM_LANES; l++) y[l] = y[l] + s[l];
 }

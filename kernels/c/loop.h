@@ -12,7 +12,8 @@
 #define EACH
 #endif
 
-/* WHOLE before a loop over 16 lanes: gcc would unroll it before it looks for vectors. */
+/* WHOLE before a loop over 16 lanes with fma: gcc would unroll it, and then makes no vectors of the
+ * pieces (of additions it does). */
 #if defined(__GNUC__) && !defined(__clang__)
 #define WHOLE _Pragma("GCC unroll 1")
 #else
