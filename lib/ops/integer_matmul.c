@@ -116,17 +116,17 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
-#define COMMON .rev = 1, .min_out = 1, .max_out = 1, .attrs = "",                                  \
+#define COMMON .rev = 1, .min_out = 1, .max_out = 1,                                               \
     .params_size = sizeof(struct fz_integer_params), .lower = lower, .infer = infer, .run = run
 
 const struct fz_op fz_ops_integer_matmul[] = {
     {.name = "MatMulInteger", .domain = "", .since = 10, .min_in = 2, .max_in = 4,
-     .kind = FZ_INTEGER_PLAIN, COMMON},
+     .attrs = "", .kind = FZ_INTEGER_PLAIN, COMMON},
     {.name = "QLinearMatMul", .domain = "", .since = 10, .min_in = 8, .max_in = 8,
-     .kind = FZ_INTEGER_QLINEAR, COMMON},
+     .attrs = "", .kind = FZ_INTEGER_QLINEAR, COMMON},
     {.name = "QLinearGemm", .domain = "frozen", .since = 1, .min_in = 8, .max_in = 9,
-     .kind = FZ_INTEGER_GEMM, COMMON},
+     .attrs = "act_low act_high", .kind = FZ_INTEGER_GEMM, COMMON},
     {.name = "MatMulIntegerToFloat", .domain = "com.microsoft", .since = 1, .min_in = 4, .max_in = 7,
-     .kind = FZ_INTEGER_FLOAT, COMMON},
+     .attrs = "", .kind = FZ_INTEGER_FLOAT, COMMON},
     {0},
 };
