@@ -1,21 +1,17 @@
 /* Max, Min, Sum and Mean of any number of operands, folded from left to right. Mean divides the sum
  * by the number of operands. */
 #include "ops/pairs.h"
+#include "ops/walk.h"
 
 FZ_PAIR_KERNEL(sum, FZK_BINARY_ADD)
 FZ_PAIR_KERNEL(max, FZK_BINARY_MAX)
 FZ_PAIR_KERNEL(min, FZK_BINARY_MIN)
-FZ_PAIR_KERNEL(div, FZK_BINARY_DIV)
 FZ_PAIR(max_i64, int64_t, int64_t, int64_t, a > b ? a : b)
 FZ_PAIR(max_u64, uint64_t, uint64_t, uint64_t, a > b ? a : b)
 FZ_PAIR(min_i64, int64_t, int64_t, int64_t, a < b ? a : b)
 FZ_PAIR(min_u64, uint64_t, uint64_t, uint64_t, a < b ? a : b)
-/* The only operand's bits, repeated to the output's shape. */
-FZ_PAIR(copy_f32, float, float, float, ((void)b, a))
-FZ_PAIR(copy_f64, double, double, double, ((void)b, a))
-FZ_PAIR(copy_int, uint64_t, uint64_t, uint64_t, ((void)b, a))
 
-enum { MAX, MIN, SUM, MEAN };
+enum { MAX, MIN, SUM, MEAN, GRAIN = 16384 };
 
 static const fz_pair_fn rows[][FZ_WIDE_COUNT] = {
     [MAX] = {NULL, max_f32, max_f64, max_i64, max_u64, NULL},
@@ -23,9 +19,6 @@ static const fz_pair_fn rows[][FZ_WIDE_COUNT] = {
     [SUM] = {NULL, sum_f32, sum_f64, NULL, NULL, NULL},
     [MEAN] = {NULL, sum_f32, sum_f64, NULL, NULL, NULL},
 };
-static const fz_pair_fn copies[FZ_WIDE_COUNT] = {NULL, copy_f32, copy_f64, copy_int, copy_int,
-                                                 NULL};
-
 /* Opsets before 8 take operands of one shape only. */
 static fz_status_t check_equal(const struct fz_op *op, const struct fz_call *call) {
     for (uint32_t i = 1; i < call->n_in; i++)
@@ -36,7 +29,7 @@ static fz_status_t check_equal(const struct fz_op *op, const struct fz_call *cal
 }
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
-    uint64_t types = op->kind == MAX || op->kind == MIN ? FZ_T_NUMBER : FZ_T(F32) | FZ_T(F64);
+    uint64_t types = op->kind == MAX || op->kind == MIN ? FZ_T_NUMBER : FZ_T_FLOAT;
     for (uint32_t i = 0; i < call->n_in; i++)
         if (!call->in[i]) return fzi_error(FZ_E_FORMAT, "%s: input %u is absent", op->name, i);
     FZ_TRY(fzi_infer_type(op, call, 0, types));
@@ -49,49 +42,108 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
-/* Output 0 = FN(A, B). */
-static fz_status_t fold(const struct fz_call *call, fz_pair_fn fn, const fz_tensor_t *a,
-                        const fz_tensor_t *b) {
-    static const struct fz_pairs_params plain = {0};
-    const fz_tensor_t *const in[2] = {a, b};
-    const struct fz_call step = {.n_in = 2, .n_out = 1, .in = in, .out = call->out,
-                                 .env = call->env};
-    return fzi_pairs_run(&step, &plain, fn, false);
+/* ---- a block of outputs at a time goes through all operands, so that it is rounded once and the
+ * output may lie on any of them */
+
+struct job {
+    const struct fzk_table *k;
+    const struct fz_call *call;
+    fz_pair_fn fn;
+    struct fz_walk *walk; /* one for each operand */
+    bool mean;
+};
+
+static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
+    (void)op;
+    return call->n_in * sizeof(struct fz_walk);
 }
 
-static fz_status_t divide(const struct fz_call *call) {
-    float n32 = (float)call->n_in;
-    double n64 = (double)call->n_in;
-    bool wide = call->out[0]->dtype == FZ_TYPE_F64;
-    const fz_tensor_t n = {.dtype = call->out[0]->dtype, .data = wide ? (void *)&n64 : &n32,
-                           .size = wide ? 8 : 4};
-    return fold(call, wide ? div_f64 : div_f32, call->out[0], &n);
+/* Operand I's elements for the N outputs from POS on, as wide ones: its own, or copies in BUFFER. A
+ * single element for all of them has step 0. */
+static const void *operand(const struct job *job, uint32_t i, int64_t pos, int64_t n,
+                           union fz_wide_block *narrow, union fz_wide_block *buffer,
+                           int64_t *step) {
+    const struct fz_walk *walk = &job->walk[i];
+    const fz_tensor_t *t = job->call->in[i];
+    int64_t width = (int64_t)fzi_type_width(t->dtype), done = 0;
+    struct fz_walk_at at;
+    fzi_walk_seek(walk, &at, pos);
+    *step = fzi_walk_step(walk, 0);
+    if (fzi_walk_run(walk, &at, n) == n)
+        return fzi_wide_load(job->k, t->dtype, t->data, at.off[0], *step ? n : 1, buffer);
+    for (int64_t run; done < n; done += run) {
+        const char *from = (const char *)t->data + at.off[0] * width;
+        char *to = (char *)narrow + done * width;
+        run = fzi_walk_run(walk, &at, n - done);
+        for (int64_t j = 0; j < run; j++)
+            memcpy(to + j * width, from + j * *step * width, (size_t)width);
+        fzi_walk_next(walk, &at, run);
+    }
+    *step = 1;
+    return fzi_wide_load(job->k, t->dtype, narrow, 0, n, buffer);
+}
+
+static void divide(const struct job *job, void *sum, int64_t n, bool wide) {
+    const double n64 = (double)job->call->n_in;
+    const float n32 = (float)n64;
+    if (wide) job->k->binary_f64(FZK_BINARY_DIV, sum, sum, &n64, n, 1, 0);
+    else job->k->binary_f32(FZK_BINARY_DIV, sum, sum, &n32, n, 1, 0);
+}
+
+static void fold_block(const struct job *job, int64_t pos, int64_t n) {
+    union fz_wide_block narrow, buffer, sum;
+    const fz_tensor_t *out = job->call->out[0];
+    enum fz_wide wide = fzi_wide_of(out->dtype);
+    int64_t width = (int64_t)fzi_wide_width(wide), step;
+    const void *first = operand(job, 0, pos, n, &narrow, &buffer, &step);
+    if (step) memcpy(&sum, first, (size_t)(n * width));
+    for (int64_t i = 0; i < n && !step; i++)
+        memcpy((char *)&sum + i * width, first, (size_t)width);
+    for (uint32_t i = 1; i < job->call->n_in; i++) {
+        const void *next = operand(job, i, pos, n, &narrow, &buffer, &step);
+        job->fn(job->k, n, &sum, 1, next, step, &sum);
+    }
+    if (job->mean) divide(job, &sum, n, wide == FZ_WIDE_F64);
+    fzi_wide_store(job->k, out->dtype, out->data, pos, n, &sum);
+}
+
+static void fold_range(void *arg, int64_t begin, int64_t end) {
+    const struct job *job = arg;
+    for (int64_t n; begin < end; begin += n) {
+        n = fzi_min_i64(end - begin, FZ_WIDE_BLOCK);
+        fold_block(job, begin, n);
+    }
+}
+
+/* Two operands need no block, and a sum of two is rounded once anyway. */
+static fz_status_t fold_two(const struct fz_call *call, fz_pair_fn fn) {
+    static const struct fz_pairs_params plain = {0};
+    return fzi_pairs_run(call, &plain, fn, false);
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    enum fz_wide wide = fzi_wide_of(call->in[0]->dtype);
-    fz_pair_fn fn = rows[op->kind][wide];
-    if (call->n_in == 1) return fold(call, copies[wide], call->in[0], call->in[0]);
-    FZ_TRY(fold(call, fn, call->in[0], call->in[1]));
-    for (uint32_t i = 2; i < call->n_in; i++) FZ_TRY(fold(call, fn, call->out[0], call->in[i]));
-    return op->kind == MEAN ? divide(call) : FZ_OK;
+    const fz_tensor_t *out = call->out[0];
+    struct job job = {.k = call->env->k, .call = call, .walk = call->scratch,
+                      .fn = rows[op->kind][fzi_wide_of(out->dtype)], .mean = op->kind == MEAN};
+    if (call->n_in == 2 && op->kind != MEAN) return fold_two(call, job.fn);
+    for (uint32_t i = 0; i < call->n_in; i++) fzi_walk_init(&job.walk[i], out, &call->in[i], 1);
+    fzi_run_range(call->env, fzi_tensor_count(out), GRAIN, fold_range, &job);
+    return FZ_OK;
 }
 
-#define ROW(onnx, first, last, known, row, extra)                                                  \
-    {.name = onnx, .domain = "", .since = first, .until = last, .rev = 1, .flags = extra,          \
-     .min_in = 1, .max_in = 255, .min_out = 1, .max_out = 1, .attrs = known, .kind = row,          \
-     .infer = infer, .run = run}
+#define ROW(onnx, first, last, known, row)                                                         \
+    {.name = onnx, .domain = "", .since = first, .until = last, .rev = 1,                          \
+     .flags = FZ_OP_IN_PLACE | FZ_OP_HALF, .min_in = 1, .max_in = 255, .min_out = 1, .max_out = 1, \
+     .attrs = known, .kind = row, .infer = infer, .scratch = scratch, .run = run}
 
-/* Max and Min never round, so half precision needs no widening around them; a sum would be rounded
- * after each operand. */
 const struct fz_op fz_ops_variadic[] = {
-    ROW("Max", 1, 7, "consumed_inputs", MAX, FZ_OP_HALF),
-    ROW("Max", 8, 0, NULL, MAX, FZ_OP_HALF),
-    ROW("Min", 1, 7, "consumed_inputs", MIN, FZ_OP_HALF),
-    ROW("Min", 8, 0, NULL, MIN, FZ_OP_HALF),
-    ROW("Sum", 1, 7, "consumed_inputs", SUM, 0),
-    ROW("Sum", 8, 0, NULL, SUM, 0),
-    ROW("Mean", 1, 7, "consumed_inputs", MEAN, 0),
-    ROW("Mean", 8, 0, NULL, MEAN, 0),
+    ROW("Max", 1, 7, "consumed_inputs", MAX),
+    ROW("Max", 8, 0, NULL, MAX),
+    ROW("Min", 1, 7, "consumed_inputs", MIN),
+    ROW("Min", 8, 0, NULL, MIN),
+    ROW("Sum", 1, 7, "consumed_inputs", SUM),
+    ROW("Sum", 8, 0, NULL, SUM),
+    ROW("Mean", 1, 7, "consumed_inputs", MEAN),
+    ROW("Mean", 8, 0, NULL, MEAN),
     {0},
 };
