@@ -107,7 +107,8 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
     int64_t panels = fzi_ceil_div(job->p->cout, FZK_PANEL), parts = work->tiling->split;
     int64_t first = panels * part / parts * FZK_PANEL;
     int64_t last = fzi_min_i64(panels * (part + 1) / parts * FZK_PANEL, job->p->cout);
-    if (r->cols < WIDE) border(work, r, first, last, scratch);
+    bool narrow = work->tiling->mode == FZ_TILE_COPY && r->cols < WIDE;
+    if (narrow) border(work, r, first, last, scratch);
     else split(work, r, first, last, scratch);
     if (job->residual) add_residual(job, r, first, last);
     fzi_tile_activate(job, r, first, last);
