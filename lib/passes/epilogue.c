@@ -3,9 +3,18 @@
 
 #include "ops/act.h"
 #include "ops/conv.h"
+#include "ops/integer.h"
 #include "ops/matmul.h"
 
-enum { BIAS = 2, RESIDUAL = 3 };
+/* Integer products that end in float take a residual and a clamp. */
+static struct fz_packed_params *packed_of(struct fz_node *node) {
+    if (!fzi_pass_is_frozen(node, "QConv") && !fzi_pass_is_frozen(node, "QMatMul")) return NULL;
+    struct fz_packed_params *p = node->params;
+    return p->out.kind == FZK_QOUT_F32 ? p : NULL;
+}
+
+static uint32_t bias_at(struct fz_node *node) { return packed_of(node) ? FZ_Q_BIAS : 2; }
+static uint32_t residual_at(struct fz_node *node) { return packed_of(node) ? FZ_Q_RESIDUAL : 3; }
 
 static struct fz_act *act_of(struct fz_node *node) {
     if (fzi_pass_is_frozen(node, "Conv") || fzi_pass_is_frozen(node, "ConvTranspose"))
@@ -15,7 +24,28 @@ static struct fz_act *act_of(struct fz_node *node) {
     return NULL;
 }
 
-static int64_t columns_of(const struct fz_node *node) {
+/* True if an activation has been taken in already. */
+static bool has_act(struct fz_node *node) {
+    const struct fz_packed_params *p = packed_of(node);
+    return p ? p->out.clip != 0 : act_of(node)->kind != FZ_ACT_NONE;
+}
+
+/* Takes ACT in if NODE knows it. */
+static bool set_act(struct fz_node *node, const struct fz_act *act) {
+    struct fz_packed_params *p = packed_of(node);
+    if (!p) {
+        *act_of(node) = *act;
+        return true;
+    }
+    if (act->kind != FZ_ACT_CLIP) return false;
+    p->out.clip = 1;
+    p->out.a = act->a;
+    p->out.b = act->b;
+    return true;
+}
+
+static int64_t columns_of(struct fz_node *node) {
+    if (packed_of(node)) return packed_of(node)->n;
     if (fzi_pass_is_frozen(node, "MatMul"))
         return ((const struct fz_frozen_matmul_params *)node->params)->n;
     return ((const struct fz_conv_params *)node->params)->cout;
@@ -59,7 +89,7 @@ static fz_status_t add_bias(struct fz_graph *graph, struct fz_node *node,
     fzi_shape_set(&t, 1, &n);
     struct fz_value *row = fzi_graph_constant(graph, c->name, &t);
     if (!row) return fzi_error(FZ_E_NOMEM, "no memory for a bias");
-    return set_input(graph, node, BIAS, row);
+    return set_input(graph, node, bias_at(node), row);
 }
 
 /* An Add behind NODE: a bias or a residual. */
@@ -67,12 +97,12 @@ static fz_status_t try_add(struct fz_pass *pass, struct fz_graph *graph, struct 
                            struct fz_node *reader, bool *done) {
     struct fz_value *y = node->out[0];
     struct fz_value *other = reader->in[0] == y ? reader->in[1] : reader->in[0];
-    if (act_of(node)->kind != FZ_ACT_NONE || fzi_in(node, RESIDUAL)) return FZ_OK;
-    if (is_bias(other, columns_of(node)) && !fzi_in(node, BIAS)) {
+    if (has_act(node) || fzi_in(node, residual_at(node))) return FZ_OK;
+    if (is_bias(other, columns_of(node)) && !fzi_in(node, bias_at(node))) {
         FZ_TRY(add_bias(graph, node, other));
     } else if (!fzi_is_constant(other) && other->t.dtype == FZ_TYPE_F32 && other != y &&
                fzi_shape_equal(&other->t, &y->t)) {
-        FZ_TRY(set_input(graph, node, RESIDUAL, other));
+        FZ_TRY(set_input(graph, node, residual_at(node), other));
         if (other->note == reader) other->note = node;
     } else {
         return FZ_OK;
@@ -136,12 +166,12 @@ static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_
         done = false;
         if (!reader || node->out[0]->graph != graph || reader->out[0]->graph != graph)
             return FZ_OK;
-        struct fz_act *act = act_of(node), next;
+        struct fz_act next;
         if (fzi_pass_is(reader, "Add")) {
             FZ_TRY(try_add(pass, graph, node, reader, &done));
-        } else if (act->kind == FZ_ACT_NONE && recognise(reader, &next) &&
-                   reader->out[0]->t.dtype == FZ_TYPE_F32 && reader->in[0] == node->out[0]) {
-            *act = next;
+        } else if (!has_act(node) && recognise(reader, &next) &&
+                   reader->out[0]->t.dtype == FZ_TYPE_F32 && reader->in[0] == node->out[0] &&
+                   set_act(node, &next)) {
             absorb(pass, graph, node, reader);
             done = true;
         }
@@ -153,6 +183,6 @@ fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph) {
     fzi_graph_count_uses(pass->graph);
     /* A node that grows moves to where its last reader was, and what it absorbs goes. */
     for (struct fz_node *node = graph->first; node; node = node->next)
-        if (act_of(node)) FZ_TRY(grow(pass, graph, node));
+        if (act_of(node) || packed_of(node)) FZ_TRY(grow(pass, graph, node));
     return FZ_OK;
 }

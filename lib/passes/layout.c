@@ -188,6 +188,15 @@ static bool inputs_fit(const struct fz_graph *graph, const struct fz_node *node,
     return true;
 }
 
+/* frozen.QTable: its table is no operand. */
+static fz_status_t visit_table(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
+    int32_t rank = twin_rank(graph, node);
+    struct fz_value *in[] = {NULL, node->in[1]};
+    if (rank < 3) return FZ_OK;
+    FZ_TRY(twin_of(pass, graph, node, node->in[0], rank, &in[0]));
+    return finish(pass, graph, node, fzi_pass_copy(pass, graph, node, node, in, NULL));
+}
+
 static fz_status_t visit_elementwise(struct fz_pass *pass, struct fz_graph *graph,
                                      struct fz_node *node) {
     int32_t rank = twin_rank(graph, node);
@@ -297,8 +306,34 @@ static fz_status_t visit_reduce(struct fz_pass *pass, struct fz_graph *graph,
     return FZ_OK;
 }
 
+/* Its range is that of the whole tensor, in any order. */
+static fz_status_t visit_dynamic(struct fz_pass *pass, struct fz_graph *graph,
+                                 struct fz_node *node) {
+    struct fz_value *twin;
+    int32_t rank = twin_rank(graph, node);
+    if (rank < 3 || !node->out[0]) return FZ_OK;
+    FZ_TRY(twin_of(pass, graph, node, node->in[0], rank, &twin));
+    struct fz_node *made = fzi_pass_copy(pass, graph, node, node, &twin, NULL);
+    if (!made) return FZ_E_NOMEM;
+    FZ_TRY(fzi_pass_infer_node(graph, made));
+    for (uint32_t i = 1; i < node->n_out; i++)
+        if (node->out[i]) fzi_pass_replace(pass, graph, node->out[i], made->out[i]);
+    FZ_TRY(adopt(pass, graph, made, node->out[0], made->out[0]));
+    fzi_graph_remove(graph, node);
+    return FZ_OK;
+}
+
+/* Quantisation with one scale is elementwise. */
+static bool is_scalar_quantisation(const struct fz_node *node) {
+    if (!fzi_pass_is(node, "QuantizeLinear") && !fzi_pass_is(node, "DequantizeLinear"))
+        return false;
+    return fzi_is_constant(node->in[1]) && fzi_tensor_count(&node->in[1]->t) == 1;
+}
+
 static bool is_elementwise(const struct fz_node *node) {
     static const char *const others[] = {"Cast", "Where", "Clip", NULL};
+    if (fzi_pass_is_frozen(node, "QAdd") || fzi_pass_is_frozen(node, "QMul")) return true;
+    if (is_scalar_quantisation(node)) return true;
     if (node->op->domain[0] || node->n_out != 1 || node->op->flags & FZ_OP_VIEW) return false;
     for (int i = 0; others[i]; i++)
         if (strcmp(node->op->name, others[i]) == 0) return true;
@@ -310,7 +345,10 @@ static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz
     if (!strcmp(name, "QLinearConv") || !strcmp(name, "ConvInteger") ||
         fzi_pass_is_frozen(node, "ConvIntegerToFloat"))
         return visit_qconv(pass, graph, node);
-    if (node->op->domain[0] || !node->n_in || !node->in[0] || !node->n_out) return FZ_OK;
+    if (!node->n_in || !node->in[0] || !node->n_out) return FZ_OK;
+    if (fzi_pass_is_frozen(node, "QTable")) return visit_table(pass, graph, node);
+    if (is_elementwise(node) && node->out[0]) return visit_elementwise(pass, graph, node);
+    if (node->op->domain[0]) return FZ_OK;
     if (!strcmp(name, "Conv") || !strcmp(name, "ConvTranspose"))
         return visit_conv(pass, graph, node);
     if (!strcmp(name, "MaxPool") || !strcmp(name, "AveragePool") ||
@@ -323,7 +361,7 @@ static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz
     if (!strcmp(name, "Resize") || !strcmp(name, "Pad")) return visit_per_dim(pass, graph, node);
     if (!strcmp(name, "ReduceMean") || !strcmp(name, "ReduceSum") || !strcmp(name, "ReduceMax"))
         return visit_reduce(pass, graph, node);
-    if (is_elementwise(node) && node->out[0]) return visit_elementwise(pass, graph, node);
+    if (!strcmp(name, "DynamicQuantizeLinear")) return visit_dynamic(pass, graph, node);
     return FZ_OK;
 }
 

@@ -2,6 +2,8 @@
  *
  *   DQ, DQ(weights) -> Conv | MatMul | Gemm -> Relu | Clip -> Q     QLinearConv, QLinearMatMul
  *   DQ, DQ(weights) -> Conv | MatMul | Gemm                         the same sums, scaled to float
+ *   DQ, DQ -> Add | Mul -> Relu | Clip -> Q, of one shape           frozen.QAdd, frozen.QMul
+ *   DQ -> Sigmoid or any other function of one number -> Q           frozen.QTable
  *   DQ -> MaxPool | Reshape | Transpose ... -> Q of the same scale  the operator on the integers
  *
  * What stays: every pair around an operator that is not named here is evaluated as it is written. The
@@ -227,6 +229,78 @@ static fz_status_t visit_product(struct fz_pass *pass, struct fz_graph *graph,
     return put_float(pass, graph, node, &p, w);
 }
 
+/* ---- sums and products of two tensors of one shape */
+
+static fz_status_t visit_pair(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
+    struct fz_node *a = scalar_dq(node->in[0]), *b = scalar_dq(node->in[1]), *act;
+    struct fz_node *q = ending(node->out[0], &act);
+    int64_t low, high;
+    if (!a || !b || !q || !clamp(act, q, &low, &high)) return FZ_OK;
+    int32_t dtype = q->out[0]->t.dtype;
+    if (a->in[0]->t.dtype != dtype || b->in[0]->t.dtype != dtype) return FZ_OK;
+    if (!fzi_shape_equal(&a->in[0]->t, &b->in[0]->t)) return FZ_OK;
+    struct fz_node *dq[] = {a, b, q};
+    int64_t zero[3];
+    float scale[3];
+    for (int i = 0; i < 3; i++) {
+        zero[i] = fzi_in(dq[i], 2) ? fzi_tensor_int(&dq[i]->in[2]->t, 0) : 0;
+        scale[i] = *(const float *)dq[i]->in[1]->t.data;
+    }
+    struct fz_attr attrs[] = {
+        FZ_INT("signed", dtype == FZ_TYPE_I8), FZ_INT("za", zero[0]), FZ_INT("zb", zero[1]),
+        FZ_INT("zc", zero[2]), FZ_INT("low", low), FZ_INT("high", high),
+        FZ_FLOAT("sa", scale[0]), FZ_FLOAT("sb", scale[1]), FZ_FLOAT("sc", scale[2])};
+    struct fz_value *in[] = {a->in[0], b->in[0]};
+    const char *name = fzi_pass_is(node, "Add") ? "QAdd" : "QMul";
+    struct fz_node *made = fzi_pass_make(pass, graph, q, "frozen", name, node->name, attrs,
+                                         FZ_COUNT(attrs), in, 2, 1);
+    if (!made) return FZ_E_NOMEM;
+    FZ_TRY(fzi_pass_infer_node(graph, made));
+    take_over(pass, graph, q->out[0], made->out[0]);
+    fzi_graph_remove(graph, q);
+    return FZ_OK;
+}
+
+/* ---- functions of one number: a table of all 256 results, by the operators themselves */
+
+static fz_status_t evaluate(struct fz_pass *pass, struct fz_graph *graph,
+                            const struct fz_node *node, const fz_tensor_t *x, fz_tensor_t *y) {
+    const fz_tensor_t *in[3] = {x};
+    for (uint32_t i = 1; i < node->n_in && i < 3; i++)
+        in[i] = node->in[i] ? &node->in[i]->t : NULL;
+    *y = (fz_tensor_t){0};
+    return fzi_op_evaluate(node->op, node->params, in, node->n_in, y, 1, graph->arena, pass->k);
+}
+
+static bool is_function(const struct fz_node *node) {
+    return node->op->domain[0] == 0 && node->n_in == 1 && node->n_out == 1 && node->out[0] &&
+           node->op->flags & FZ_OP_IN_PLACE && !(node->op->flags & FZ_OP_VIEW) &&
+           node->out[0]->t.dtype == FZ_TYPE_F32;
+}
+
+static fz_status_t visit_function(struct fz_pass *pass, struct fz_graph *graph,
+                                  struct fz_node *node) {
+    struct fz_node *dq = scalar_dq(node->in[0]), *act, *q = ending(node->out[0], &act);
+    int64_t n = 256;
+    if (!dq || !q || act) return FZ_OK;
+    struct fz_value *bytes = fzi_graph_new_constant(graph, node->name, dq->in[0]->t.dtype, 1, &n);
+    if (!bytes) return fzi_error(FZ_E_NOMEM, "no memory for a table");
+    for (int i = 0; i < 256; i++) ((uint8_t *)bytes->t.data)[i] = (uint8_t)i;
+    fz_tensor_t real, mapped, table;
+    FZ_TRY(evaluate(pass, graph, dq, &bytes->t, &real));
+    FZ_TRY(evaluate(pass, graph, node, &real, &mapped));
+    FZ_TRY(evaluate(pass, graph, q, &mapped, &table));
+    struct fz_value *in[] = {dq->in[0], fzi_graph_constant(graph, node->name, &table)};
+    if (!in[1]) return fzi_error(FZ_E_NOMEM, "no memory for a table");
+    struct fz_node *made = fzi_pass_make(pass, graph, q, "frozen", "QTable", node->name, NULL, 0,
+                                         in, 2, 1);
+    if (!made) return FZ_E_NOMEM;
+    FZ_TRY(fzi_pass_infer_node(graph, made));
+    take_over(pass, graph, q->out[0], made->out[0]);
+    fzi_graph_remove(graph, q);
+    return FZ_OK;
+}
+
 /* ---- operators that only move or select numbers */
 
 static bool selects(const struct fz_node *node) {
@@ -281,6 +355,9 @@ fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         next = node->next;
         if (selects(node)) FZ_TRY(visit_selection(pass, graph, node));
+        else if (fzi_pass_is(node, "Add") || fzi_pass_is(node, "Mul"))
+            FZ_TRY(visit_pair(pass, graph, node));
+        else if (is_function(node)) FZ_TRY(visit_function(pass, graph, node));
         else FZ_TRY(visit_product(pass, graph, node));
         /* The visit may have taken the next node away, or NODE itself, never both. */
         if (node->next) next = node->next;
