@@ -1,0 +1,163 @@
+/* NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss: what the log probabilities of the right
+ * classes say, element by element, summed, or as a weighted mean. */
+#include "ops/move.h"
+
+enum { LIKELIHOOD, CROSS_ENTROPY };
+enum { SCORES, LABELS, WEIGHTS }; /* inputs */
+enum { LOSS, LOG_PROB };          /* outputs */
+enum { MEAN, SUM, NONE, REDUCTIONS };
+
+struct params {
+    int64_t reduction, ignores, ignore; /* ignores: labels of value IGNORE do not count */
+};
+
+static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
+    static const char *const names[] = {[MEAN] = "mean", [SUM] = "sum", [NONE] = "none", NULL};
+    struct params *p = params;
+    (void)lower;
+    p->ignores = fzi_attr(node, "ignore_index") != NULL;
+    FZ_TRY(fzi_attr_int(node, "ignore_index", 0, &p->ignore));
+    return fzi_attr_choice(node, "reduction", names, MEAN, &p->reduction);
+}
+
+/* Scores are [batch][classes]..., labels the same without the classes. */
+static fz_status_t check_shapes(const struct fz_op *op, const struct fz_call *call) {
+    const fz_tensor_t *scores = call->in[SCORES], *labels = call->in[LABELS];
+    const fz_tensor_t *weights = fzi_move_has(call, WEIGHTS) ? call->in[WEIGHTS] : NULL;
+    if (weights && weights->rank >= 0 && weights->rank != 1)
+        return fzi_error(FZ_E_SHAPE, "%s: weights of rank %d", op->name, weights->rank);
+    if (scores->rank < 0) return FZ_OK;
+    if (scores->rank < 2 || (labels->rank >= 0 && labels->rank != scores->rank - 1))
+        return fzi_error(FZ_E_SHAPE, "%s: scores of rank %d, labels of rank %d", op->name,
+                         scores->rank, labels->rank);
+    if (weights && weights->rank == 1 && weights->dims[0] >= 0 && scores->dims[1] >= 0 &&
+        weights->dims[0] != scores->dims[1])
+        return fzi_error(FZ_E_SHAPE, "%s: %lld weights for %lld classes", op->name,
+                         (long long)weights->dims[0], (long long)scores->dims[1]);
+    for (int32_t d = 0; d < labels->rank; d++) {
+        int64_t a = labels->dims[d], b = scores->dims[d + (d > 0)];
+        if (a >= 0 && b >= 0 && a != b)
+            return fzi_error(FZ_E_SHAPE, "%s: dimension %d of the labels is %lld, not %lld",
+                             op->name, d, (long long)a, (long long)b);
+    }
+    return FZ_OK;
+}
+
+static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    FZ_TRY(fzi_infer_type(op, call, SCORES, FZ_T(F32)));
+    FZ_TRY(fzi_infer_type(op, call, LABELS, FZ_T(I32) | FZ_T(I64)));
+    FZ_TRY(fzi_infer_type(op, call, WEIGHTS, FZ_T(F32)));
+    if (p->reduction < 0 || p->reduction >= REDUCTIONS)
+        return fzi_error(FZ_E_FORMAT, "%s: reduction %lld", op->name, (long long)p->reduction);
+    FZ_TRY(check_shapes(op, call));
+    if (p->reduction == NONE) fzi_infer_like(call, LOSS, FZ_TYPE_F32, call->in[LABELS]);
+    else fzi_infer_shape(call, LOSS, FZ_TYPE_F32, 0, NULL);
+    fzi_infer_like(call, LOG_PROB, FZ_TYPE_F32, call->in[SCORES]);
+    return FZ_OK;
+}
+
+/* The scores as [batch][classes][inner], and the scratch: losses and weights of all labels, log
+ * probabilities, one image of them with classes last. */
+struct job {
+    const struct fzk_table *k;
+    const fz_tensor_t *labels;
+    const float *weights;
+    int64_t batch, classes, inner, n;
+    float *loss, *weight, *log_prob, *turned;
+};
+
+static void set_job(const struct fz_call *call, struct job *job) {
+    const fz_tensor_t *scores = call->in[SCORES];
+    bool weighted = fzi_move_has(call, WEIGHTS);
+    *job = (struct job){.k = call->env ? call->env->k : NULL, .labels = call->in[LABELS],
+                        .weights = weighted ? call->in[WEIGHTS]->data : NULL,
+                        .batch = scores->dims[0], .classes = scores->dims[1],
+                        .inner = fzi_move_span(scores, 2, scores->rank),
+                        .n = fzi_tensor_count(call->in[LABELS])};
+    int64_t all = fzi_tensor_count(scores);
+    job->loss = call->scratch;
+    job->weight = job->loss + job->n;
+    job->log_prob = job->weight + job->n;
+    job->turned = job->log_prob + all;
+}
+
+static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
+    size_t n = (size_t)fzi_tensor_count(call->in[LABELS]);
+    size_t all = (size_t)fzi_tensor_count(call->in[SCORES]);
+    (void)op;
+    return (2 * n + 2 * all) * sizeof(float);
+}
+
+/* LogSoftmax over the classes; images with more than one place are turned, and turned back. */
+static void find_log_prob(const struct job *job, const float *scores) {
+    int64_t image = job->classes * job->inner;
+    if (job->inner == 1) {
+        job->k->logsoftmax_f32(job->log_prob, scores, job->batch, job->classes);
+        return;
+    }
+    for (int64_t b = 0; b < job->batch && image; b++) {
+        float *back = job->log_prob + b * image;
+        job->k->transpose_2d(4, job->turned, scores + b * image, job->classes, job->inner,
+                             job->inner, job->classes);
+        job->k->logsoftmax_f32(back, job->turned, job->inner, job->classes);
+        memcpy(job->turned, back, (size_t)image * sizeof(float));
+        job->k->transpose_2d(4, back, job->turned, job->inner, job->classes, job->classes,
+                             job->inner);
+    }
+}
+
+static fz_status_t find_losses(const struct fz_op *op, const struct params *p,
+                               const struct job *job, const float *log_prob) {
+    for (int64_t i = 0; i < job->n; i++) {
+        int64_t label = fzi_tensor_int(job->labels, i);
+        job->loss[i] = job->weight[i] = 0;
+        if (p->ignores && label == p->ignore) continue;
+        if (label < 0 || label >= job->classes)
+            return fzi_error(FZ_E_VALUE, "%s: label %lld of %lld classes", op->name,
+                             (long long)label, (long long)job->classes);
+        int64_t image = i / job->inner, place = i % job->inner;
+        float x = log_prob[(image * job->classes + label) * job->inner + place];
+        job->weight[i] = job->weights ? job->weights[label] : 1;
+        job->loss[i] = -x * job->weight[i];
+    }
+    return FZ_OK;
+}
+
+static void reduce(const struct params *p, const struct job *job, const fz_tensor_t *out) {
+    float *y = out->data, total;
+    if (p->reduction == NONE) {
+        if (out->size) memcpy(y, job->loss, out->size);
+        return;
+    }
+    job->k->reduce_f32(FZK_REDUCE_SUM, y, job->loss, 1, job->n, 1);
+    if (p->reduction == SUM) return;
+    job->k->reduce_f32(FZK_REDUCE_SUM, &total, job->weight, 1, job->n, 1);
+    *y /= total;
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    const float *log_prob = call->in[SCORES]->data;
+    struct job job;
+    set_job(call, &job);
+    if (op->kind == CROSS_ENTROPY) {
+        find_log_prob(&job, log_prob);
+        log_prob = job.log_prob;
+    }
+    if (call->n_out > LOG_PROB && call->out[LOG_PROB] && call->out[LOG_PROB]->size)
+        memcpy(call->out[LOG_PROB]->data, log_prob, call->out[LOG_PROB]->size);
+    FZ_TRY(find_losses(op, call->params, &job, log_prob));
+    if (call->out[LOSS]) reduce(call->params, &job, call->out[LOSS]);
+    return FZ_OK;
+}
+
+#define COMMON                                                                                     \
+    .domain = "", .since = 12, .rev = 1, .min_in = 2, .max_in = 3, .min_out = 1,                   \
+    .attrs = "ignore_index reduction", .params_size = sizeof(struct params), .lower = lower,       \
+    .infer = infer, .scratch = scratch, .run = run
+
+const struct fz_op fz_ops_loss[] = {
+    {.name = "NegativeLogLikelihoodLoss", .kind = LIKELIHOOD, .max_out = 1, COMMON},
+    {.name = "SoftmaxCrossEntropyLoss", .kind = CROSS_ENTROPY, .max_out = 2, COMMON},
+    {0},
+};
