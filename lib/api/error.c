@@ -6,7 +6,11 @@
 
 const char *fz_last_error(void) { return fzi_error_text(); }
 
-void fz_set_last_error(const char *text) { fzi_error(FZ_OK, "%s", text ? text : ""); }
+/* TEXT may be the message itself: of a caller that repeats it, or of libfrozen-freeze where both
+ * libraries are linked statically and share one. */
+void fz_set_last_error(const char *text) {
+    if (text != fzi_error_text()) fzi_error(FZ_OK, "%s", text ? text : "");
+}
 
 const char *fz_version(void) { return FZ_VERSION_STRING; }
 

@@ -82,9 +82,8 @@ static fz_status_t freeze_open(const struct fz_freeze_from *from,
     uint8_t digest[32];
     int fd;
     FZ_TRY(complete(options, &o));
-    FZ_TRY(fzi_options_copy(&p, sizeof p, open_options, "fz_open_options_t"));
+    FZ_TRY(fzi_open_options_complete(&p, open_options));
     if (p.flags & FZ_OPEN_MAP) return fzi_error(FZ_E_USAGE, "FZ_OPEN_MAP needs a frozen file");
-    if (p.protection == 0) p.protection = FZ_PROTECT_SEALED;
     FZ_TRY(fzi_seal_file(&fd));
     fz_status_t status = fzi_freeze(from, &o, fd, digest);
     if (status != FZ_OK) {

@@ -7,26 +7,11 @@
 #include "exec/answer.h"
 #include "exec/open.h"
 
-static fz_status_t complete(const fz_open_options_t *from, fz_open_options_t *to) {
-    FZ_TRY(fzi_options_copy(to, sizeof *to, from, "fz_open_options_t"));
-    if (to->flags & ~(uint32_t)(FZ_OPEN_MAP | FZ_OPEN_ANY_PROFILE))
-        return fzi_error(FZ_E_USAGE, "fz_open_options_t.flags has unknown bits");
-    if (to->protection < 0 || to->protection > FZ_PROTECT_FOREVER)
-        return fzi_error(FZ_E_USAGE, "there is no protection level %d", to->protection);
-    if (to->protection == 0) to->protection = FZ_PROTECT_SEALED;
-    if (to->max_file_size == 0) to->max_file_size = 1ull << 36;
-    if (to->expect && strspn(to->expect, "0123456789abcdef") != 64)
-        return fzi_error(FZ_E_USAGE, "the expected digest must be 64 lower-case hex digits");
-    if (to->expect && to->expect[64])
-        return fzi_error(FZ_E_USAGE, "the expected digest must be 64 lower-case hex digits");
-    return FZ_OK;
-}
-
 fz_status_t fz_model_open_fd(int fd, const fz_open_options_t *options, fz_model_t **out) {
     fz_open_options_t o;
     if (!out) return fzi_error(FZ_E_USAGE, "fz_model_open_fd: OUT is NULL");
     *out = NULL;
-    FZ_TRY(complete(options, &o));
+    FZ_TRY(fzi_open_options_complete(&o, options));
     return fzi_model_open(fd, &o, out);
 }
 
@@ -47,7 +32,7 @@ fz_status_t fz_model_open_memory(const void *data, size_t size, const fz_open_op
     if (!out) return fzi_error(FZ_E_USAGE, "fz_model_open_memory: OUT is NULL");
     *out = NULL;
     if (!data) return fzi_error(FZ_E_USAGE, "fz_model_open_memory: DATA is NULL");
-    FZ_TRY(complete(options, &o));
+    FZ_TRY(fzi_open_options_complete(&o, options));
     if (o.flags & FZ_OPEN_MAP)
         return fzi_error(FZ_E_USAGE, "FZ_OPEN_MAP needs a file, not memory");
     return fzi_model_open_memory(data, size, &o, out);

@@ -22,4 +22,21 @@ static inline fz_status_t fzi_options_copy(void *to, size_t size, const void *fr
     return FZ_OK;
 }
 
+/* Checks the caller's open options FROM and fills in the defaults. */
+static inline fz_status_t fzi_open_options_complete(fz_open_options_t *to,
+                                                    const fz_open_options_t *from) {
+    FZ_TRY(fzi_options_copy(to, sizeof *to, from, "fz_open_options_t"));
+    if (to->flags & ~(uint32_t)(FZ_OPEN_MAP | FZ_OPEN_ANY_PROFILE))
+        return fzi_error(FZ_E_USAGE, "fz_open_options_t.flags has unknown bits");
+    if (to->protection < 0 || to->protection > FZ_PROTECT_FOREVER)
+        return fzi_error(FZ_E_USAGE, "there is no protection level %d", to->protection);
+    if (to->protection == 0) to->protection = FZ_PROTECT_SEALED;
+    if (to->max_file_size == 0) to->max_file_size = 1ull << 36;
+    if (to->expect && strspn(to->expect, "0123456789abcdef") != 64)
+        return fzi_error(FZ_E_USAGE, "the expected digest must be 64 lower-case hex digits");
+    if (to->expect && to->expect[64])
+        return fzi_error(FZ_E_USAGE, "the expected digest must be 64 lower-case hex digits");
+    return FZ_OK;
+}
+
 #endif

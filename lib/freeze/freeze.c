@@ -5,6 +5,7 @@
 #include <frozen/version.h>
 
 #include "artifact/artifact.h"
+#include "base/fpenv.h"
 #include "exec/answer.h"
 #include "exec/profile.h"
 #include "import/import.h"
@@ -185,7 +186,10 @@ static fz_status_t run(struct freezer *f, const struct fz_freeze_from *from, int
 fz_status_t fzi_freeze(const struct fz_freeze_from *from, const fz_freeze_options_t *options,
                        int fd, uint8_t digest[32]) {
     struct freezer f = {.options = options};
+    /* Folding and packing compute, too: in the environment of a run. */
+    uint64_t old = fzi_fpenv_enter();
     fz_status_t status = run(&f, from, fd, digest);
+    fzi_fpenv_leave(old);
     fzi_source_close(&f.source);
     fzi_arena_free(&f.arena);
     fzi_text_free(&f.passes);

@@ -1,0 +1,247 @@
+/* Models: identity, verification, mapped files, descriptions, and that freezing repeats. */
+#include "support.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "exec/model.h"
+
+static void hex_of(const void *data, size_t size, char hex[65]) {
+    uint8_t digest[32];
+    assert_ok(fz_sha256(data, size, digest));
+    for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* "The same ONNX file with the same options ... gives the same bytes", by every way in. */
+static void freezing_repeats(void **state) {
+    const char *onnx = data_path("digits/digits_cnn.qdq.onnx");
+    char hex[6][65];
+    size_t size[2], onnx_size;
+    fz_model_t *model;
+    assert_ok(fz_freeze_file(onnx, temporary("a.fz"), NULL, hex[0]));
+    assert_ok(fz_freeze_file(onnx, temporary("b.fz"), NULL, hex[1]));
+    char *a = read_whole(temporary("a.fz"), &size[0]), *b = read_whole(temporary("b.fz"), &size[1]);
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(a, b, size[0]);
+    hex_of(a, size[0], hex[2]);
+    assert_ok(fz_freeze_open(onnx, NULL, NULL, &model));
+    assert_ok(fz_model_id(model, hex[3]));
+    fz_model_close(model);
+    char *bytes = read_whole(onnx, &onnx_size);
+    assert_ok(fz_freeze_open_memory(bytes, onnx_size, NULL, NULL, &model));
+    assert_ok(fz_model_id(model, hex[4]));
+    fz_model_close(model);
+    assert_ok(fz_model_open_memory(a, size[0], NULL, &model));
+    free(a), free(b), free(bytes);
+    assert_ok(fz_model_id(model, hex[5]));
+    assert_ok(fz_model_verify(model));
+    for (int i = 1; i < 6; i++) assert_string_equal(hex[0], hex[i]);
+    fz_model_close(model);
+}
+
+static void expected_digest(void **state) {
+    char hex[65], *path = strdup(temporary("e.fz"));
+    fz_model_t *model;
+    assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), path, NULL, hex));
+    fz_open_options_t o = {.size = sizeof o, .expect = hex};
+    for (int map = 0; map < 2; map++) {
+        o.flags = map ? FZ_OPEN_MAP : 0;
+        assert_ok(fz_model_open(path, &o, &model));
+        fz_model_close(model);
+        hex[63] ^= 1;
+        assert_fails(FZ_E_DIGEST, fz_model_open(path, &o, &model));
+        assert_null(model);
+        hex[63] ^= 1;
+    }
+    o.max_file_size = 100;
+    assert_fails(FZ_E_LIMIT, fz_model_open(path, &o, &model));
+    free(path);
+}
+
+/* "FD stays the caller's and its file offset is left alone"; "later changes to the file have no
+ * effect on the model" */
+static void open_by_descriptor(void **state) {
+    char hex[65], id[65], *path = strdup(temporary("d.fz"));
+    fz_model_t *model;
+    assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), path, NULL, hex));
+    int fd = open(path, O_RDWR);
+    assert_int_equal(lseek(fd, 17, SEEK_SET), 17);
+    assert_ok(fz_model_open_fd(fd, NULL, &model));
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 17);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    close(fd);
+    unlink(path);
+    assert_ok(fz_model_id(model, id));
+    assert_string_equal(id, hex);
+    assert_ok(fz_model_verify(model));
+    assert_ok(fz_model_known_answer(model));
+    assert_true(fz_model_protection(model) >= FZ_PROTECT_PAGES);
+    assert_string_equal(fz_model_profile(model), "portable/1");
+    fz_model_close(model);
+    free(path);
+}
+
+static void protection_levels(void **state) {
+    char *path = strdup(temporary("p.fz"));
+    assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), path, NULL, NULL));
+    for (int level = FZ_PROTECT_PAGES; level <= FZ_PROTECT_SEALED; level++) {
+        fz_open_options_t o = {.size = sizeof o, .protection = level};
+        fz_model_t *model;
+        assert_ok(fz_model_open(path, &o, &model));
+        assert_true(fz_model_protection(model) <= level);
+        assert_true(fz_model_protection(model) >= FZ_PROTECT_PAGES);
+        assert_ok(fz_model_known_answer(model));
+        fz_model_close(model);
+    }
+    free(path);
+}
+
+/* A level that can be undone, undone: verify and scrub find the one flipped bit, and so do runs
+ * from then on. */
+static void found_corrupt(void **state) {
+    char *path = strdup(temporary("c.fz"));
+    fz_open_options_t o = {.size = sizeof o, .protection = FZ_PROTECT_PAGES};
+    assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), path, NULL, NULL));
+    for (int by_scrub = 0; by_scrub < 2; by_scrub++) {
+        fz_model_t *model;
+        assert_ok(fz_model_open(path, &o, &model));
+        fz_session_t *session = open_session(model, 1);
+        fz_tensor_t x = digits(0, 1), y = {0};
+        assert_ok(fz_session_run(session, &x, 1, &y, 1));
+        assert_ok(fz_model_verify(model));
+        for (int i = 0; i < 9; i++) assert_ok(fz_model_scrub(model, 65536));
+        size_t size = (model->seal.size + 4095) & ~(size_t)4095;
+        void *data = (void *)(uintptr_t)model->seal.data;
+        assert_int_equal(mprotect(data, size, PROT_READ | PROT_WRITE), 0);
+        ((uint8_t *)data)[model->seal.size - 4097] ^= 4;
+        if (by_scrub) assert_fails(FZ_E_CORRUPT, fz_model_scrub(model, SIZE_MAX));
+        else assert_fails(FZ_E_CORRUPT, fz_model_verify(model));
+        assert_fails(FZ_E_CORRUPT, fz_model_scrub(model, 0));
+        y.data = NULL;
+        assert_fails(FZ_E_CORRUPT, fz_session_run(session, &x, 1, &y, 1));
+        fz_session_close(session);
+        fz_model_close(model);
+    }
+    free(path);
+}
+
+/* "fz_model_id() answers FZ_E_UNVERIFIED until fz_model_verify() has passed" */
+static void mapped(void **state) {
+    char hex[65], id[65], *path = strdup(temporary("m.fz"));
+    fz_open_options_t o = {.size = sizeof o, .flags = FZ_OPEN_MAP};
+    fz_model_t *model;
+    assert_ok(fz_freeze_file(data_path("digits/digits_vit.onnx"), path, NULL, hex));
+    assert_ok(fz_model_open(path, &o, &model));
+    fz_session_t *session = open_session(model, 2);
+    fz_tensor_t x = digits(0, 3), y = {0};
+    assert_fails(FZ_E_UNVERIFIED, fz_model_id(model, id));
+    assert_string_equal(id, "");
+    assert_ok(fz_session_run(session, &x, 1, &y, 1));
+    assert_ok(fz_model_known_answer(model));
+    assert_ok(fz_model_verify(model));
+    assert_ok(fz_model_id(model, id));
+    assert_string_equal(id, hex);
+    fz_session_close(session);
+    fz_model_close(model);
+    size_t size;
+    char *bytes = read_whole(path, &size);
+    assert_fails(FZ_E_USAGE, fz_model_open_memory(bytes, size, &o, &model));
+    assert_fails(FZ_E_USAGE,
+                 fz_freeze_open(data_path("digits/digits_vit.onnx"), NULL, &o, &model));
+    /* A weight page that is wrong already: found before a run uses it. */
+    bytes[size - 8192] ^= 1;
+    write_whole(path, bytes, size);
+    free(bytes);
+    assert_fails(FZ_E_FORMAT, fz_model_open(path, NULL, &model));
+    assert_ok(fz_model_open(path, &o, &model));
+    session = open_session(model, 1);
+    y.data = NULL;
+    assert_fails(FZ_E_CORRUPT, fz_session_run(session, &x, 1, &y, 1));
+    assert_fails(FZ_E_CORRUPT, fz_session_run(session, &x, 1, &y, 1));
+    assert_fails(FZ_E_CORRUPT, fz_model_scrub(model, 1));
+    assert_fails(FZ_E_CORRUPT, fz_model_verify(model));
+    assert_fails(FZ_E_UNVERIFIED, fz_model_id(model, id));
+    fz_session_close(session);
+    fz_model_close(model);
+    free(path);
+}
+
+static void known_answers(void **state) {
+    fz_model_t *model = open_digits("cnn.dyn");
+    assert_ok(fz_model_known_answer(model));
+    fz_model_close(model);
+    fz_freeze_options_t o = {.size = sizeof o, .flags = FZ_FREEZE_NO_KAT};
+    assert_ok(fz_freeze_open(data_path("digits/digits_mlp.onnx"), &o, NULL, &model));
+    assert_fails(FZ_E_UNSUPPORTED, fz_model_known_answer(model));
+    fz_model_close(model);
+}
+
+static void descriptions(void **state) {
+    fz_model_t *model = open_digits("cnn");
+    fz_io_t io;
+    fz_model_stats_t stats;
+    assert_int_equal(fz_model_input_count(model), 1);
+    assert_int_equal(fz_model_output_count(model), 1);
+    assert_ok(fz_model_input(model, 0, &io));
+    assert_int_equal(io.dtype, FZ_TYPE_F32);
+    assert_int_equal(io.rank, 4);
+    assert_int_equal(io.dims[0], -1);
+    assert_true(io.dim_names[0][0] != 0);
+    assert_int_equal(io.dims[2], 8);
+    assert_ok(fz_model_output(model, 0, &io));
+    assert_int_equal(io.rank, 2);
+    assert_int_equal(io.dims[1], 10);
+    assert_ok(fz_model_stats(model, &stats));
+    assert_true(stats.weight_size > 0 && stats.weight_size < stats.file_size);
+    assert_int_equal(stats.arena_size, 0); /* "0 if shapes are open" */
+    assert_true(stats.n_steps > 0 && stats.n_constants > 0);
+    const char *const keys[] = {"provenance", "passes", "metadata", "operators"};
+    for (int i = 0; i < 4; i++) assert_non_null(fz_model_text(model, keys[i]));
+    assert_ok(fz_model_input(model, 0, &io));
+    char *name = strdup(io.dim_names[0]);
+    fz_model_close(model);
+    /* A bound dimension is no longer open. */
+    fz_dim_binding_t dim = {.name = name, .value = 2};
+    fz_freeze_options_t o = {.size = sizeof o, .dims = &dim, .n_dims = 1};
+    assert_ok(fz_freeze_open(data_path("digits/digits_cnn.onnx"), &o, NULL, &model));
+    assert_ok(fz_model_input(model, 0, &io));
+    assert_int_equal(io.dims[0], 2);
+    assert_ok(fz_model_stats(model, &stats));
+    assert_true(stats.arena_size > 0 && stats.macs > 0);
+    fz_model_close(model);
+    free(name);
+}
+
+static int give_up(void *context, double done, const char *phase) {
+    int *left = context;
+    return !(done >= 0 && done <= 1 && phase && phase[0]) || (*left)-- == 0;
+}
+
+/* "Return 0 to go on, anything else to give up (FZ_E_CANCELLED)"; the file never appears in part */
+static void progress(void **state) {
+    fz_freeze_options_t o = {.size = sizeof o, .progress = give_up};
+    const char *onnx = data_path("digits/digits_mlp.onnx");
+    int left = 1 << 30;
+    o.progress_context = &left;
+    assert_ok(fz_freeze_file(onnx, temporary("g.fz"), &o, NULL));
+    unlink(temporary("g.fz"));
+    int calls = (1 << 30) - left;
+    assert_true(calls >= 3);
+    for (int i = 0; i < calls; i++) {
+        left = i;
+        assert_fails(FZ_E_CANCELLED, fz_freeze_file(onnx, temporary("g.fz"), &o, NULL));
+        assert_false(file_exists(temporary("g.fz")));
+    }
+}
+
+const struct CMUnitTest model_cases[] = {
+    cmocka_unit_test(freezing_repeats),  cmocka_unit_test(expected_digest),
+    cmocka_unit_test(open_by_descriptor), cmocka_unit_test(protection_levels),
+    cmocka_unit_test(found_corrupt),     cmocka_unit_test(mapped),
+    cmocka_unit_test(known_answers),     cmocka_unit_test(descriptions),
+    cmocka_unit_test(progress),
+};
+const size_t n_model_cases = sizeof model_cases / sizeof *model_cases;
