@@ -89,7 +89,7 @@ fz_status_t fzi_conv_check(const struct fz_op *op, const struct fz_conv_params *
                 within(p->group, 1) && within(p->cin, 0) && within(p->cout, 0) &&
                 (p->blas == 0 || p->blas == 1);
     for (int d = 0; d < 3; d++) {
-        int64_t low = d < 3 - p->spatial ? 1 : 0;
+        int64_t low = good && d < 3 - p->spatial ? 1 : 0;
         good = good && within(p->kernel[d], low) && within(p->stride[d], 1) &&
                within(p->dilation[d], 1) && within(p->before[d], 0) && within(p->after[d], 0) &&
                within(p->output_padding[d], 0) && within(p->output_shape[d], 0);
