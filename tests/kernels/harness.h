@@ -63,7 +63,9 @@ void *kt_buffer_aligned(struct kt *t, int64_t n, size_t width);
 /* Makes every buffer of this step so far read-only: kernels may not write their inputs. */
 void kt_protect(struct kt *t);
 
-/* ---- values: a pure function of the case's name, --seed and the calls before */
+/* ---- values: a pure function of the case's name, --seed and the calls before. Two of these in the
+ * arguments of one call, or in one initialiser, come in an order that the compiler chooses: give
+ * each a statement of its own. */
 
 enum kt_values {
     KT_UNIFORM, /* [-1, 1) */

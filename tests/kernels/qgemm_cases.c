@@ -135,17 +135,21 @@ static void product(struct kt *t, const struct what *w) {
 
 /* Everything that is not a size, at random. */
 static struct what any(struct kt *t, int64_t m, int64_t n) {
-    return (struct what){.m = m, .n = n, .kind = (int)kt_range(t, 0, 2),
-                         .a_signed = kt_range(t, 0, 1), .za_rows = kt_range(t, 0, 3) == 0,
-                         .zb = kt_range(t, 0, 3) == 0, .bias = kt_range(t, 0, 1),
-                         .options = kt_range(t, 0, 1),
-                         .run = kt_range(t, 0, 2) ? 0 : kt_range(t, 1, 9),
-                         .a_byte = FULL_RANGE, .b_byte = FULL_RANGE};
+    struct what w = {.m = m, .n = n, .a_byte = FULL_RANGE, .b_byte = FULL_RANGE};
+    w.kind = (int)kt_range(t, 0, 2);
+    w.a_signed = kt_range(t, 0, 1);
+    w.za_rows = kt_range(t, 0, 3) == 0;
+    w.zb = kt_range(t, 0, 3) == 0;
+    w.bias = kt_range(t, 0, 1);
+    w.options = kt_range(t, 0, 1);
+    w.run = kt_range(t, 0, 2) ? 0 : kt_range(t, 1, 9);
+    return w;
 }
 
 static void small(struct kt *t) {
     for (int i = 0; i < (t->quick ? 300 : 3000); i++) {
-        struct what w = any(t, kt_range(t, 0, 40), kt_range(t, 0, 40));
+        int64_t n = kt_range(t, 0, 40), m = kt_range(t, 0, 40);
+        struct what w = any(t, m, n);
         w.segments[0] = (struct fzk_segment){0, kt_range(t, 0, 40)};
         w.n_segments = 1;
         product(t, &w);
@@ -165,10 +169,13 @@ static void tiles(struct kt *t) {
 
 static void segments(struct kt *t) {
     for (int i = 0; i < (t->quick ? 200 : 2000); i++) {
-        struct what w = any(t, kt_range(t, 1, 33), kt_range(t, 1, 70));
+        int64_t n = kt_range(t, 1, 70), m = kt_range(t, 1, 33);
+        struct what w = any(t, m, n);
         w.n_segments = kt_range(t, 2, 8);
-        for (int64_t s = 0; s < w.n_segments; s++)
-            w.segments[s] = (struct fzk_segment){kt_range(t, 0, 90), kt_range(t, 0, 21)};
+        for (int64_t s = 0; s < w.n_segments; s++) {
+            w.segments[s].off = kt_range(t, 0, 90);
+            w.segments[s].len = kt_range(t, 0, 21);
+        }
         product(t, &w);
     }
 }
@@ -180,7 +187,8 @@ static void extremes(struct kt *t) {
     static const int64_t ks[] = {2, 4, 64, 4096, 4609, 65793, 131071};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         for (size_t j = 0; j < sizeof ks / sizeof ks[0]; j++) {
-            struct what w = any(t, kt_range(t, 1, 5), kt_range(t, 1, 20));
+            int64_t n = kt_range(t, 1, 20), m = kt_range(t, 1, 5);
+            struct what w = any(t, m, n);
             if (t->quick && j > 4 && i > 1) continue;
             w.a_signed = pairs[i][0];
             w.a_byte = pairs[i][1];
