@@ -42,11 +42,8 @@ void fz_model_close(fz_model_t *model) { fzi_model_free(model); }
 
 fz_status_t fz_model_id(const fz_model_t *model, char hex[65]) {
     if (!model || !hex) return fzi_error(FZ_E_USAGE, "fz_model_id: a pointer is NULL");
-    hex[0] = 0;
-    if (!model->seal.digest_known)
-        return fzi_error(FZ_E_UNVERIFIED, "the model is mapped: call fz_model_verify() first");
-    fzi_model_hex(model, hex);
-    return FZ_OK;
+    if (fzi_model_hex(model, hex)) return FZ_OK;
+    return fzi_error(FZ_E_UNVERIFIED, "the model is mapped: call fz_model_verify() first");
 }
 
 const char *fz_model_profile(const fz_model_t *model) { return model ? model->info.profile : ""; }
@@ -55,15 +52,12 @@ int32_t fz_model_protection(const fz_model_t *model) { return model ? model->sea
 
 fz_status_t fz_model_verify(fz_model_t *model) {
     if (!model) return fzi_error(FZ_E_USAGE, "fz_model_verify: MODEL is NULL");
-    bool known = model->seal.digest_known;
+    bool known = atomic_load_explicit(&model->id_state, memory_order_acquire) == FZ_ID_KNOWN;
     uint8_t digest[32];
-    fz_status_t status =
-        fzi_artifact_verify(&model->info, known ? model->seal.digest : NULL, digest);
+    fz_status_t status = fzi_artifact_verify(&model->info, known ? model->id : NULL, digest);
     if (status == FZ_E_CORRUPT) atomic_store(&model->corrupt, true);
-    if (status != FZ_OK || known) return status;
-    memcpy(model->seal.digest, digest, sizeof digest);
-    model->seal.digest_known = true;
-    return FZ_OK;
+    if (status == FZ_OK) fzi_model_learn_id(model, digest);
+    return status;
 }
 
 fz_status_t fz_model_scrub(fz_model_t *model, size_t budget) {

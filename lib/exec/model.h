@@ -9,6 +9,9 @@
 #include "plan/plan.h"
 #include "seal/seal.h"
 
+/* A mapped model's id is learnt by the first fzi_model_learn_id that gets through. */
+enum { FZ_ID_UNKNOWN, FZ_ID_CLAIMED, FZ_ID_KNOWN };
+
 struct fz_model {
     struct fz_plan plan;
     struct fz_artifact_info info;
@@ -20,6 +23,8 @@ struct fz_model {
     uint32_t *last_use;               /* of block 0's values: step; FZ_NONE: an output, or never */
     const struct fz_blas *blas;       /* NULL: profile portable */
     _Atomic uint8_t *checked;         /* with a mapped file: per block, whether its sum was right */
+    atomic_int id_state;              /* FZ_ID_: whether `id` may be read */
+    uint8_t id[32];                   /* SHA-256 of the file */
     atomic_bool corrupt;              /* set once, by scrub or a weight page check */
     _Atomic uint64_t scrub_next;      /* the block that the next scrub begins with */
     struct fz_arena arena;            /* everything above that is allocated */
@@ -30,8 +35,10 @@ struct fz_model {
 fz_status_t fzi_model_prepare(struct fz_model *model, const void *const *const_data);
 /* True if all inputs have fixed shapes. */
 bool fzi_model_is_static(const struct fz_model *model);
-/* The model id; the digest must be known. */
-void fzi_model_hex(const struct fz_model *model, char hex[65]);
+/* The model id as text; false while it is not known. */
+bool fzi_model_hex(const struct fz_model *model, char hex[65]);
+/* Lets DIGEST, which was just computed over the whole file, be the model's id. Thread-safe. */
+void fzi_model_learn_id(struct fz_model *model, const uint8_t digest[32]);
 /* Releases everything in MODEL, the seal included; not the struct. */
 void fzi_model_release(struct fz_model *model);
 

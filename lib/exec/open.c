@@ -21,19 +21,31 @@ static void write_hex(const uint8_t digest[32], char hex[65]) {
     hex[64] = 0;
 }
 
-void fzi_model_hex(const struct fz_model *model, char hex[65]) {
-    write_hex(model->seal.digest, hex);
+bool fzi_model_hex(const struct fz_model *model, char hex[65]) {
+    hex[0] = 0;
+    if (atomic_load_explicit(&model->id_state, memory_order_acquire) != FZ_ID_KNOWN) return false;
+    write_hex(model->id, hex);
+    return true;
+}
+
+void fzi_model_learn_id(struct fz_model *model, const uint8_t digest[32]) {
+    int unknown = FZ_ID_UNKNOWN;
+    if (!atomic_compare_exchange_strong(&model->id_state, &unknown, FZ_ID_CLAIMED)) return;
+    memcpy(model->id, digest, sizeof model->id);
+    atomic_store_explicit(&model->id_state, FZ_ID_KNOWN, memory_order_release);
 }
 
 /* A mapped file's digest is not known yet: it has to be read for this. */
 static fz_status_t check_digest(struct fz_model *model, const char *expect) {
     char hex[65];
+    if (model->seal.digest_known) fzi_model_learn_id(model, model->seal.digest);
     if (!expect) return FZ_OK;
     if (!model->seal.digest_known) {
-        FZ_TRY(fzi_artifact_verify(&model->info, NULL, model->seal.digest));
-        model->seal.digest_known = true;
+        uint8_t digest[32];
+        FZ_TRY(fzi_artifact_verify(&model->info, NULL, digest));
+        fzi_model_learn_id(model, digest);
     }
-    write_hex(model->seal.digest, hex);
+    fzi_model_hex(model, hex);
     if (strcmp(hex, expect) == 0) return FZ_OK;
     return fzi_error(FZ_E_DIGEST, "the model is %s, expected was %s", hex, expect);
 }
