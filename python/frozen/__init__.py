@@ -1,0 +1,50 @@
+"""frozen: ONNX models that can't change and give the same output bits on every CPU.
+
+    import frozen
+    frozen.freeze("model.onnx", "model.fz")
+    with frozen.Model("model.fz") as model:
+        outputs = model.run({"x": array})
+
+`frozen.InferenceSession` is a drop-in for ONNX Runtime's; `frozen.backend` (which needs the package
+onnx) is an onnx.backend.base.Backend.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from ._errors import (AnswerError, CancelledError, CorruptError, DeadlineError, DigestError,
+                      ElementTypeError, Error, FileError, FormatError, InputValueError,
+                      InternalError, LimitError, NoMemoryError, ProfileError, ShapeError,
+                      SystemRefusedError, UnsupportedError, UnverifiedError, UsageError)
+from ._freeze import freeze
+from ._inference_session import (GraphOptimizationLevel, InferenceSession, ModelMetadata, NodeArg,
+                                 SessionOptions, get_available_providers, get_device)
+from ._library import core as _core
+from ._library import load
+from ._model import Model, Value
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AnswerError", "CancelledError", "CorruptError", "DeadlineError", "DigestError",
+    "ElementTypeError", "Error", "FileError", "FormatError", "GraphOptimizationLevel",
+    "InferenceSession", "InputValueError", "InternalError", "LimitError", "Model",
+    "ModelMetadata", "NoMemoryError", "NodeArg", "ProfileError", "SessionOptions", "ShapeError",
+    "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError", "Value", "freeze",
+    "get_available_providers", "get_device", "library_version", "load",
+]
+
+
+def library_version() -> str:
+    """The version of the C library that runs."""
+    version: bytes = _core().fz_version()
+    return version.decode()
+
+
+def __getattr__(name: str) -> Any:
+    """Imports frozen.backend when it is first asked for, so that frozen itself needs no onnx."""
+    if name == "backend":
+        return importlib.import_module(".backend", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,206 @@
+"""Finds the two C libraries and declares what the package calls in them.
+
+The libraries come from the package's own folder (as a wheel carries them), else from where the
+system's loader looks. `load()` names another place. No environment variable is read.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Any, Optional, Union
+
+from ._errors import Error, FileError, UsageError, error_of
+
+RANK_MAX = 12
+CORE = "libfrozen.so.0"
+FREEZE = "libfrozen-freeze.so.0"
+
+
+class Tensor(ctypes.Structure):
+    _fields_ = [
+        ("dtype", c_int32),
+        ("rank", c_int32),
+        ("dims", c_int64 * RANK_MAX),
+        ("data", c_void_p),
+        ("size", c_size_t),
+    ]
+
+
+class Io(ctypes.Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("dtype", c_int32),
+        ("rank", c_int32),
+        ("dims", c_int64 * RANK_MAX),
+        ("dim_names", c_char_p * RANK_MAX),
+    ]
+
+
+class OpenOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("expect", c_char_p),
+        ("protection", c_int32),
+        ("flags", c_uint32),
+        ("max_file_size", c_uint64),
+    ]
+
+
+class SessionOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("threads", c_int32),
+        ("flags", c_uint32),
+        ("parallel", c_void_p),
+        ("parallel_context", c_void_p),
+        ("parallel_width", c_int32),
+        ("reserved", c_uint32),
+        ("max_arena_size", c_uint64),
+    ]
+
+
+class ModelStats(ctypes.Structure):
+    _fields_ = [
+        (name, c_uint64)
+        for name in ("file_size", "weight_size", "arena_size", "macs", "n_steps", "n_constants")
+    ]
+
+
+class DimBinding(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("value", c_int64)]
+
+
+class FreezeOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("numerics", c_char_p),
+        ("dims", POINTER(DimBinding)),
+        ("n_dims", c_size_t),
+        ("kat_inputs", c_void_p),
+        ("n_kat_inputs", c_size_t),
+        ("flags", c_uint64),
+        ("kat_seed", c_uint64),
+        ("progress", c_void_p),
+        ("progress_context", c_void_p),
+        ("max_file_size", c_uint64),
+        ("max_nodes", c_uint64),
+        ("max_depth", c_uint64),
+        ("max_elements", c_uint64),
+        ("max_memory", c_uint64),
+    ]
+
+
+OPEN_MAP, OPEN_ANY_PROFILE = 1, 2
+KEEP_ONNX, NO_WINOGRAD, LITERAL_QDQ, NO_KAT = 1, 2, 4, 8
+
+# name: (result, arguments)
+_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
+    "fz_last_error": (c_char_p, []),
+    "fz_version": (c_char_p, []),
+    "fz_type_name": (c_char_p, [c_int32]),
+    "fz_type_bits": (c_int32, [c_int32]),
+    "fz_model_open": (c_int32, [c_char_p, POINTER(OpenOptions), POINTER(c_void_p)]),
+    "fz_model_open_memory": (
+        c_int32, [c_void_p, c_size_t, POINTER(OpenOptions), POINTER(c_void_p)]),
+    "fz_model_close": (None, [c_void_p]),
+    "fz_model_id": (c_int32, [c_void_p, c_char_p]),
+    "fz_model_profile": (c_char_p, [c_void_p]),
+    "fz_model_protection": (c_int32, [c_void_p]),
+    "fz_model_verify": (c_int32, [c_void_p]),
+    "fz_model_scrub": (c_int32, [c_void_p, c_size_t]),
+    "fz_model_known_answer": (c_int32, [c_void_p]),
+    "fz_model_input_count": (c_size_t, [c_void_p]),
+    "fz_model_output_count": (c_size_t, [c_void_p]),
+    "fz_model_input": (c_int32, [c_void_p, c_size_t, POINTER(Io)]),
+    "fz_model_output": (c_int32, [c_void_p, c_size_t, POINTER(Io)]),
+    "fz_model_stats": (c_int32, [c_void_p, POINTER(ModelStats)]),
+    "fz_model_text": (c_char_p, [c_void_p, c_char_p]),
+    "fz_session_create": (c_int32, [c_void_p, POINTER(SessionOptions), POINTER(c_void_p)]),
+    "fz_session_close": (None, [c_void_p]),
+    "fz_session_run": (
+        c_int32, [c_void_p, POINTER(Tensor), c_size_t, POINTER(Tensor), c_size_t]),
+    "fz_session_set_deadline": (c_int32, [c_void_p, c_uint64]),
+}
+_FREEZE_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
+    "fz_freeze_file": (c_int32, [c_char_p, c_char_p, POINTER(FreezeOptions), c_char_p]),
+    "fz_freeze_open": (
+        c_int32,
+        [c_char_p, POINTER(FreezeOptions), POINTER(OpenOptions), POINTER(c_void_p)]),
+    "fz_freeze_open_memory": (
+        c_int32,
+        [c_void_p, c_size_t, POINTER(FreezeOptions), POINTER(OpenOptions), POINTER(c_void_p)]),
+}
+
+_lock = threading.RLock()
+_folder: Optional[str] = None  # where load() said that the libraries lie
+_core: Optional[ctypes.CDLL] = None
+_freeze: Optional[ctypes.CDLL] = None
+
+
+def load(path: Union[str, os.PathLike[str]]) -> None:
+    """Takes the libraries from PATH: their folder, or the file libfrozen.so in it.
+
+    To be called before anything else of the package; a second call for another folder is refused,
+    for models of the first library may be in use.
+    """
+    global _folder
+    place = os.path.abspath(os.fspath(path))
+    folder = place if os.path.isdir(place) else os.path.dirname(place)
+    with _lock:
+        if _core is not None and folder != _folder:
+            raise UsageError("the library is loaded already: call frozen.load() first of all")
+        previous, _folder = _folder, folder
+        try:
+            core()
+        except Error:
+            _folder = previous
+            raise
+
+
+def core() -> ctypes.CDLL:
+    """libfrozen, loaded at the first call."""
+    global _core
+    if _core is None:
+        with _lock:
+            if _core is None:
+                _core = _open(CORE, _PROTOTYPES)
+    return _core
+
+
+def freezer() -> ctypes.CDLL:
+    """libfrozen-freeze, loaded at the first call; it finds libfrozen loaded by its name."""
+    global _freeze
+    if _freeze is None:
+        with _lock:
+            core()
+            if _freeze is None:
+                _freeze = _open(FREEZE, _FREEZE_PROTOTYPES)
+    return _freeze
+
+
+def check(status: int) -> None:
+    """Raises the exception of STATUS with the library's message for this thread."""
+    if status != 0:
+        raise error_of(status, (core().fz_last_error() or b"").decode("utf-8", "replace"))
+
+
+def _open(name: str, prototypes: dict[str, tuple[Any, list[Any]]]) -> ctypes.CDLL:
+    library = _first(name)
+    for function, (result, arguments) in prototypes.items():
+        entry = getattr(library, function)
+        entry.restype, entry.argtypes = result, arguments
+    return library
+
+
+def _first(name: str) -> ctypes.CDLL:
+    bundled = os.path.dirname(os.path.abspath(__file__))
+    folder = _folder or (bundled if os.path.exists(os.path.join(bundled, name)) else None)
+    path = os.path.join(folder, name) if folder else name
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:
+        raise FileError(f"{name} can't be loaded ({error}): install libfrozen, or say where it is "
+                        "with frozen.load(folder)") from None

@@ -1,0 +1,351 @@
+"""frozen.Model: one immutable model that any number of threads may run."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Iterable, Mapping, Optional, Protocol, Sequence, Union
+
+import numpy
+
+from . import _library, _types
+from ._errors import UsageError
+from ._library import check, core
+
+MAGIC = b"\x89FROZEN"
+
+
+class _Serialisable(Protocol):
+    def SerializeToString(self) -> bytes: ...
+
+
+Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, _Serialisable]
+Array = numpy.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of a model.
+
+    `dtype` is a NumPy name. An entry of `shape` is a size, the name of an open dimension or None
+    for one without a name; `shape` is None if not even the rank is known.
+    """
+
+    name: str
+    dtype: str
+    shape: Optional[tuple[Union[int, str, None], ...]]
+    number: int  # ONNX's number of the element type
+
+
+class Model:
+    """A frozen model, or an ONNX model that is frozen in memory.
+
+    SOURCE is a path, the bytes of a file, or an onnx.ModelProto; what it holds is told by its first
+    bytes. THREADS is how many threads one run uses (0: as many as the host allows). EXPECT is the
+    model id that must come out. PROTECTION is the level wanted, see `protection`. MAP leaves the
+    weights in the file. Any number of threads may call a model at once: each concurrent call gets a
+    session of its own, and the interpreter's lock is not held while the library runs.
+    """
+
+    def __init__(self, source: Source, threads: int = 1, expect: Optional[str] = None,
+                 protection: Optional[int] = None, map: bool = False, *,
+                 any_profile: bool = False) -> None:
+        self._handle: Optional[int] = None
+        self._lock = threading.Lock()
+        self._idle: list[int] = []  # sessions that no call uses
+        self._users = 0  # calls under way
+        self._closing = False
+        self._threads = -1 if threads == 0 else int(threads)
+        flags = (_library.OPEN_MAP if map else 0) | (
+            _library.OPEN_ANY_PROFILE if any_profile else 0)
+        options = _library.OpenOptions(
+            ctypes.sizeof(_library.OpenOptions), expect.encode() if expect else None,
+            protection or 0, flags, 0)
+        self._handle = _open(source, options)
+        self._inputs = self._values(core().fz_model_input_count, core().fz_model_input)
+        self._outputs = self._values(core().fz_model_output_count, core().fz_model_output)
+
+    # ---- what the model is
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        return self._outputs
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the frozen file in hex. UnverifiedError for a mapped model before verify()."""
+        buffer = ctypes.create_string_buffer(65)
+        with _Use(self) as handle:
+            check(core().fz_model_id(handle, buffer))
+        return buffer.value.decode()
+
+    @property
+    def profile(self) -> str:
+        """The numerics profile that fixes the bits: "portable/1" or "blas/..."."""
+        with _Use(self) as handle:
+            text: bytes = core().fz_model_profile(handle)
+        return text.decode()
+
+    @property
+    def protection(self) -> int:
+        """How the memory is protected: 0 not, 1 by page, 2 sealed, 3 sealed for ever."""
+        with _Use(self) as handle:
+            level: int = core().fz_model_protection(handle)
+        return level
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """file_size, weight_size, arena_size, macs, n_steps, n_constants."""
+        stats = _library.ModelStats()
+        with _Use(self) as handle:
+            check(core().fz_model_stats(handle, ctypes.byref(stats)))
+        return {name: getattr(stats, name) for name, *_ in _library.ModelStats._fields_}
+
+    def text(self, key: str) -> Optional[str]:
+        """The description KEY: "provenance", "passes", "metadata" or "operators"."""
+        with _Use(self) as handle:
+            text: Optional[bytes] = core().fz_model_text(handle, key.encode())
+        return None if text is None else text.decode("utf-8", "replace")
+
+    # ---- checks
+
+    def verify(self) -> None:
+        """Hashes the model's memory again; CorruptError if it changed."""
+        with _Use(self) as handle:
+            check(core().fz_model_verify(handle))
+
+    def known_answer(self) -> None:
+        """Runs the file's known answer; AnswerError if this host computes other bits."""
+        with _Use(self) as handle:
+            check(core().fz_model_known_answer(handle))
+
+    def scrub(self, budget: int = 1 << 20) -> None:
+        """Checks the next BUDGET bytes of the model's memory; CorruptError if they changed."""
+        with _Use(self) as handle:
+            check(core().fz_model_scrub(handle, budget))
+
+    # ---- runs
+
+    def run(self, inputs: Mapping[str, Any], outputs: Optional[Sequence[str]] = None,
+            timeout: Optional[float] = None) -> dict[str, Array]:
+        """Runs the model on INPUTS, an array for each input name; returns fresh arrays by name.
+
+        OUTPUTS chooses which results are copied; without it all. An array in C order is read where
+        it lies, another is copied first; its dtype must be the input's. DeadlineError after TIMEOUT
+        seconds.
+        """
+        arrays, tensors = self._bind(inputs)
+        wanted = self._choose(outputs)
+        results = (_library.Tensor * len(self._outputs))()
+        with _Use(self) as handle:
+            session = self._take(handle)
+            try:
+                limit = 0 if timeout is None else max(1, int(timeout * 1e6))
+                check(core().fz_session_set_deadline(session, limit))
+                check(core().fz_session_run(session, tensors, len(arrays), results, len(results)))
+                return {self._outputs[i].name: _fetch(results[i]) for i in wanted}
+            finally:
+                self._give(session)
+
+    def _bind(self, feed: Mapping[str, Any]) -> tuple[list[Array], Any]:
+        """The arrays to be kept alive during the run and the descriptions of their memory."""
+        names = [value.name for value in self._inputs]
+        unknown = [name for name in feed if name not in names]
+        missing = [name for name in names if name not in feed]
+        if unknown or missing:
+            problem = f"unknown inputs {unknown}" if unknown else f"missing inputs {missing}"
+            raise ValueError(f"{problem}; the model's inputs are {names}")
+        arrays: list[Array] = []
+        tensors = (_library.Tensor * max(1, len(names)))()
+        for tensor, value in zip(tensors, self._inputs):
+            arrays.append(_describe(tensor, value, feed[value.name]))
+        return arrays, tensors
+
+    def _choose(self, outputs: Optional[Iterable[str]]) -> list[int]:
+        names = [value.name for value in self._outputs]
+        if outputs is None:
+            return list(range(len(names)))
+        for name in outputs:
+            if name not in names:
+                raise ValueError(f"unknown output {name!r}; the model's outputs are {names}")
+        return [names.index(name) for name in outputs]
+
+    def _take(self, handle: int) -> int:
+        """An idle session, else a new one."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        options = _library.SessionOptions(ctypes.sizeof(_library.SessionOptions), self._threads)
+        session = ctypes.c_void_p()
+        check(core().fz_session_create(handle, ctypes.byref(options), ctypes.byref(session)))
+        assert session.value is not None
+        return session.value
+
+    def _give(self, session: int) -> None:
+        with self._lock:
+            self._idle.append(session)
+
+    def _values(self, count: Any, describe: Any) -> tuple[Value, ...]:
+        io = _library.Io()
+        values = []
+        for i in range(count(self._handle)):
+            check(describe(self._handle, i, ctypes.byref(io)))
+            values.append(Value(io.name.decode("utf-8", "replace"), _types.name_of(io.dtype),
+                                _shape_of(io), io.dtype))
+        return tuple(values)
+
+    # ---- the end
+
+    def close(self) -> None:
+        """Releases the model; calls that are under way end first. A second call does nothing."""
+        with self._lock:
+            self._closing = True
+        self._release()
+
+    def _release(self) -> None:
+        """Frees what is left once the model is closing and nobody uses it."""
+        with self._lock:
+            if not self._closing or self._users > 0 or self._handle is None:
+                return
+            handle, self._handle = self._handle, None
+            sessions, self._idle = self._idle, []
+        for session in sessions:
+            core().fz_session_close(session)
+        core().fz_model_close(handle)
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{v.name}: {v.dtype}{list(v.shape or ())}" for v in self._inputs)
+        state = "closed " if self._closing else ""
+        return f"<{state}frozen.Model({inputs})>"
+
+
+class _Use:
+    """Keeps the model's handle valid for one call."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __enter__(self) -> int:
+        model = self._model
+        with model._lock:
+            if model._closing or model._handle is None:
+                raise UsageError("the model is closed")
+            model._users += 1
+            return model._handle
+
+    def __exit__(self, *_: object) -> None:
+        with self._model._lock:
+            self._model._users -= 1
+        self._model._release()
+
+
+def memory_of(source: Union[bytes, bytearray, memoryview]) -> Array:
+    """SOURCE's bytes as an array, where they lie."""
+    view = memoryview(source)
+    if not view.c_contiguous:
+        raise ValueError("the model's bytes must be contiguous")
+    return numpy.frombuffer(view.cast("B"), dtype=numpy.uint8)
+
+
+def content_of(source: Source) -> Union[bytes, bytearray, memoryview, None]:
+    """The bytes of a model that lies in memory, None for a path."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return source
+    if hasattr(source, "SerializeToString"):
+        return source.SerializeToString()
+    return None
+
+
+def _open(source: Source, options: _library.OpenOptions) -> int:
+    model = ctypes.c_void_p()
+    out, opts = ctypes.byref(model), ctypes.byref(options)
+    content = content_of(source)
+    if content is None:
+        path = os.fsencode(source)  # type: ignore[arg-type]
+        if b"\0" in path:
+            raise ValueError("a path can't hold a zero byte")
+        if _begins_frozen(path):
+            check(core().fz_model_open(path, opts, out))
+        else:
+            check(_library.freezer().fz_freeze_open(path, None, opts, out))
+    else:
+        data = memory_of(content)
+        if data[:len(MAGIC)].tobytes() == MAGIC:
+            check(core().fz_model_open_memory(data.ctypes.data, data.size, opts, out))
+        else:
+            check(_library.freezer().fz_freeze_open_memory(
+                data.ctypes.data, data.size, None, opts, out))
+    assert model.value is not None
+    return model.value
+
+
+def _begins_frozen(path: bytes) -> bool:
+    """True also for a file that can't be read: libfrozen says why."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return True
+
+
+def _shape_of(io: _library.Io) -> Optional[tuple[Union[int, str, None], ...]]:
+    if io.rank < 0:
+        return None
+    dims: list[Union[int, str, None]] = []
+    for i in range(io.rank):
+        name = (io.dim_names[i] or b"").decode("utf-8", "replace")
+        dims.append(io.dims[i] if io.dims[i] >= 0 else name or None)
+    return tuple(dims)
+
+
+def _describe(tensor: _library.Tensor, value: Value, given: Any) -> Array:
+    """Describes GIVEN for input VALUE in TENSOR; returns the array that owns the memory."""
+    if value.number == _types.STRING:
+        raise TypeError(f"input {value.name!r}: inputs of strings are not supported")
+    array = numpy.asarray(given)
+    expected = _types.dtype_of(value.number)
+    if array.dtype != expected:
+        raise TypeError(f"input {value.name!r} must be of dtype {expected}, not {array.dtype}")
+    if array.ndim > _library.RANK_MAX:
+        raise ValueError(f"input {value.name!r} has more than {_library.RANK_MAX} dimensions")
+    shape = array.shape
+    array = numpy.asarray(array, order="C")
+    if _types.bits_of(value.number) < 8:
+        array = _types.packed(array, _types.bits_of(value.number))
+    tensor.dtype, tensor.rank = value.number, len(shape)
+    tensor.dims[:len(shape)] = shape
+    tensor.data, tensor.size = (array.ctypes.data if array.nbytes else None), array.nbytes
+    return array
+
+
+def _fetch(tensor: _library.Tensor) -> Array:
+    """A copy of a result, which lies in the session's memory."""
+    shape = tuple(tensor.dims[:tensor.rank])
+    bits = _types.bits_of(tensor.dtype)
+    if bits < 8:
+        raw = numpy.empty(tensor.size, numpy.uint8)
+        ctypes.memmove(raw.ctypes.data, tensor.data, tensor.size)
+        count = int(numpy.prod(shape, dtype=numpy.int64))
+        return _types.unpacked(raw, count, tensor.dtype).reshape(shape)
+    array = numpy.empty(shape, _types.dtype_of(tensor.dtype))
+    if array.nbytes:
+        ctypes.memmove(array.ctypes.data, tensor.data, array.nbytes)
+    return array
