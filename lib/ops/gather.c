@@ -1,4 +1,5 @@
-/* Gather: slices of an axis, chosen by a tensor of indices. */
+/* Gather: slices of an axis, chosen by a tensor of indices. ArrayFeatureExtractor (ai.onnx.ml): the
+ * same along the last axis. */
 #include "ops/move.h"
 
 struct params {
@@ -9,6 +10,31 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     struct params *p = params;
     (void)lower;
     return fzi_attr_int(node, "axis", 0, &p->axis);
+}
+
+static fz_status_t lower_last(struct fz_lower *lower, struct fz_node *node, void *params) {
+    struct params *p = params;
+    (void)lower, (void)node;
+    p->axis = -1;
+    return FZ_OK;
+}
+
+/* All indices are one list; a vector counts as a matrix of one row. */
+static fz_status_t infer_features(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *in = call->in[0], *index = call->in[1];
+    fz_tensor_t out = {.rank = 2, .dims = {1}};
+    if (p->axis != -1)
+        return fzi_error(FZ_E_FORMAT, "%s: axis %lld", op->name, (long long)p->axis);
+    FZ_TRY(fzi_move_type(op, call, 0));
+    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(I64)));
+    if (in->rank < 0) return fzi_move_infer_rank(call, -1);
+    if (in->rank == 0) return fzi_error(FZ_E_SHAPE, "%s: a scalar has no axis", op->name);
+    if (in->rank > 1) fzi_shape_copy(&out, in);
+    out.dims[out.rank - 1] =
+        index->rank < 0 ? FZ_DIM_UNKNOWN : fzi_move_product(index, 0, index->rank);
+    fzi_infer_like(call, 0, in->dtype, &out);
+    return FZ_OK;
 }
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
@@ -81,5 +107,9 @@ const struct fz_op fz_ops_gather[] = {
     {.name = "Gather", .domain = "", .since = 1, .rev = 1, .flags = FZ_OP_ANY_TYPE,
      .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .attrs = "axis",
      .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run},
+    {.name = "ArrayFeatureExtractor", .domain = "ai.onnx.ml", .since = 1, .rev = 1,
+     .flags = FZ_OP_ANY_TYPE, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
+     .params_size = sizeof(struct params), .lower = lower_last, .infer = infer_features,
+     .run = run},
     {0},
 };
