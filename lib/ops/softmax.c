@@ -5,7 +5,8 @@
 #include "ops/sum.h"
 #include "ops/wide.h"
 
-enum { SOFTMAX, LOG_SOFTMAX, HARDMAX, TILE = 64 };
+enum { SOFTMAX, LOG_SOFTMAX, HARDMAX };
+enum { TILE = 64, COLUMNS = 256 };
 
 struct params {
     int64_t axis;
@@ -95,7 +96,7 @@ struct job {
     const void *x;
     void *y, *scratch;
     struct fz_axes axes;
-    int64_t tiles; /* of TILE columns in inner */
+    int64_t tile, tiles; /* columns of a tile; tiles in inner */
 };
 
 static void rows_f32(const struct job *job, float *y, const float *x, int64_t rows) {
@@ -125,12 +126,58 @@ static void tile_range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* Y = fn(X, STAT) over N rows of WIDTH elements; rows lie LDX and LDY apart. */
+static void each_row(const struct job *job, int32_t fn, float *y, int64_t ldy, const float *x,
+                     int64_t ldx, const float *stat, int64_t width) {
+    for (int64_t j = 0; j < job->axes.n; j++)
+        job->k->binary_f32(fn, y + j * ldy, x + j * ldx, stat, width, 1, 1);
+}
+
+/* The steps of the row kernels, each over WIDTH columns at once; E holds n * WIDTH elements. */
+static void columns(const struct job *job, float *y, const float *x, float *e, int64_t width) {
+    int64_t n = job->axes.n, inner = job->axes.inner;
+    float stat[COLUMNS];
+    bool logarithm = job->kind == LOG_SOFTMAX;
+    memcpy(stat, x, (size_t)width * 4);
+    for (int64_t j = 1; j < n; j++)
+        job->k->binary_f32(FZK_BINARY_MAX, stat, stat, x + j * inner, width, 1, 1);
+    each_row(job, FZK_BINARY_SUB, e, width, x, inner, stat, width);
+    if (logarithm)
+        for (int64_t j = 0; j < n; j++)
+            memcpy(y + j * inner, e + j * width, (size_t)width * 4);
+    job->k->unary_f32(FZK_FN_EXP, e, e, n * width, 0, 0);
+    job->k->reduce_f32(FZK_REDUCE_SUM, stat, e, 1, n, width);
+    if (!logarithm) {
+        each_row(job, FZK_BINARY_DIV, y, inner, e, width, stat, width);
+        return;
+    }
+    job->k->unary_f32(FZK_FN_LOG, stat, stat, width, 0, 0);
+    each_row(job, FZK_BINARY_SUB, y, inner, y, inner, stat, width);
+}
+
+static void column_range(void *arg, int64_t begin, int64_t end) {
+    const struct job *job = arg;
+    int64_t n = job->axes.n, inner = job->axes.inner;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t column = i % job->tiles * job->tile, matrix = i / job->tiles * n * inner;
+        columns(job, (float *)job->y + matrix + column, (const float *)job->x + matrix + column,
+                (float *)job->scratch + matrix + column * n,
+                fzi_min_i64(job->tile, inner - column));
+    }
+}
+
+/* Many columns are taken side by side, a few are turned into rows. */
 static void run_f32(const struct fz_call *call, struct job *job) {
-    int64_t n = job->axes.n, work = n * (job->axes.inner > 1 ? TILE : 1);
+    int64_t n = job->axes.n, inner = job->axes.inner;
+    bool wide = inner >= 16 && job->kind != HARDMAX;
+    job->tile = wide ? fzi_max_i64(16, fzi_min_i64(COLUMNS, 16384 / n / 16 * 16)) : TILE;
+    job->tiles = fzi_ceil_div(inner, job->tile);
+    int64_t work = n * (inner > 1 ? fzi_min_i64(job->tile, inner) : 1);
     int64_t grain = fzi_max_i64(1, 8192 / work);
-    job->tiles = fzi_ceil_div(job->axes.inner, TILE);
-    if (job->axes.inner == 1) fzi_run_range(call->env, job->axes.outer, grain, row_range, job);
-    else fzi_run_range(call->env, job->axes.outer * job->tiles, grain, tile_range, job);
+    if (inner == 1) fzi_run_range(call->env, job->axes.outer, grain, row_range, job);
+    else
+        fzi_run_range(call->env, job->axes.outer * job->tiles, grain,
+                      wide ? column_range : tile_range, job);
 }
 
 /* A column at a time, by way of two rows in the scratch. */
