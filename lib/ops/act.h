@@ -5,8 +5,8 @@
 #include "numeric.h"
 #include "ops/op.h"
 
-/* FZ_ACT_FN + f is function f of kernels/numeric.h with parameters a and b. Clip is min(b, max(a, x))
- * inside of the GEMM kernel; Relu is clip with 0 and +inf. The numbers stand in files. */
+/* FZ_ACT_FN + f is function f of kernels/numeric.h with parameters a and b. Clip is min(b, max(a,
+ * x)) inside of the GEMM kernel; Relu is clip with 0 and +inf. The numbers stand in files. */
 enum {
     FZ_ACT_NONE = 0,
     FZ_ACT_CLIP = 1,

@@ -1,8 +1,8 @@
 /* Convolution: params, geometry, weight packing and the body that Conv and frozen.Conv share.
  *
- * The body works on NHWC memory (N, depth, height, width, channels; a 1-D image has depth and height
- * 1). Each output is one chain over (kernel depth, row, column, input channel of the group), padding
- * taps included with +0, in blocks of FZK_K_BLOCK; then bias, residual, activation. */
+ * The body works on NHWC memory (N, depth, height, width, channels; a 1-D image has depth and
+ * height 1). Each output is one chain over (kernel depth, row, column, input channel of the group),
+ * padding taps included with +0, in blocks of FZK_K_BLOCK; then bias, residual, activation. */
 #ifndef FZ_OPS_CONV_H
 #define FZ_OPS_CONV_H
 
@@ -19,7 +19,7 @@ struct fz_conv_params {
     int64_t stride[3], dilation[3];
     int64_t before[3], after[3]; /* padding, for FZ_PAD_GIVEN */
     int64_t auto_pad;
-    int64_t group, cin, cout;    /* channels of all groups; cin, cout 0 in a Conv: from the shapes */
+    int64_t group, cin, cout;    /* channels of all groups; 0 in a Conv: from the shapes */
     int64_t algorithm;           /* FZ_CONV_...; frozen.Conv only */
     int64_t blas;                /* 1: weights are [group][K][N/group], for the profile blas */
     struct fz_act act;           /* frozen forms only */
@@ -45,7 +45,8 @@ fz_status_t fzi_conv_choose(const struct fz_conv_params *conv, const fz_tensor_t
 fz_status_t fzi_conv_pack(struct fz_graph *graph, const struct fz_value *w,
                           const struct fz_conv_params *params, struct fz_value **packed);
 
-/* The same for a ConvTranspose's weights (IOHW) and frozen.ConvTranspose: [group][panels][K][32]. */
+/* The same for a ConvTranspose's weights (IOHW) and frozen.ConvTranspose:
+ * [group][panels][K][32]. */
 fz_status_t fzi_conv_transpose_choose(const struct fz_conv_params *conv, const fz_tensor_t *w,
                                       struct fz_conv_params *out);
 fz_status_t fzi_conv_transpose_pack(struct fz_graph *graph, const struct fz_value *w,
@@ -53,14 +54,14 @@ fz_status_t fzi_conv_transpose_pack(struct fz_graph *graph, const struct fz_valu
 
 /* ---- inside of the family */
 
-/* For the frozen forms' tests: reads kernel_shape, cin, cout, algorithm, act, a, b beside Conv's own
- * attributes. Passes write the params themselves. */
+/* For the frozen forms' tests: reads kernel_shape, cin, cout, algorithm, act, a, b beside Conv's
+ * own attributes. Passes write the params themselves. */
 fz_status_t fzi_conv_lower_frozen(struct fz_lower *lower, const struct fz_node *node,
                                   bool transpose, struct fz_conv_params *p);
 /* FZ_E_FORMAT unless channels, groups, kernel and algorithm of a frozen form are sound. */
 fz_status_t fzi_conv_check_frozen(const struct fz_op *op, const struct fz_conv_params *p);
-/* The inputs of a frozen form beside x: weights of the packed dims, bias [cout], and a residual that
- * may equal OUT. */
+/* The inputs of a frozen form beside x: weights of the packed dims, bias [cout], and a residual
+ * that may equal OUT. */
 fz_status_t fzi_conv_check_inputs(const struct fz_op *op, const struct fz_call *call,
                                   const struct fz_conv_params *p, const fz_tensor_t *out);
 /* FZ_E_SHAPE unless input I, if present, is a float32 tensor of N elements in one dimension. */

@@ -1,6 +1,6 @@
-/* The profile blas: convolutions and products with constant weights as blocks of im2col rows, each of
- * FZK_BLAS_ROWS pixels of one image, times FZK_BLAS_COLUMNS columns. The cuts depend on nothing but
- * the shapes. Sums after the product are those of the portable profile. */
+/* The profile blas: convolutions and products with constant weights as blocks of im2col rows, each
+ * of FZK_BLAS_ROWS pixels of one image, times FZK_BLAS_COLUMNS columns. The cuts depend on nothing
+ * but the shapes. Sums after the product are those of the portable profile. */
 #include "blas/blas.h"
 #include "ops/conv_tile.h"
 

@@ -1,8 +1,9 @@
-/* The convolution as GEMM over the image in place: the taps of a kernel row are one segment of k. */
+/* The convolution as GEMM over the image in place: the taps of a kernel row are one segment of
+ * k. */
 #include "ops/conv_tile.h"
 
-/* The GEMM kernels fill their tiles from one or two output rows; shorter rows than this are gathered
- * (im2col) instead. */
+/* The GEMM kernels fill their tiles from one or two output rows; shorter rows than this are
+ * gathered (im2col) instead. */
 enum { NARROW = 5 };
 
 /* A 1 x 1 convolution is one matrix product over all pixels: one row of one image. */

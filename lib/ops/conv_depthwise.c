@@ -39,7 +39,8 @@ static void add_residual(const struct fz_conv_job *job, const struct fz_rect *r,
     }
 }
 
-/* Channels [first, last) of R from the image at IN with rows of ROW and pixels of PIXEL elements. */
+/* Channels [first, last) of R from the image at IN with rows of ROW and pixels of PIXEL
+ * elements. */
 static void convolve(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
                      int64_t last, const float *in, int64_t row, int64_t pixel) {
     const struct fz_conv_params *p = job->p;
@@ -78,7 +79,8 @@ static void border(const struct fz_tile_work *work, const struct fz_rect *r, int
     convolve(work->job, r, first, last, scratch, t.cols_in * t.pixel, t.pixel);
 }
 
-/* The inside of R in place; the rows above and below, the columns to the left and right by copies. */
+/* The inside of R in place; the rows above and below, the columns to the left and right by
+ * copies. */
 static void split(const struct fz_tile_work *work, const struct fz_rect *r, int64_t first,
                   int64_t last, float *scratch) {
     const struct fz_conv_job *job = work->job;

@@ -30,8 +30,9 @@ bool fzi_conv_packed_size(const struct fz_conv_params *p, size_t *size) {
     return true;
 }
 
-/* One group: the weight of output o, input c, tap t is w[o * by_out + c * by_in + t]. Row k = t * cin +
- * c of the result lies in WIDTH columns of each panel, or of the one matrix for the profile blas. */
+/* One group: the weight of output o, input c, tap t is w[o * by_out + c * by_in + t]. Row k = t *
+ * cin + c of the result lies in WIDTH columns of each panel, or of the one matrix for the profile
+ * blas. */
 struct source {
     const float *w;
     int64_t cout, cin, taps, by_out, by_in;
@@ -83,7 +84,8 @@ void fzi_conv_pack_into(const struct fz_conv_params *p, const float *w, float *o
         return;
     }
     int64_t width = fzi_conv_uses_blas(p) ? cout : FZK_PANEL;
-    int64_t size = fzi_conv_uses_blas(p) ? taps * cin * cout : fzi_ceil_div(cout, width) * width * taps * cin;
+    int64_t columns = fzi_ceil_div(cout, FZK_PANEL) * FZK_PANEL;
+    int64_t size = taps * cin * (fzi_conv_uses_blas(p) ? cout : columns);
     for (int64_t g = 0; g < p->group; g++) {
         struct source s = {w + g * cout * cin * taps, cout, cin, taps, cin * taps, taps};
         pack_group(&s, width, out + g * size);

@@ -1,10 +1,12 @@
 /* Attributes, checks and sizes of convolutions. */
 #include "ops/conv.h"
 
-/* No kernel, stride, dilation or pad may reach this, so that products of two of them fit 63 bits. */
+/* No kernel, stride, dilation or pad may reach this, so that products of two of them fit 63
+ * bits. */
 enum { LIMIT = 1 << 30 };
 
-/* Reads a list attribute of SPATIAL numbers into the last entries of OUT, which keeps its others. */
+/* Reads a list attribute of SPATIAL numbers into the last entries of OUT, which keeps its
+ * others. */
 static fz_status_t read_list(const struct fz_node *node, const char *name, int64_t spatial,
                              int64_t out[3]) {
     const int64_t *list = NULL;
@@ -135,7 +137,8 @@ static bool fits(const int64_t *list, int n) {
 
 fz_status_t fzi_conv_measure(const struct fz_op *op, const struct fz_conv_params *p, int64_t n,
                              const int64_t in[3], struct fz_conv_geometry *g) {
-    *g = (struct fz_conv_geometry){.n = n, .cin_g = p->cin / p->group, .cout_g = p->cout / p->group};
+    *g = (struct fz_conv_geometry){.n = n, .cin_g = p->cin / p->group,
+                                   .cout_g = p->cout / p->group};
     int64_t spans[3];
     for (int d = 0; d < 3; d++) {
         FZ_TRY(fzi_conv_dim(op, p, d, in[d], &g->out[d], &g->before[d]));

@@ -42,8 +42,8 @@ struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_t
     return r;
 }
 
-/* Copies pixels [x, x + n) of a row of WIDTH pixels to TO, PIXEL elements apart, zeros outside of the
- * row. ROW NULL: all zeros. */
+/* Copies pixels [x, x + n) of a row of WIDTH pixels to TO, PIXEL elements apart, zeros outside of
+ * the row. ROW NULL: all zeros. */
 static void copy_row(const float *row, int64_t width, int64_t c, int64_t x, int64_t n,
                      int64_t pixel, float *to) {
     int64_t left = row ? fzi_min_i64(fzi_max_i64(-x, 0), n) : n;
@@ -52,7 +52,8 @@ static void copy_row(const float *row, int64_t width, int64_t c, int64_t x, int6
     memset(to, 0, (size_t)(left * pixel) * sizeof *to);
     if (pixel == c && end > left)
         memcpy(to + left * c, row + (x + left) * c, (size_t)(end - left) * size);
-    for (int64_t i = left; pixel != c && i < end; i++) memcpy(to + i * pixel, row + (x + i) * c, size);
+    for (int64_t i = left; pixel != c && i < end; i++)
+        memcpy(to + i * pixel, row + (x + i) * c, size);
     memset(to + end * pixel, 0, (size_t)((n - end) * pixel) * sizeof *to);
 }
 

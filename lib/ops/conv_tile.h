@@ -37,8 +37,8 @@ void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
 /* The offset of R's first output value. */
 int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r);
 
-/* One output pixel's taps in order, [taps][cin_g], zeros outside of the image. AT: the image and the
- * input coordinates of the first tap. */
+/* One output pixel's taps in order, [taps][cin_g], zeros outside of the image. AT: the image and
+ * the input coordinates of the first tap. */
 void fzi_tile_gather(const struct fz_conv_job *job, const int64_t at[4], int64_t group, float *to);
 /* Applies an activation that the kernels do not know to channels [FIRST, LAST) of R's outputs. */
 void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,

@@ -1,5 +1,5 @@
-/* ConvTranspose on ONNX's layout, packing at every run, and frozen.ConvTranspose on NHWC with packed
- * weights, bias, residual and activation. */
+/* ConvTranspose on ONNX's layout, packing at every run, and frozen.ConvTranspose on NHWC with
+ * packed weights, bias, residual and activation. */
 #include "ops/conv.h"
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -47,7 +47,8 @@ static bool fits(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e) {
 fz_status_t fzi_conv_transpose_measure(const struct fz_op *op, const struct fz_conv_params *p,
                                        int64_t n, const int64_t in[3],
                                        struct fz_conv_geometry *g) {
-    *g = (struct fz_conv_geometry){.n = n, .cin_g = p->cin / p->group, .cout_g = p->cout / p->group};
+    *g = (struct fz_conv_geometry){.n = n, .cin_g = p->cin / p->group,
+                                   .cout_g = p->cout / p->group};
     for (int d = 0; d < 3; d++) {
         g->in[d] = in[d];
         FZ_TRY(fzi_conv_transpose_dim(op, p, d, in[d], &g->out[d], &g->before[d]));
@@ -62,7 +63,8 @@ fz_status_t fzi_conv_transpose_measure(const struct fz_op *op, const struct fz_c
     return FZ_OK;
 }
 
-/* P with kernel and channels from W's shape [cin, cout / group, kernel...], as far as it is known. */
+/* P with kernel and channels from W's shape [cin, cout / group, kernel...], as far as it is
+ * known. */
 static bool complete(const struct fz_conv_params *from, const fz_tensor_t *w,
                      struct fz_conv_params *p) {
     *p = *from;

@@ -1,13 +1,13 @@
 /* ConvTranspose as small convolutions: outputs that the same taps reach form regular grids.
  *
- * Along one axis output o meets tap t where o + before - t * dilation is a multiple of the stride and
- * the quotient is an input pixel. Outputs a stride apart meet the same taps, but at the image's ends.
- * A run is a longest row of such outputs; for each combination of runs of the axes the taps' weights
- * are put together in the canonical order and every row of outputs is one GEMM. */
+ * Along one axis output o meets tap t where o + before - t * dilation is a multiple of the stride
+ * and the quotient is an input pixel. Outputs a stride apart meet the same taps, but at the image's
+ * ends. A run is a longest row of such outputs; for each combination of runs of the axes the taps'
+ * weights are put together in the canonical order and every row of outputs is one GEMM. */
 #include "ops/conv.h"
 
-/* N outputs from FIRST on, a stride apart. Tap i is number tap[i] and meets input pixel in[i] of the
- * first output, in[i] + 1 of the second, and so on. */
+/* N outputs from FIRST on, a stride apart. Tap i is number tap[i] and meets input pixel in[i] of
+ * the first output, in[i] + 1 of the second, and so on. */
 struct run {
     int64_t first, n, n_taps;
     int64_t *tap, *in;

@@ -1,5 +1,5 @@
-/* frozen.Conv: the plan's convolution. x [N, spatial..., cin], packed weights, bias [cout] or absent,
- * residual of the output's shape or absent; then the activation. */
+/* frozen.Conv: the plan's convolution. x [N, spatial..., cin], packed weights, bias [cout] or
+ * absent, residual of the output's shape or absent; then the activation. */
 #include "ops/conv.h"
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {

@@ -39,7 +39,8 @@ static fz_status_t check(const struct fz_op *op, const struct fz_call *call) {
         if (call->in[i] && call->in[i]->dtype != dtype)
             return fzi_error(FZ_E_TYPE, "%s: inputs of different types", op->name);
     if (!fzi_type_is_float(dtype) && (!is_whole(p->alpha) || !is_whole(p->beta)))
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: alpha and beta of integers must be whole", op->name);
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: alpha and beta of integers must be whole",
+                         op->name);
     return FZ_OK;
 }
 

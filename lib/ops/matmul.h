@@ -18,7 +18,8 @@ fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bo
                             struct fz_value **packed);
 
 /* frozen.MatMulDyn: y = (a [.., m, k] times b [.., k, n], or [.., n, k] with trans_b) scaled by a
- * binary32 multiplication or division after the chain. Batch dims broadcast; ranks are 2 or more. */
+ * binary32 multiplication or division after the chain. Batch dims broadcast; ranks are 2 or
+ * more. */
 enum { FZ_SCALE_NONE = 0, FZ_SCALE_MUL = 1, FZ_SCALE_DIV = 2 };
 struct fz_matmul_dyn_params {
     int64_t trans_b;
@@ -28,9 +29,9 @@ struct fz_matmul_dyn_params {
 
 /* ---- inside of the family */
 
-/* BATCH products c = a times packed b, each m x n, dense and behind each other; A's and B's matrices
- * are found by broadcasting: DIMS of the batch, steps in matrices. Then scale, bias, residual,
- * activation, in this order; scale, bias and residual never come together. */
+/* BATCH products c = a times packed b, each m x n, dense and behind each other; A's and B's
+ * matrices are found by broadcasting: DIMS of the batch, steps in matrices. Then scale, bias,
+ * residual, activation, in this order; scale, bias and residual never come together. */
 struct fz_product {
     const struct fz_env *env;
     int64_t m, n, k, batch;
@@ -53,7 +54,8 @@ void fzi_product_rescale(const struct fz_product *p, float *x, int64_t n);
  * FZ_E_SHAPE for dims beyond 2^30. */
 fz_status_t fzi_product_blas(const struct fz_product *p, const float *b, bool trans);
 
-/* Packs COUNT matrices of k x n, whose element (i, j) lies at b[i * row + j * col], on all threads. */
+/* Packs COUNT matrices of k x n, whose element (i, j) lies at b[i * row + j * col], on all
+ * threads. */
 void fzi_product_pack(const struct fz_env *env, const float *b, int64_t count, int64_t k, int64_t n,
                       bool trans, float *out);
 /* Bytes of COUNT packed matrices; false on overflow. */

@@ -26,7 +26,8 @@ static void pack_range(void *arg, int64_t begin, int64_t end) {
 
 void fzi_product_pack(const struct fz_env *env, const float *b, int64_t count, int64_t k, int64_t n,
                       bool trans, float *out) {
-    struct pack_task t = {env->k, b, k, n, trans ? 1 : n, trans ? k : 1, fzi_ceil_div(n, FZK_PANEL), out};
+    struct pack_task t = {env->k, b, k, n, trans ? 1 : n, trans ? k : 1,
+                          fzi_ceil_div(n, FZK_PANEL), out};
     fzi_run_range(env, count * t.panels, 1 + 512 / (k + 1), pack_range, &t);
 }
 

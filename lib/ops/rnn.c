@@ -158,7 +158,8 @@ static void run_direction(const struct fz_op *op, const struct fz_call *call,
     const struct fz_rnn_params *p = call->params;
     struct layout l = lay_out(op, s);
     float *base = call->scratch, *w = base + l.w, *r = base + l.r;
-    int64_t w_size = s->w_panels * s->input * FZK_PANEL, r_size = s->r_panels * s->hidden * FZK_PANEL;
+    int64_t w_size = s->w_panels * s->input * FZK_PANEL;
+    int64_t r_size = s->r_panels * s->hidden * FZK_PANEL;
     const float *packed_w = data(call, 1) + d * w_size, *packed_r = data(call, 2) + d * r_size;
     if (op->kind < FZ_RNN_FROZEN) {
         fzi_rnn_pack_direction(s, data(call, 1) + d * s->columns * s->input,

@@ -26,10 +26,10 @@ struct fz_rnn_params {
 };
 
 /* Makes the constant inputs 1 and 2 of frozen.LSTM, frozen.GRU or frozen.RNN from W [dirs, gates *
- * hidden, input] and R [dirs, gates * hidden, hidden]: panels [dirs][panels][input or hidden][32] of
- * their transposes. GRU's R is two matrices behind each other, that of z and r and that of h. PARAMS
- * as lowered from the ONNX node; PACKED_PARAMS gets hidden and input filled in. All other inputs keep
- * their places. */
+ * hidden, input] and R [dirs, gates * hidden, hidden]: panels [dirs][panels][input or hidden][32]
+ * of their transposes. GRU's R is two matrices behind each other, that of z and r and that of h.
+ * PARAMS as lowered from the ONNX node; PACKED_PARAMS gets hidden and input filled in. All other
+ * inputs keep their places. */
 fz_status_t fzi_rnn_pack(struct fz_graph *graph, const struct fz_value *w, const struct fz_value *r,
                          const struct fz_rnn_params *params, struct fz_rnn_params *packed_params,
                          struct fz_value **packed_w, struct fz_value **packed_r);

@@ -5,7 +5,8 @@
  * LSTM with peepholes i + P c; c' = f c + i g; h' = o h(c'). GRU: h' = (1 - z) g + z h. */
 #include "ops/rnn.h"
 
-/* C = chain(R, A) + residual (or + r_bias) for rows of the batch: N columns of R from panel FIRST. */
+/* C = chain(R, A) + residual (or + r_bias) for rows of the batch: N columns of R from panel
+ * FIRST. */
 static void recur(const struct fz_rnn_pass *pass, int64_t m, const float *a, int64_t first,
                   int64_t n, float *c, int64_t ldc, const float *residual, const float *bias) {
     struct fzk_segment segment = {0, pass->s.hidden};

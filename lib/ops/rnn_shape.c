@@ -38,7 +38,8 @@ static const struct function *find_function(const struct fz_string *text) {
     return NULL;
 }
 
-/* How many activations a direction has, and the usual ones: sigmoid for gates, tanh for the rest. */
+/* How many activations a direction has, and the usual ones: sigmoid for gates, tanh for the
+ * rest. */
 static int64_t default_acts(int64_t gates, struct fz_rnn_act act[3]) {
     int64_t n = gates == FZ_RNN_GATES_LSTM ? 3 : gates == FZ_RNN_GATES_GRU ? 2 : 1;
     for (int64_t i = 0; i < 3; i++)
@@ -190,7 +191,8 @@ fz_status_t fzi_rnn_infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(check_inputs(op, call, &s));
     if (s.hidden > 0 && s.steps >= 0 && s.batch >= 0 && s.input >= 0 && !fits(&s))
         return fzi_error(FZ_E_SHAPE, "%s: the sequence is too large", op->name);
-    const int64_t y[2][4] = {{s.steps, s.dirs, s.batch, s.hidden}, {s.batch, s.steps, s.dirs, s.hidden}};
+    const int64_t y[2][4] = {{s.steps, s.dirs, s.batch, s.hidden},
+                             {s.batch, s.steps, s.dirs, s.hidden}};
     const int64_t last[2][3] = {{s.dirs, s.batch, s.hidden}, {s.batch, s.dirs, s.hidden}};
     fzi_infer_shape(call, 0, FZ_TYPE_F32, 4, y[p->layout]);
     fzi_infer_shape(call, 1, FZ_TYPE_F32, 3, last[p->layout]);
