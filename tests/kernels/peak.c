@@ -28,7 +28,7 @@ double PEAK_NAME(void) {
     vector x = {0}, a = x, b = x, c = x, d = x, e = x, f = x, g = x, h = x, i = x, j = x, k = x,
            l = x;
     double best = 1e30;
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 1000; round++) {
         double start = seconds();
         for (int n = 0; n < 5000; n++) {
             FMA(a); FMA(b); FMA(c); FMA(d); FMA(e); FMA(f);
