@@ -125,7 +125,8 @@ int verb_compare(int argc, char **argv) {
     const struct option options[] = {{"--input", NULL, NULL, &a.inputs},
                                      {"--nodes", NULL, &a.nodes, NULL}};
     if (!parse(argc, argv, options, 2, &a.operands)) return TROUBLE;
-    if (a.operands.n != 2) return trouble("usage: fz compare A B [--input NAME=FILE.npy] [--nodes]");
+    if (a.operands.n != 2)
+        return trouble("usage: fz compare A B [--input NAME=FILE.npy] [--nodes]");
     struct values x = {0}, y = {0};
     int status = TROUBLE;
     if (load(a.operands.items[0], &a, &x) && load(a.operands.items[1], &a, &y))

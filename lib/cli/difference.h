@@ -14,7 +14,7 @@ struct difference {
     int64_t n_wrong;   /* beyond the bound that was given */
 };
 
-/* Compares B with the reference A. An element is wrong if |a-b| > ATOL + RTOL |a| + SHARE * range. */
+/* Compares B with the reference A. Wrong is |a-b| > ATOL + RTOL |a| + SHARE * range. */
 struct difference difference_of(const fz_tensor_t *a, const fz_tensor_t *b, double rtol,
                                 double atol, double share);
 

@@ -177,7 +177,8 @@ bool write_npy(const char *path, const fz_tensor_t *t) {
                               (unsigned char)(n >> 8)};
     FILE *file = fopen(path, "wb");
     if (!file) return trouble("cannot create '%s': %s", path, strerror(errno)), false;
-    bool good = fwrite(head, 1, 10, file) == 10 && fwrite(header, 1, (size_t)n, file) == (size_t)n &&
+    bool good = fwrite(head, 1, 10, file) == 10 &&
+                fwrite(header, 1, (size_t)n, file) == (size_t)n &&
                 fwrite(t->data, 1, t->size, file) == t->size;
     good = fclose(file) == 0 && good;
     if (!good) trouble("cannot write '%s': %s", path, strerror(errno));

@@ -40,8 +40,8 @@ static bool compare(const char *name, size_t i, const fz_tensor_t *want, const f
         return false;
     }
     if (d.n_wrong == 0) return true;
-    snprintf(why, size, "output %zu '%s': %lld of %lld elements differ, at most by %g (range %g)", i,
-             name, (long long)d.n_wrong, (long long)count_of(want), d.max_abs, d.range);
+    snprintf(why, size, "output %zu '%s': %lld of %lld elements differ, at most by %g (range %g)",
+             i, name, (long long)d.n_wrong, (long long)count_of(want), d.max_abs, d.range);
     return false;
 }
 

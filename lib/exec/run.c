@@ -179,7 +179,8 @@ static fz_status_t check_input(const struct fz_session *session, uint32_t i,
         return fzi_error(FZ_E_SHAPE, "input '%s' has rank %d, the model takes %d", name, t->rank,
                          want->rank);
     for (int32_t d = 0; d < t->rank; d++)
-        if (t->dims[d] < 0 || (want->rank >= 0 && want->dims[d] >= 0 && t->dims[d] != want->dims[d]))
+        if (t->dims[d] < 0 ||
+            (want->rank >= 0 && want->dims[d] >= 0 && t->dims[d] != want->dims[d]))
             return fzi_error(FZ_E_SHAPE, "input '%s' has size %lld in dimension %d, not %lld", name,
                              (long long)t->dims[d], d,
                              (long long)(want->rank >= 0 ? want->dims[d] : -1));
@@ -201,7 +202,8 @@ static void set_inputs(struct fz_session *session, const fz_tensor_t *inputs) {
     }
     if (!b->has_views) return;
     for (uint32_t v = 0; v < plan->n_values; v++)
-        if (b->places[v].kind == FZ_PLACE_VIEW) b->values[v].data = b->values[b->places[v].root].data;
+        if (b->places[v].kind == FZ_PLACE_VIEW)
+            b->values[v].data = b->values[b->places[v].root].data;
 }
 
 /* Every NaN becomes the type's canonical quiet one. */

@@ -9,11 +9,11 @@ enum { FZ_BINDINGS_MAX = 8 };
 
 /* Where a value's bytes are. */
 enum fz_place_kind {
-    FZ_PLACE_NONE,    /* not known: a value of a nested block or behind one, in a buffer of its own */
-    FZ_PLACE_FIXED,   /* a constant, or computed from shapes alone when bound */
-    FZ_PLACE_INPUT,   /* the caller's memory, new in every run */
-    FZ_PLACE_VIEW,    /* the bytes of a model input under another shape */
-    FZ_PLACE_ARENA    /* at an offset of the arena */
+    FZ_PLACE_NONE,  /* not known: a value of a nested block or behind one, in a buffer of its own */
+    FZ_PLACE_FIXED, /* a constant, or computed from shapes alone when bound */
+    FZ_PLACE_INPUT, /* the caller's memory, new in every run */
+    FZ_PLACE_VIEW,  /* the bytes of a model input under another shape */
+    FZ_PLACE_ARENA  /* at an offset of the arena */
 };
 
 struct fz_place {

@@ -25,7 +25,7 @@ static void quantize(void *arg, int64_t begin, int64_t end) {
     j->call->env->k->quantize_f32_u8(j->y + begin, j->x + begin, end - begin, j->scale, j->zero);
 }
 
-/* scale = (high - low) / 255, zero = round(0 - low / scale) in [0, 255]; an empty range: 1 and 0. */
+/* scale = (high - low) / 255, zero = round(0 - low / scale) in [0, 255]; if empty 1 and 0. */
 static void choose(const float range[2], struct job *j) {
     float low = range[0] < 0 ? range[0] : 0, high = range[1] > 0 ? range[1] : 0;
     j->scale = (high - low) / 255.0f;

@@ -1,6 +1,6 @@
-/* frozen.QConv: an 8-bit convolution over NHWC (or NWC). Inputs are FZ_Q_..., as for frozen.QMatMul.
- * The border is padded with x's zero point. Work is cut into bands of output rows; a band whose taps
- * leave the image reads a padded copy of its input. */
+/* frozen.QConv: an 8-bit convolution over NHWC (or NWC). Inputs are FZ_Q_..., as for
+ * frozen.QMatMul. The border is padded with x's zero point. Work is cut into bands of output rows;
+ * a band whose taps leave the image reads a padded copy of its input. */
 #include "ops/integer.h"
 
 struct geometry {
@@ -107,7 +107,8 @@ static void cut(const struct fz_conv_params *p, const struct fz_env *env, struct
     t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];
     t->segments_size = fzi_align((size_t)g->taps * sizeof(struct fzk_segment), 64);
     if (g->padded)
-        t->unit_size = (size_t)(((t->rows - 1) * p->stride[1] + g->extent[1]) * t->cols_in * p->cin);
+        t->unit_size =
+            (size_t)(((t->rows - 1) * p->stride[1] + g->extent[1]) * t->cols_in * p->cin);
     if (p->algorithm == FZ_CONV_DEPTHWISE) t->unit_size += sums_size(p);
     t->unit_size = fzi_align(t->unit_size + 64, 64);
 }
@@ -218,8 +219,8 @@ static void add_tap(int32_t *acc, const uint8_t *x, const int16_t *w, int32_t ze
         for (int64_t c = 0; c < n; c++) acc[c] += ((int32_t)x[c] - zero) * w[c];
 }
 
-/* Depthwise with weights that need more than 8 bits: the sums of a pixel, then the GEMM's ending, as
- * a product with an empty chain whose bias they are. */
+/* Depthwise with weights that need more than 8 bits: the sums of a pixel, then the GEMM's ending,
+ * as a product with an empty chain whose bias they are. */
 static void depthwise_wide(const struct job *j, const struct band *b, int32_t *acc) {
     const struct fz_conv_params *p = &j->p->conv;
     const int16_t *w = j->call->in[FZ_Q_W]->data;
@@ -234,10 +235,13 @@ static void depthwise_wide(const struct job *j, const struct band *b, int32_t *a
                     a + t / p->kernel[2] * p->dilation[1] * j->pitch +
                         t % p->kernel[2] * p->dilation[2] * p->cin,
                     w + t * p->cout, j->zero, j->p->x_signed != 0, p->cout);
-        struct fzk_qgemm q = {.m = 1, .n = p->cout, .col_sum = acc, .b = (const int8_t *)w,
-                              .out = fzi_packed_out(j->call, 0,
-                                                    out_at(j, b) + (h * j->t.g.out[2] + x) * p->cout,
-                                                    p->cout)};
+        struct fzk_qgemm q = {
+            .m = 1,
+            .n = p->cout,
+            .col_sum = acc,
+            .b = (const int8_t *)w,
+            .out = fzi_packed_out(j->call, 0, out_at(j, b) + (h * j->t.g.out[2] + x) * p->cout,
+                                  p->cout)};
         q.out.bias_i32 = acc;
         j->call->env->k->qgemm_u8s8(&q);
     }

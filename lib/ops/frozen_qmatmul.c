@@ -1,5 +1,5 @@
-/* frozen.QMatMul: 8-bit x [..., k] times packed 8-bit weights [k, n]. Inputs are FZ_Q_...: x, weights,
- * column sums, weights' zero points, scale, bias, x's zero point, x's scale, residual. */
+/* frozen.QMatMul: 8-bit x [..., k] times packed 8-bit weights [k, n]. Inputs are FZ_Q_...: x,
+ * weights, column sums, weights' zero points, scale, bias, x's zero point, x's scale, residual. */
 #include "ops/integer.h"
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {

@@ -1,7 +1,7 @@
 /* Products of quantised numbers: what the ONNX operators and their frozen forms share.
  *
- * Every form computes acc = sum (a - za) * (b - zb), exact modulo 2^32, and then ends in one of three
- * ways (kernels/qgemm.h): the int32, a requantised 8-bit number, or a float. */
+ * Every form computes acc = sum (a - za) * (b - zb), exact modulo 2^32, and then ends in one of
+ * three ways (kernels/qgemm.h): the int32, a requantised 8-bit number, or a float. */
 #ifndef FZ_OPS_INTEGER_H
 #define FZ_OPS_INTEGER_H
 
@@ -16,7 +16,7 @@ struct fz_integer_params {
     double a, b;
 };
 
-/* The numbers of one ending, read from scalar and per-channel inputs; NULL for what is not there. */
+/* The numbers of one ending, read from scalar and per-channel inputs; NULL: not there. */
 struct fz_integer_out {
     int32_t kind;
     const float *a_scale;            /* one number */
@@ -27,7 +27,7 @@ struct fz_integer_out {
     const fz_tensor_t *bias;         /* int32 (FZK_QOUT_8) or float32 (FZK_QOUT_F32) */
 };
 
-/* The value of output channel C for the sum ACC: the literal evaluation, which the kernels equal. */
+/* The value of output channel C for the sum ACC: the kernels equal it. */
 int64_t fzi_integer_requantise(const struct fz_integer_out *out, int32_t acc, int64_t c);
 float fzi_integer_dequantise(const struct fz_integer_out *out, int32_t acc, int64_t c);
 /* Ends ACC of channel C into element I of Y as OUT says. */
@@ -72,8 +72,8 @@ const struct fz_conv_params *fzi_integer_conv_params(const struct fz_node *node)
 fz_status_t fzi_integer_conv_choose(const struct fz_conv_params *conv, const fz_tensor_t *w,
                                     struct fz_conv_params *out);
 
-/* The segments of a chain over an image whose rows are PITCH bytes apart: one per kernel row, or one
- * per tap where taps do not lie side by side. Returns how many; at most one per tap. */
+/* The segments of a chain over an image whose rows are PITCH bytes apart: one per kernel row, or
+ * one per tap where taps do not lie side by side. Returns how many; at most one per tap. */
 int64_t fzi_qconv_segments(const struct fz_conv_params *p, int64_t pitch, struct fzk_segment *out);
 
 /* ---- packed forms: frozen.QMatMul and frozen.QConv */

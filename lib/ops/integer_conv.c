@@ -1,6 +1,6 @@
 /* ConvInteger, QLinearConv and frozen.ConvIntegerToFloat (a ConvInteger whose sums are scaled to
- * float) as they are written: plain loops over NCHW, the reference for frozen.QConv, which takes over
- * where weights are constant. Padding is the input's zero point. */
+ * float) as they are written: plain loops over NCHW, the reference for frozen.QConv, which takes
+ * over where weights are constant. Padding is the input's zero point. */
 #include "ops/integer.h"
 
 struct params {

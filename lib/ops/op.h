@@ -53,8 +53,9 @@ struct fz_env {
      * them; out[i]->data is valid after it. May be called again to grow: the bytes are kept. */
     fz_status_t (*resize)(const struct fz_call *call, uint32_t i, int32_t rank,
                           const int64_t *dims);
-    /* Runs subgraph SUB of the node: IN become its inputs (n_in of them; they may be outputs of its
-     * last run). OUT has room for *N_OUT pointers and gets its outputs, valid until it runs again. */
+    /* Runs subgraph SUB of the node: IN become its inputs (n_in of them; they may be outputs of
+     * its last run). OUT has room for *N_OUT pointers and gets its outputs, valid until it runs
+     * again. */
     fz_status_t (*eval)(const struct fz_call *call, uint32_t sub, const fz_tensor_t *const *in,
                         uint32_t n_in, const fz_tensor_t **out, uint32_t *n_out);
     /* FZ_OK, or FZ_E_CANCELLED / FZ_E_DEADLINE; long loops of run ask now and then. */
@@ -64,16 +65,16 @@ struct fz_env {
 };
 
 enum {
-    FZ_OP_ANY_TYPE = 1,    /* moves elements only: half precision needs no widening around it */
-    FZ_OP_LATE_SHAPE = 2,  /* output dims may depend on input values beyond those infer can see */
-    FZ_OP_CONTROL = 4,     /* has subgraphs */
-    FZ_OP_RANDOM = 8,      /* not folded, not merged */
-    FZ_OP_VIEW = 16,       /* output 0 has input 0's bytes in the same order (Reshape, Squeeze...):
-                              the executor may let it alias and then skip run */
-    FZ_OP_IN_PLACE = 32,   /* output 0 may lie on any input of the same size: element i of the output
-                              depends on nothing but elements i of the inputs */
+    FZ_OP_ANY_TYPE = 1,   /* moves elements only: half precision needs no widening around it */
+    FZ_OP_LATE_SHAPE = 2, /* output dims may depend on input values beyond those infer can see */
+    FZ_OP_CONTROL = 4,    /* has subgraphs */
+    FZ_OP_RANDOM = 8,     /* not folded, not merged */
+    FZ_OP_VIEW = 16,      /* output 0 has input 0's bytes in the same order (Reshape, Squeeze...):
+                             the executor may let it alias and then skip run */
+    FZ_OP_IN_PLACE = 32,  /* output 0 may lie on any input of the same size: element i of the output
+                             depends on nothing but elements i of the inputs */
     FZ_OP_SHAPE_INPUT = 128, /* run reads only the dims of its inputs, never data (Shape, Size) */
-    FZ_OP_HALF = 64        /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
+    FZ_OP_HALF = 64 /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
 };
 
 struct fz_lower; /* what lower may ask for beside the node */
@@ -110,7 +111,7 @@ bool fzi_op_known(const char *domain, const char *name);
 /* Row I of all operators, NULL behind the last: for tables and tests. */
 const struct fz_op *fzi_op_at(size_t i);
 
-/* The same text for the same graph: one line a node, subgraphs indented. What passes' tests diff. */
+/* The same text for the same graph: one line a node, subgraphs indented. For the tests of passes. */
 void fzi_graph_print(const struct fz_graph *graph, struct fz_text *out);
 
 /* ---- for lower */
@@ -119,8 +120,8 @@ struct fz_lower {
     const char *numerics; /* "portable" or "blas" */
     uint64_t flags;       /* FZ_FREEZE_ bits */
 };
-/* Appends a constant input to NODE at index I (or later inputs shift never: gaps become absent). The
- * data are copied. */
+/* Appends a constant input to NODE at index I (or later inputs shift never: gaps become absent).
+ * The data are copied. */
 fz_status_t fzi_lower_constant(struct fz_lower *lower, struct fz_node *node, uint32_t i,
                                int32_t dtype, int64_t n, const void *data);
 

@@ -60,7 +60,8 @@ void fzi_quant_put(const fz_tensor_t *t, int64_t i, int64_t v) {
     int bits = fz_type_bits(t->dtype);
     if (bits < 8) {
         int per_byte = 8 / bits, shift = (int)(i % per_byte) * bits;
-        ((uint8_t *)t->data)[i / per_byte] |= (uint8_t)(((unsigned)v & ((1u << bits) - 1)) << shift);
+        ((uint8_t *)t->data)[i / per_byte] |=
+            (uint8_t)(((unsigned)v & ((1u << bits) - 1)) << shift);
     } else if (bits == 8) {
         ((uint8_t *)t->data)[i] = (uint8_t)v;
     } else if (bits == 16) {

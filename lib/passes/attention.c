@@ -4,8 +4,8 @@
 
 #include "ops/matmul.h"
 
-/* The Transpose that makes V, if with its last two entries swapped it would leave the last dimension
- * where it is; PERM gets those. */
+/* The Transpose that makes V, if with its last two entries swapped it would leave the last
+ * dimension where it is; PERM gets those. */
 static struct fz_node *swapped(const struct fz_value *v, int64_t *perm) {
     struct fz_node *node = fzi_pass_from(v, "Transpose");
     const struct fz_attr *attr = node ? fzi_attr(node, "perm") : NULL;

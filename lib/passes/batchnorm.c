@@ -1,5 +1,5 @@
 /* BatchNormalization of fixed statistics: folded into the convolution before it, else one
- * multiplication and one addition per channel. Factors are computed in binary64 and rounded once. */
+ * multiplication and one addition per channel. Factors are computed in binary64, rounded once. */
 #include "passes/passes.h"
 
 struct affine {

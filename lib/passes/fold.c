@@ -25,7 +25,8 @@ static fz_status_t infer_control(struct fz_pass *pass, struct fz_node *node, fz_
 fz_status_t fzi_pass_infer(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first; node; node = node->next) {
         bool control = (node->op->flags & FZ_OP_CONTROL) != 0;
-        FZ_TRY(control ? infer_control(pass, node, fzi_pass_infer) : fzi_pass_infer_node(graph, node));
+        FZ_TRY(control ? infer_control(pass, node, fzi_pass_infer)
+                       : fzi_pass_infer_node(graph, node));
     }
     return FZ_OK;
 }
@@ -83,7 +84,9 @@ static fz_status_t fold_node(struct fz_pass *pass, struct fz_graph *graph, struc
 
 static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
     FZ_TRY(fzi_pass_infer_node(graph, node));
-    return is_known(node) && !must_wait(pass, node) && is_worth_it(node) ? fold_node(pass, graph, node) : FZ_OK;
+    return is_known(node) && !must_wait(pass, node) && is_worth_it(node)
+               ? fold_node(pass, graph, node)
+               : FZ_OK;
 }
 
 /* A node that reads half precision and does not handle it: Casts before and behind it. */
@@ -91,7 +94,8 @@ static fz_status_t visit_half(struct fz_pass *pass, struct fz_graph *graph, stru
                               int32_t half) {
     struct fz_node *last = node->prev;
     FZ_TRY(fzi_pass_widen(pass, graph, node));
-    for (struct fz_node *cast = last ? last->next : graph->first, *next; cast != node; cast = next) {
+    for (struct fz_node *cast = last ? last->next : graph->first, *next; cast != node;
+         cast = next) {
         next = cast->next;
         FZ_TRY(visit(pass, graph, cast));
     }

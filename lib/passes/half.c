@@ -7,7 +7,8 @@ static bool is_half(int32_t dtype) { return dtype == FZ_TYPE_F16 || dtype == FZ_
 static struct fz_value *cast(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *before,
                              struct fz_value *v, int32_t dtype) {
     struct fz_attr to = FZ_INT("to", dtype);
-    struct fz_node *node = fzi_pass_make(pass, graph, before, "", "Cast", v->name, &to, 1, &v, 1, 1);
+    struct fz_node *node =
+        fzi_pass_make(pass, graph, before, "", "Cast", v->name, &to, 1, &v, 1, 1);
     return node ? node->out[0] : NULL;
 }
 

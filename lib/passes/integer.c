@@ -1,5 +1,5 @@
-/* What dynamic quantisers write: the sums of a MatMulInteger or ConvInteger, cast to float, times the
- * product of two scales, plus a bias, become one operator that ends in float. */
+/* What dynamic quantisers write: the sums of a MatMulInteger or ConvInteger, cast to float, times
+ * the product of two scales, plus a bias, become one operator that ends in float. */
 #include "passes/passes.h"
 
 #include "ops/integer.h"

@@ -258,7 +258,8 @@ static fz_status_t visit_per_dim(struct fz_pass *pass, struct fz_graph *graph,
         const struct fz_value *v = node->in[i];
         bool empty = fzi_is_constant(v) && fzi_tensor_count(&v->t) == 0;
         if (!v || empty || (pad && i == 2)) in[i] = node->in[i];
-        else if (!(in[i] = permuted(graph, node, i, rank, pad || (node->n_in > 2 && i == 1) ? 2 : 1)))
+        else if (!(in[i] =
+                       permuted(graph, node, i, rank, pad || (node->n_in > 2 && i == 1) ? 2 : 1)))
             return FZ_OK;
     }
     FZ_TRY(twin_of(pass, graph, node, x, rank, &in[0]));

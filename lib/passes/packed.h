@@ -5,9 +5,9 @@
 #include "ops/integer.h"
 #include "passes/passes.h"
 
-/* Fills P and IN (FZ_Q_INPUTS values, NULL on entry) from NODE, an integer product of N columns, but
- * for the packed weights themselves. *READY is false, and nothing filled, if something that would
- * have to be constant is not. */
+/* Fills P and IN (FZ_Q_INPUTS values, NULL on entry) from NODE, an integer product of N columns,
+ * but for the packed weights themselves. *READY is false, and nothing filled, if something that
+ * would have to be constant is not. */
 fz_status_t fzi_pass_pack(struct fz_graph *graph, const struct fz_node *node, bool conv, int64_t n,
                           struct fz_packed_params *p, struct fz_value **in, bool *ready);
 

@@ -1,5 +1,5 @@
-/* Products with constant matrices get their packed form: MatMul and Gemm become frozen.MatMul, those
- * of integers frozen.QMatMul. */
+/* Products with constant matrices get their packed form: MatMul and Gemm become frozen.MatMul,
+ * those of integers frozen.QMatMul. */
 #include "passes/passes.h"
 
 #include "ops/matmul.h"

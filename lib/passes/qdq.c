@@ -6,8 +6,8 @@
  *   DQ -> Sigmoid or any other function of one number -> Q           frozen.QTable
  *   DQ -> MaxPool | Reshape | Transpose ... -> Q of the same scale  the operator on the integers
  *
- * What stays: every pair around an operator that is not named here is evaluated as it is written. The
- * page lib/ops/README.md holds the rules. */
+ * What stays: every pair around an operator that is not named here is evaluated as it is written.
+ * The page lib/ops/README.md holds the rules. */
 #include "passes/passes.h"
 
 #include "ops/integer.h"
@@ -91,7 +91,8 @@ static bool is_exact_bias(const struct product *p, const struct fz_node *dq) {
     for (int64_t i = 0; i < p->n; i++) {
         float product = x * w[n_w > 1 ? i : 0];
         if (scale[n_s > 1 ? i : 0] != product) return false;
-        if (fzi_in(dq, 2) && fzi_tensor_int(&dq->in[2]->t, fzi_tensor_count(&dq->in[2]->t) > 1 ? i : 0))
+        if (fzi_in(dq, 2) &&
+            fzi_tensor_int(&dq->in[2]->t, fzi_tensor_count(&dq->in[2]->t) > 1 ? i : 0))
             return false;
     }
     return true;
@@ -122,8 +123,8 @@ static bool recognise(const struct fz_node *node, struct product *p) {
     return p->w != NULL;
 }
 
-/* The activation's clamp on quantised numbers: rounding is monotone, so the order of the two does not
- * matter. */
+/* The activation's clamp on quantised numbers: rounding is monotone, so the order of the two does
+ * not matter. */
 static bool clamp(const struct fz_node *act, const struct fz_node *q, int64_t *low,
                   int64_t *high) {
     double a = 0, b = __builtin_inf();

@@ -73,8 +73,8 @@ static void clear_ids(const struct fz_graph *graph) {
 
 /* Integers may be indices: they lie in the sealed tables even when weights are mapped. */
 static bool is_table(const fz_tensor_t *t) {
-    return t->size < FZ_TABLE_MAX || t->dtype == FZ_TYPE_STRING || t->dtype == FZ_TYPE_I64 || t->dtype == FZ_TYPE_I32 ||
-           t->dtype == FZ_TYPE_U32 || t->dtype == FZ_TYPE_U64;
+    return t->size < FZ_TABLE_MAX || t->dtype == FZ_TYPE_STRING || t->dtype == FZ_TYPE_I64 ||
+           t->dtype == FZ_TYPE_I32 || t->dtype == FZ_TYPE_U32 || t->dtype == FZ_TYPE_U64;
 }
 
 static uint64_t const_width(int32_t dtype) {
@@ -188,7 +188,8 @@ static void add_block(struct builder *b, const struct fz_graph *graph, uint32_t 
     block->n_steps = graph->n_nodes;
     b->n.steps += graph->n_nodes;
     uint32_t at = block->step;
-    for (const struct fz_node *node = graph->first; node; node = node->next) add_step(b, node, at++);
+    for (const struct fz_node *node = graph->first; node; node = node->next)
+        add_step(b, node, at++);
     for (uint32_t i = 0; i < graph->n_outputs; i++)
         b->args[block->outputs + i] = add_value(b, graph->outputs[i], FZ_VALUE_STEP, 0);
     at = block->step;

@@ -47,7 +47,8 @@ struct fz_plan_value {
     uint32_t dtype;
     uint32_t rank;     /* FZ_NONE: unknown */
     uint32_t dims;     /* first of rank entries in the dims table; negative ones as in tensor.h */
-    uint32_t source;   /* CONST: constant; INPUT: number of the input; STEP: step; BLOCK_INPUT: block */
+    uint32_t
+        source; /* CONST: constant; INPUT: number of the input; STEP: step; BLOCK_INPUT: block */
 };
 
 struct fz_plan_step {
@@ -58,8 +59,8 @@ struct fz_plan_step {
     uint32_t params, params_size;  /* offset in 8-byte words; bytes */
 };
 
-/* Block 0 is the model; the others are subgraphs. A block's values are numbered over the whole plan,
- * so a captured value is simply a value of an enclosing block. */
+/* Block 0 is the model; the others are subgraphs. A block's values are numbered over the whole
+ * plan, so a captured value is simply a value of an enclosing block. */
 struct fz_plan_block {
     uint32_t parent;               /* block, FZ_NONE for block 0 */
     uint32_t step, n_steps;        /* its steps, in order; nested blocks' steps lie elsewhere */

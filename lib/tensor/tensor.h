@@ -36,7 +36,7 @@ bool fzi_type_is_signed(int32_t dtype);  /* i2 ... i64 */
 #define FZ_T_NUMBER (FZ_T_FLOAT | FZ_T_INT | FZ_T_UINT)
 #define FZ_T_ANY (~1ull)
 
-/* Product of dims [first, last); false on overflow or if one is negative. A zero anywhere gives 0. */
+/* Product of dims [first, last); false on overflow or if one is negative. With a zero: 0. */
 bool fzi_dims_count(const int64_t *dims, int32_t first, int32_t last, int64_t *out);
 
 /* True if rank and all dims are known. */
