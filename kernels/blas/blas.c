@@ -21,6 +21,7 @@ static void copy_word(const char *text, char *out, size_t size) {
     out[n] = 0;
 }
 
+/* The version is the second word of "OpenBLAS 0.3.21 NO_LAPACKE ...". */
 static const char *describe(struct fz_blas *out) {
     const char *(*config)(void) = NULL, *(*core)(void) = NULL;
     void (*set_threads)(int) = NULL;
@@ -38,6 +39,7 @@ static const char *describe(struct fz_blas *out) {
     return NULL;
 }
 
+/* RTLD_LOCAL: the library's symbols must not answer for anybody else's. */
 const char *fzk_blas_open(const char *library, struct fz_blas *out) {
     memset(out, 0, sizeof *out);
     out->library = dlopen(library, RTLD_NOW | RTLD_LOCAL);

@@ -44,6 +44,8 @@ static fz_status_t shape(const struct fz_op *op, const struct fz_conv_params *p,
     return FZ_OK;
 }
 
+/* The geometry of one call. The depthwise form gives the bits of the grouped GEMM, so that the
+ * choice may depend on shapes that are known only now. */
 static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
                            struct fz_conv_params *p, struct fz_conv_geometry *g) {
     const fz_tensor_t *x = call->in[0];
@@ -55,6 +57,8 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
     return fzi_conv_measure(op, p, x->dims[0], in, g);
 }
 
+/* Everything that run relies on: channels that fit, a kernel that has points, a bias of the right
+ * length, and sizes that do not overflow. What is unknown yet is checked when it is known. */
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *x = call->in[0], *w = call->in[1];
     struct fz_conv_params p;
@@ -106,6 +110,8 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     return lay_out(&p, &g, call->env).size;
 }
 
+/* Transposing costs two passes over the image and packing one over the weights, at every run: the
+ * price of weights that freeze does not know. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_conv_params p;
     struct fz_conv_geometry g;

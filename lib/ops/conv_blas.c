@@ -11,6 +11,8 @@ static bool in_place(const struct fz_conv_params *p, const struct fz_conv_geomet
     return !g->padded && p->group == 1;
 }
 
+/* The blocks are fixed; only how many tasks share them depends on the threads. A task's scratch
+ * holds one block of im2col rows. */
 void fzi_conv_blas_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                           const struct fz_env *env, struct fz_tiling *t) {
     int64_t pixels = g->out[0] * g->out[1] * g->out[2];
@@ -80,6 +82,8 @@ struct blas_work {
     const struct fz_tiling *tiling;
 };
 
+/* Blocks i, i + count, ...: numbered through the images, so that a block never holds pixels of two
+ * of them and a batch of one gives the bits of a row of a larger batch. */
 static void task(void *arg, size_t i) {
     const struct blas_work *work = arg;
     const struct fz_tiling *t = work->tiling;

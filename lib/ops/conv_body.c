@@ -113,6 +113,7 @@ struct gemm_shared {
     int64_t n_segments, row, pixel;
 };
 
+/* Gathered units are filled for each group apart, so here they only name their place. */
 static struct view make_view(const struct fz_tile_work *work, const struct fz_rect *r,
                              float *scratch) {
     const struct fz_conv_job *job = work->job;
@@ -148,6 +149,7 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
     fzi_tile_activate(job, r, first, last);
 }
 
+/* The segments are the same for every unit: only where A begins differs. */
 void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
     const struct fz_conv_params *p = job->p;
     const struct fz_conv_geometry *g = job->g;

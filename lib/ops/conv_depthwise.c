@@ -1,6 +1,7 @@
 /* Depthwise convolution: one input channel for each output channel, by the kernel made for it. */
 #include "ops/conv_tile.h"
 
+/* Units are sized by their input: that is what a depthwise convolution spends its time on. */
 void fzi_conv_depthwise_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                                const struct fz_env *env, struct fz_tiling *t) {
     *t = (struct fz_tiling){.mode = g->padded ? FZ_TILE_COPY : FZ_TILE_DIRECT};
@@ -116,6 +117,7 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
     fzi_tile_activate(job, r, first, last);
 }
 
+/* Nothing is shared between units but the tiling. */
 void fzi_conv_depthwise_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
     struct fz_tile_work work = {job, t, unit, NULL};
     fzi_tile_run(&work);

@@ -2,6 +2,8 @@
 #include "ops/conv.h"
 #include "ops/matmul.h"
 
+/* These dims are the contract between freeze and infer: a constant of other dims is refused, so
+ * that the kernels may read whole panels without asking. */
 int32_t fzi_conv_packed_dims(const struct fz_conv_params *p, int64_t dims[FZ_RANK_MAX]) {
     int64_t cin_g = p->cin / p->group, cout_g = p->cout / p->group;
     int64_t taps = p->kernel[0] * p->kernel[1] * p->kernel[2];
@@ -22,6 +24,7 @@ int32_t fzi_conv_packed_dims(const struct fz_conv_params *p, int64_t dims[FZ_RAN
     return 4;
 }
 
+/* For forms that pack into scratch. */
 bool fzi_conv_packed_size(const struct fz_conv_params *p, size_t *size) {
     fz_tensor_t t = {.dtype = FZ_TYPE_F32};
     t.rank = fzi_conv_packed_dims(p, t.dims);
@@ -51,6 +54,7 @@ static void pack_group(const struct source *s, int64_t width, float *out) {
     }
 }
 
+/* A panel holds a tap of 32 channels side by side: one vector load for each tap. */
 static void pack_depthwise(const float *w, int64_t channels, int64_t taps, float *out) {
     for (int64_t at = 0; at < channels; at += FZK_PANEL) {
         for (int64_t t = 0; t < taps; t++, out += FZK_PANEL)
@@ -59,6 +63,7 @@ static void pack_depthwise(const float *w, int64_t channels, int64_t taps, float
     }
 }
 
+/* Sixteen matrices of panels behind each other, one for each point of the transformed tile. */
 static void pack_winograd(const float *w, int64_t cout, int64_t cin, float *out) {
     int64_t panels = fzi_ceil_div(cout, FZK_PANEL), plane = panels * cin * FZK_PANEL;
     memset(out, 0, (size_t)(16 * plane) * sizeof *out);
@@ -108,6 +113,7 @@ static bool winograd_pays(int64_t cin, int64_t cout) {
     return cin >= 16 && cout >= 16 && (cin % 16 == 0 || cin >= 64);
 }
 
+/* Sizes of images play no part: a symbolic size must not change the bits. */
 static int64_t choose_algorithm(const struct fz_conv_params *p, bool winograd) {
     bool plain = true, unit = true;
     for (int d = 0; d < 3; d++) {
@@ -139,6 +145,7 @@ static fz_status_t complete(const struct fz_conv_params *conv, const fz_tensor_t
                      fzi_shape_text(w, text, sizeof text));
 }
 
+/* Channels and kernel come from the weights, never from attributes that could contradict them. */
 fz_status_t fzi_conv_choose(const struct fz_conv_params *conv, const fz_tensor_t *w, bool winograd,
                             struct fz_conv_params *out) {
     FZ_TRY(complete(conv, w, out));
@@ -150,6 +157,7 @@ fz_status_t fzi_conv_choose(const struct fz_conv_params *conv, const fz_tensor_t
     return FZ_OK;
 }
 
+/* The packed constant keeps the name of what it was made from. */
 static fz_status_t new_packed(struct fz_graph *graph, const struct fz_value *w,
                               const struct fz_conv_params *p, struct fz_value **packed) {
     int64_t dims[FZ_RANK_MAX];
@@ -159,6 +167,7 @@ static fz_status_t new_packed(struct fz_graph *graph, const struct fz_value *w,
     return FZ_OK;
 }
 
+/* Freeze only: run never packs a constant. */
 fz_status_t fzi_conv_pack(struct fz_graph *graph, const struct fz_value *w,
                           const struct fz_conv_params *params, struct fz_value **packed) {
     FZ_TRY(new_packed(graph, w, params, packed));
@@ -166,6 +175,7 @@ fz_status_t fzi_conv_pack(struct fz_graph *graph, const struct fz_value *w,
     return FZ_OK;
 }
 
+/* Panels of a matrix by strides, so that a transposed one is read in place. */
 static void pack_matrix(const float *b, int64_t k, int64_t n, int64_t row, int64_t col,
                         float *out) {
     for (int64_t at = 0; at < n; at += FZK_PANEL) {
@@ -189,6 +199,7 @@ fz_status_t fzi_conv_transpose_choose(const struct fz_conv_params *conv, const f
     return FZ_OK;
 }
 
+/* The taps stay in the order of the kernel; which of them an output meets is found at run time. */
 fz_status_t fzi_conv_transpose_pack(struct fz_graph *graph, const struct fz_value *w,
                                     const struct fz_conv_params *params, struct fz_value **packed) {
     struct fz_conv_params p = *params;
@@ -198,6 +209,7 @@ fz_status_t fzi_conv_transpose_pack(struct fz_graph *graph, const struct fz_valu
     return FZ_OK;
 }
 
+/* The profile blas keeps rows: OpenBLAS packs by itself, at every call. */
 fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bool trans, bool blas,
                             struct fz_value **packed) {
     if (w->t.rank != 2 || w->t.dtype != FZ_TYPE_F32)

@@ -20,6 +20,7 @@ static fz_status_t read_list(const struct fz_node *node, const char *name, int64
     return FZ_OK;
 }
 
+/* With auto_pad ONNX ignores pads, and so does this. */
 static fz_status_t read_pads(const struct fz_node *node, int64_t spatial,
                              struct fz_conv_params *p) {
     const int64_t *list = NULL;
@@ -59,6 +60,7 @@ static fz_status_t count_spatial(const struct fz_node *node, int64_t *out) {
     return FZ_OK;
 }
 
+/* Missing leading dimensions get a kernel of 1: every later line works in three. */
 fz_status_t fzi_conv_lower(struct fz_lower *lower, const struct fz_node *node, bool transpose,
                            struct fz_conv_params *p) {
     static const char *const pad_names[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL};
@@ -84,8 +86,10 @@ fz_status_t fzi_conv_lower(struct fz_lower *lower, const struct fz_node *node, b
     return FZ_OK;
 }
 
+/* In [low, LIMIT). */
 static bool within(int64_t v, int64_t low) { return v >= low && v < LIMIT; }
 
+/* Params may come from a file that anybody has written. */
 fz_status_t fzi_conv_check(const struct fz_op *op, const struct fz_conv_params *p) {
     bool good = p->spatial >= 1 && p->spatial <= 3 && p->auto_pad >= 0 && p->auto_pad <= 3 &&
                 within(p->group, 1) && within(p->cin, 0) && within(p->cout, 0) &&
@@ -103,6 +107,7 @@ fz_status_t fzi_conv_check(const struct fz_op *op, const struct fz_conv_params *
     return fzi_act_check(op, &p->act);
 }
 
+/* SAME shares the padding out as ONNX says: the odd one behind for UPPER, in front for LOWER. */
 fz_status_t fzi_conv_dim(const struct fz_op *op, const struct fz_conv_params *p, int d, int64_t in,
                          int64_t *out, int64_t *before) {
     int64_t extent = (p->kernel[d] - 1) * p->dilation[d] + 1, stride = p->stride[d];
@@ -179,6 +184,7 @@ fz_status_t fzi_conv_lower_frozen(struct fz_lower *lower, const struct fz_node *
     return fzi_act_lower(node, &p->act);
 }
 
+/* Each algorithm promises its kernel a shape; a plan that breaks the promise is refused here. */
 fz_status_t fzi_conv_check_frozen(const struct fz_op *op, const struct fz_conv_params *p) {
     FZ_TRY(fzi_conv_check(op, p));
     bool good = p->cin >= 1 && p->cout >= 1 && p->cin % p->group == 0 && p->cout % p->group == 0;
@@ -194,6 +200,7 @@ fz_status_t fzi_conv_check_frozen(const struct fz_op *op, const struct fz_conv_p
     return FZ_OK;
 }
 
+/* A length that is unknown yet is good. */
 fz_status_t fzi_infer_bias(const struct fz_op *op, const struct fz_call *call, uint32_t i,
                            int64_t n) {
     const fz_tensor_t *t = i < call->n_in ? call->in[i] : NULL;

@@ -19,6 +19,8 @@ void fzi_tile_bands(const struct fz_conv_geometry *g, int64_t target, struct fz_
     t->bands = empty ? 0 : g->n * g->out[0] * t->bands_h * t->bands_w;
 }
 
+/* The output channels are split only where the bands alone cannot keep the threads busy, for each
+ * part copies the input again. */
 void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns,
                     struct fz_tiling *t) {
     int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / TASK_MACS) + 1);
@@ -30,6 +32,7 @@ void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns,
     t->count = fzi_max_i64(1, fzi_min_i64(tasks, t->bands * t->split));
 }
 
+/* Band numbers run through columns first, then rows, depth, images. */
 struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_tiling *t,
                              int64_t band) {
     struct fz_rect r;
@@ -130,6 +133,8 @@ void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, i
     }
 }
 
+/* Units i, i + count, ...: neighbours in time are neighbours in memory of different threads, and
+ * the last units are spread evenly. */
 static void task(void *arg, size_t i) {
     const struct fz_tile_work *work = arg;
     const struct fz_tiling *t = work->tiling;

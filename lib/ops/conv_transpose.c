@@ -38,12 +38,14 @@ fz_status_t fzi_conv_transpose_dim(const struct fz_op *op, const struct fz_conv_
     return FZ_OK;
 }
 
+/* True if the product, with room for four bytes and alignment, fits. */
 static bool fits(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e) {
     const int64_t dims[] = {a + 1, b + 1, c + 1, d + 1, e, 256};
     int64_t n;
     return fzi_dims_count(dims, 0, 6, &n);
 }
 
+/* Limits as for the convolution: all that a run addresses fits an int64_t. */
 fz_status_t fzi_conv_transpose_measure(const struct fz_op *op, const struct fz_conv_params *p,
                                        int64_t n, const int64_t in[3],
                                        struct fz_conv_geometry *g) {
@@ -86,6 +88,7 @@ static bool complete(const struct fz_conv_params *from, const fz_tensor_t *w,
 /* Where the spatial dimensions begin. */
 static int32_t spatial_axis(const struct fz_op *op) { return op->kind ? 1 : 2; }
 
+/* The frozen form has its channels in params, ONNX's has them in the weights' shape. */
 static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
                            struct fz_conv_params *p, struct fz_conv_geometry *g) {
     const fz_tensor_t *x = call->in[0];
@@ -195,6 +198,7 @@ static void transpose(const struct fz_env *env, const float *from, int64_t n, in
         fzi_transpose_f32(env, from + i * rows * cols, rows, cols, to + i * rows * cols);
 }
 
+/* Same body for both forms; ONNX's layout pays for transposing and packing. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_conv_params p;
     struct fz_conv_geometry g;

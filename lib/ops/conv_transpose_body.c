@@ -94,6 +94,7 @@ static void rows(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* The weights are put together once for a grid, then its rows are shared by the threads. */
 static void run_grid(struct grid *grid) {
     const struct fz_conv_job *job = grid->job;
     const struct run *r = grid->runs;
@@ -126,6 +127,7 @@ static void activate(void *arg, int64_t begin, int64_t end) {
     fzi_act_run(job->env->k, &job->p->act, job->y + begin, end - begin);
 }
 
+/* Room for all taps, though most grids meet fewer. */
 size_t fzi_conv_transpose_scratch(const struct fz_conv_params *p,
                                   const struct fz_conv_geometry *g) {
     size_t lists = (size_t)(p->kernel[0] + p->kernel[1] + p->kernel[2]) * 2 * sizeof(int64_t);

@@ -58,6 +58,7 @@ static void products(const struct fz_conv_job *job, int64_t tiles, const float *
     }
 }
 
+/* Bias, residual and clip belong to the output transform: the products are never whole images. */
 static void output(const struct fz_conv_job *job, const struct fz_rect *r, int64_t tiles_x,
                    int64_t tiles, int64_t first, int64_t n, const float *m) {
     const struct fz_conv_params *p = job->p;
@@ -71,6 +72,7 @@ static void output(const struct fz_conv_job *job, const struct fz_rect *r, int64
     job->env->k->winograd_output_f32(&w);
 }
 
+/* Input transform once, then groups of COLUMNS output channels: products and output transform. */
 static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64_t part,
                  void *scratch) {
     const struct fz_conv_job *job = work->job;

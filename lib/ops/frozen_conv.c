@@ -27,6 +27,7 @@ static fz_status_t shape(const struct fz_op *op, const struct fz_conv_params *p,
     return FZ_OK;
 }
 
+/* Geometry in three dimensions from the NHWC shape. */
 static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
                            struct fz_conv_geometry *g) {
     const struct fz_conv_params *p = call->params;
@@ -36,6 +37,7 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
     return fzi_conv_measure(op, p, x->dims[0], in, g);
 }
 
+/* The weights' dims are checked against params exactly: they say where panels lie. */
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_conv_params *p = call->params;
     struct fz_conv_geometry g;

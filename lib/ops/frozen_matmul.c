@@ -13,6 +13,7 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     return fzi_act_lower(node, &p->act);
 }
 
+/* Names the input that does not fit. */
 static fz_status_t misfit(const struct fz_op *op, const struct fz_call *call, uint32_t i) {
     const struct fz_frozen_matmul_params *p = call->params;
     char text[160];
@@ -54,6 +55,7 @@ static fz_status_t as_conv(const struct fz_op *op, const struct fz_call *call,
     return fzi_conv_measure(op, conv, 1, in, g);
 }
 
+/* As with frozen.Conv, what is checked here is all that run relies on. */
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_frozen_matmul_params *p = call->params;
     const fz_tensor_t *x = call->in[0], *residual = call->n_in > 3 ? call->in[3] : NULL;

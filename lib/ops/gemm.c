@@ -29,6 +29,7 @@ static const fz_tensor_t *addend(const struct fz_call *call) {
 
 static bool is_whole(double x) { return x > -1e9 && x < 1e9 && (double)(int64_t)x == x; }
 
+/* Types and params. Integers have no fractions, so alpha and beta must be whole for them. */
 static fz_status_t check(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     int32_t dtype = call->in[0]->dtype;
@@ -75,11 +76,13 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
+/* K, by A's shape. */
 static int64_t inner(const struct fz_call *call) {
     const struct params *p = call->params;
     return call->in[0]->dims[1 - p->trans_a];
 }
 
+/* Packed B, then A transposed. */
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     size_t packed = 0;
@@ -127,6 +130,7 @@ static bool fused(const struct params *p, const fz_tensor_t *c, struct fz_produc
     return true;
 }
 
+/* The chain is that of every product; what follows it is fused where the kernel can. */
 static fz_status_t run_f32(const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *a = call->in[0], *c = addend(call);

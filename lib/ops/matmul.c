@@ -26,6 +26,7 @@ struct sizes {
     int64_t m, n, k_a, k_b;
 };
 
+/* m, n and K as either operand tells it. */
 static struct sizes measure(const struct fz_matmul_dyn_params *p, const fz_tensor_t *a,
                             const fz_tensor_t *b) {
     int64_t row = b->dims[b->rank - 2], col = b->dims[b->rank - 1];
@@ -49,6 +50,7 @@ static fz_status_t batch_of(const struct fz_op *op, const fz_tensor_t *a, const 
     return fzi_infer_broadcast(op, (const fz_tensor_t *[]){&left, &right}, 2, out);
 }
 
+/* K must agree; the packed copy of B and both counts must be numbers. */
 static fz_status_t check_sizes(const struct fz_op *op, const struct fz_call *call,
                                const fz_tensor_t *a, const fz_tensor_t *b) {
     const struct fz_matmul_dyn_params *p = call->params;
@@ -72,6 +74,7 @@ static fz_status_t check_params(const struct fz_op *op, const struct fz_call *ca
     return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
 }
 
+/* A vector's added dimension is taken away again from the result. */
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *x = call->in[0], *y = call->in[1];
     const struct fz_matmul_dyn_params *p = call->params;
@@ -156,6 +159,7 @@ static void run_plain(const struct fz_product *p, const struct fz_call *call) {
     }
 }
 
+/* A is used in place; B is packed, which only few rows of A would notice. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_matmul_dyn_params *params = call->params;
     struct fz_product p;

@@ -46,6 +46,7 @@ struct cut {
     int64_t bands, split, panels, units, count;
 };
 
+/* Mixed-radix digits of I, each times its step. */
 void fzi_product_find(const struct fz_product *p, int64_t i, int64_t *a, int64_t *b) {
     *a = *b = 0;
     for (int32_t d = p->rank - 1; d >= 0; d--) {
@@ -55,6 +56,7 @@ void fzi_product_find(const struct fz_product *p, int64_t i, int64_t *a, int64_t
     }
 }
 
+/* A division stays a division: the reciprocal would change bits. */
 void fzi_product_rescale(const struct fz_product *p, float *x, int64_t n) {
     if (p->scale_kind == FZ_SCALE_MUL)
         for (int64_t i = 0; i < n; i++) x[i] = x[i] * p->scale;
@@ -72,6 +74,7 @@ static void finish(const struct fz_product *p, float *c, int64_t m, int64_t widt
     }
 }
 
+/* One GEMM: some rows by some panels of one product. */
 static void unit(const struct cut *cut, int64_t i) {
     const struct fz_product *p = cut->p;
     int64_t part = i % cut->split, band = i / cut->split % cut->bands;
@@ -100,6 +103,8 @@ static void task(void *arg, size_t i) {
         unit(cut, u);
 }
 
+/* One thread needs no cuts: the kernel itself walks through panels that fit the cache. For more,
+ * rows are cut before columns, because every cut of columns reads all of A again. */
 void fzi_product_run(const struct fz_product *p) {
     struct cut cut = {p, 1, 1, fzi_ceil_div(p->n, FZK_PANEL), 0, 1};
     if (!p->batch || !p->m || !p->n) return;

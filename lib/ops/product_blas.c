@@ -9,6 +9,7 @@ struct cut {
     int64_t rows, columns; /* blocks of one product */
 };
 
+/* Blocks [begin, end), numbered through columns, rows, matrices. */
 static void unit(void *arg, int64_t begin, int64_t end) {
     const struct cut *cut = arg;
     const struct fz_product *p = cut->p;

@@ -77,6 +77,7 @@ struct layout {
     int64_t bias, w, r, gx, gates, h, c, t, u, size;
 };
 
+/* Gaps of 64 bytes keep the parts apart from each other's cache lines. */
 static struct layout lay_out(const struct fz_op *op, const struct fz_rnn_sizes *s) {
     struct layout l;
     bool frozen = op->kind >= FZ_RNN_FROZEN;
@@ -93,11 +94,13 @@ static struct layout lay_out(const struct fz_op *op, const struct fz_rnn_sizes *
     return l;
 }
 
+/* The frozen forms need no room for packed weights. */
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
     return (size_t)lay_out(op, &s).size * sizeof(float);
 }
 
+/* Lengths are values, so they are checked where they are read. */
 static fz_status_t read_lens(const struct fz_op *op, const struct fz_call *call,
                              const struct fz_rnn_sizes *s, int64_t *lens) {
     const fz_tensor_t *t = call->n_in > 4 ? call->in[4] : NULL;
@@ -143,6 +146,7 @@ static void range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* Where time steps and batch rows lie in X and Y, for both layouts. */
 static void set_order(struct fz_rnn_pass *pass) {
     const struct fz_rnn_sizes *s = &pass->s;
     bool batch_first = pass->p->layout;
@@ -188,6 +192,7 @@ static void run_direction(const struct fz_op *op, const struct fz_call *call,
     copy_state(p, s, d, pass.c, result(call, 2), true);
 }
 
+/* Directions follow one another; inside of one the batch is shared by the threads. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
     FZ_TRY(read_lens(op, call, &s, call->scratch));

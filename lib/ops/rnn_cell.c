@@ -25,6 +25,7 @@ static void activate(const struct fz_rnn_pass *pass, int f, float *x, int64_t n)
     pass->k->unary_f32((int32_t)act->kind, x, x, n, (float)act->alpha, (float)act->beta);
 }
 
+/* x = x + a b, two roundings: the library itself is compiled without fused operations. */
 static void add_product(float *x, const float *a, const float *b, int64_t n) {
     for (int64_t i = 0; i < n; i++) x[i] = x[i] + a[i] * b[i];
 }
@@ -53,6 +54,7 @@ static void lstm_cell(const struct fz_rnn_pass *pass, float *gates, float *c, fl
     for (int64_t j = 0; j < n; j++) h[j] = o[j] * t[j];
 }
 
+/* M rows of the batch from B on: one product, then each row's cell. */
 static void lstm_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx) {
     int64_t n = pass->s.hidden, columns = pass->s.columns;
     float *gates = pass->gates + b * columns;
@@ -62,6 +64,7 @@ static void lstm_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, cons
                   pass->t + (b + i) * n);
 }
 
+/* The gate is the new state. */
 static void rnn_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx) {
     int64_t n = pass->s.hidden;
     recur(pass, m, pass->h + b * n, 0, n, pass->gates + b * n, n, gx, NULL);

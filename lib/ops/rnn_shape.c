@@ -96,6 +96,7 @@ fz_status_t fzi_rnn_lower(struct fz_lower *lower, struct fz_node *node, int64_t 
 
 static bool is_frozen(const struct fz_op *op) { return op->kind >= FZ_RNN_FROZEN; }
 
+/* Sizes are bounded so that products of two of them and of a panel fit 63 bits. */
 static fz_status_t check_params(const struct fz_op *op, const struct fz_rnn_params *p) {
     const int64_t limit = 1 << 24;
     bool good = p->gates == op->kind % FZ_RNN_FROZEN && p->hidden >= is_frozen(op) &&
@@ -155,6 +156,7 @@ static bool fits(const struct fz_rnn_sizes *s) {
     return fzi_dims_count(weights, 0, 3, &n) && n <= INT64_MAX >> 12;
 }
 
+/* The dims of every input, in the order of ONNX's list. */
 static fz_status_t check_inputs(const struct fz_op *op, const struct fz_call *call,
                                 const struct fz_rnn_sizes *s) {
     const struct fz_rnn_params *p = call->params;
@@ -175,6 +177,7 @@ static fz_status_t check_inputs(const struct fz_op *op, const struct fz_call *ca
     return expect(op, call, 7, FZ_TYPE_F32, 2, peephole);
 }
 
+/* What is not known yet is left out of the checks; run sees everything known. */
 fz_status_t fzi_rnn_infer(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_rnn_params *p = call->params;
     const int64_t any[] = {-1, -1, -1};

@@ -9,6 +9,7 @@ struct transposition {
 
 enum { BLOCK = 16 };
 
+/* Writes run along rows of the result, reads jump: the block's lines stay in the cache. */
 static void block(const struct transposition *t, int64_t i0, int64_t j0, int64_t rows,
                   int64_t cols) {
     for (int64_t j = 0; j < cols; j++)
