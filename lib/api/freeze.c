@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "api/options.h"
-#include "exec/open.h"
+#include "seal/seal.h"
 #include "freeze/freeze.h"
 #include "import/import.h"
 
@@ -73,24 +73,31 @@ FZ_API fz_status_t fz_freeze_file(const char *onnx_path, const char *fz_path,
     return tell(freeze_file(onnx_path, fz_path, options, hex));
 }
 
-/* Freezes into a nameless file and opens that: the same image as a file on disk. */
+/* Freezes into a nameless file, *FD, and completes the open options. */
+static fz_status_t freeze_nameless(const struct fz_freeze_from *from,
+                                   const fz_freeze_options_t *options,
+                                   const fz_open_options_t *open_options,
+                                   fz_open_options_t *done, int *fd) {
+    fz_freeze_options_t o;
+    uint8_t digest[32];
+    FZ_TRY(complete(options, &o));
+    FZ_TRY(fzi_open_options_complete(done, open_options));
+    if (done->flags & FZ_OPEN_MAP)
+        return fzi_error(FZ_E_USAGE, "FZ_OPEN_MAP needs a frozen file");
+    FZ_TRY(fzi_seal_file(fd));
+    fz_status_t status = fzi_freeze(from, &o, *fd, digest);
+    if (status != FZ_OK) close(*fd);
+    return status;
+}
+
+/* The same image as a file on disk. libfrozen opens it, and says itself what is wrong. */
 static fz_status_t freeze_open(const struct fz_freeze_from *from,
                                const fz_freeze_options_t *options,
                                const fz_open_options_t *open_options, fz_model_t **out) {
-    fz_freeze_options_t o;
     fz_open_options_t p;
-    uint8_t digest[32];
     int fd;
-    FZ_TRY(complete(options, &o));
-    FZ_TRY(fzi_open_options_complete(&p, open_options));
-    if (p.flags & FZ_OPEN_MAP) return fzi_error(FZ_E_USAGE, "FZ_OPEN_MAP needs a frozen file");
-    FZ_TRY(fzi_seal_file(&fd));
-    fz_status_t status = fzi_freeze(from, &o, fd, digest);
-    if (status != FZ_OK) {
-        close(fd);
-        return status;
-    }
-    return fzi_model_adopt(fd, &p, out);
+    fz_status_t status = tell(freeze_nameless(from, options, open_options, &p, &fd));
+    return status == FZ_OK ? fz_model_adopt_fd(fd, &p, out) : status;
 }
 
 FZ_API fz_status_t fz_freeze_open(const char *onnx_path, const fz_freeze_options_t *options,
@@ -99,7 +106,7 @@ FZ_API fz_status_t fz_freeze_open(const char *onnx_path, const fz_freeze_options
     *out = NULL;
     if (!onnx_path) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open: ONNX_PATH is NULL"));
     struct fz_freeze_from from = {.path = onnx_path};
-    return tell(freeze_open(&from, options, open_options, out));
+    return freeze_open(&from, options, open_options, out);
 }
 
 FZ_API fz_status_t fz_freeze_open_memory(const void *data, size_t size,
@@ -110,7 +117,7 @@ FZ_API fz_status_t fz_freeze_open_memory(const void *data, size_t size,
     *out = NULL;
     if (!data) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open_memory: DATA is NULL"));
     struct fz_freeze_from from = {.data = data, .size = size};
-    return tell(freeze_open(&from, options, open_options, out));
+    return freeze_open(&from, options, open_options, out);
 }
 
 struct fz_tensor_file {

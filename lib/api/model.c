@@ -38,6 +38,10 @@ fz_status_t fz_model_open_memory(const void *data, size_t size, const fz_open_op
     return fzi_model_open_memory(data, size, &o, out);
 }
 
+fz_status_t fz_model_adopt_fd(int fd, const fz_open_options_t *options, fz_model_t **out) {
+    return fzi_model_adopt(fd, options, out);
+}
+
 void fz_model_close(fz_model_t *model) { fzi_model_free(model); }
 
 fz_status_t fz_model_id(const fz_model_t *model, char hex[65]) {

@@ -22,6 +22,11 @@ static inline fz_status_t fzi_options_copy(void *to, size_t size, const void *fr
     return FZ_OK;
 }
 
+/* Opens the file that fzi_seal_file() made and a freeze filled; OPTIONS are complete; closes FD. No
+ * part of the public interface: libfrozen-freeze, whose own copy of the core has a last error of
+ * its own, has libfrozen open the model that libfrozen will run. */
+FZ_API fz_status_t fz_model_adopt_fd(int fd, const fz_open_options_t *options, fz_model_t **out);
+
 /* Checks the caller's open options FROM and fills in the defaults. */
 static inline fz_status_t fzi_open_options_complete(fz_open_options_t *to,
                                                     const fz_open_options_t *from) {
