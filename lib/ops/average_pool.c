@@ -120,6 +120,9 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     int64_t taps = job.pool.kernel[0] * job.pool.kernel[1] * job.pool.kernel[2];
     int64_t points = job.pool.n * job.pool.out_size, c = job.pool.c;
     if (c == 0) return FZ_OK;
+    if (last && fzi_pool_run_last(call->env, &job.pool, job.include_pad, job.k->avgpool_f32, job.x,
+                                  job.y))
+        return FZ_OK;
     if (last) fzi_run_range(call->env, points, fzi_max_i64(1, 8192 / taps / c), last_range, &job);
     else fzi_run_range(call->env, points * c, fzi_max_i64(1, 8192 / taps), first_range, &job);
     return FZ_OK;

@@ -147,7 +147,11 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     int64_t points = job.pool.n * job.pool.out_size;
     int64_t images = op->kind == LAST ? job.pool.n : job.pool.n * job.pool.c;
     if (points * job.pool.c == 0) return FZ_OK;
-    if (job.dtype == FZ_TYPE_F32 && !job.indices &&
+    bool f32 = job.dtype == FZ_TYPE_F32 && !job.indices;
+    if (f32 && op->kind == LAST &&
+        fzi_pool_run_last(call->env, &job.pool, false, job.k->maxpool_f32, job.x, job.y))
+        return FZ_OK;
+    if (f32 &&
         fzi_max_tile(call->env, &job.pool, images, op->kind == LAST ? job.pool.c : 1, job.x, job.y))
         return FZ_OK;
     if (op->kind == LAST)

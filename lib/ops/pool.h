@@ -35,6 +35,10 @@ struct fz_span {
 struct fz_span fzi_pool_span(const struct fz_pool *pool, int d, int64_t out);
 /* Taps of that window that lie in the image or its padding. */
 int64_t fzi_pool_reach(const struct fz_pool *pool, int d, int64_t out);
+/* Runs KERNEL (maxpool_f32 or avgpool_f32) over channels-last images. False, and nothing done, if
+ * they have depth or a window meets no point: the kernels know neither. */
+bool fzi_pool_run_last(const struct fz_env *env, const struct fz_pool *pool, bool include_pad,
+                       void (*kernel)(const struct fzk_pool_f32 *p), const float *x, float *y);
 /* MaxPool of IMAGES images of [points][inner] binary32 elements. False if a window does not fit its
  * buffers: nothing is done then. */
 bool fzi_max_tile(const struct fz_env *env, const struct fz_pool *pool, int64_t images,

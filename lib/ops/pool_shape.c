@@ -112,3 +112,48 @@ void fzi_pool_window(const struct fz_pool *pool, int64_t point, struct fz_span s
         point /= pool->out[d];
     }
 }
+
+struct last_job {
+    struct fzk_pool_f32 kernel; /* of all images, as if they were one */
+    void (*run)(const struct fzk_pool_f32 *p);
+    int64_t rows, in_size, out_size; /* of an image */
+};
+
+/* Output rows, counted over all images. */
+static void last_range(void *arg, int64_t begin, int64_t end) {
+    const struct last_job *job = arg;
+    while (begin < end) {
+        struct fzk_pool_f32 p = job->kernel;
+        int64_t image = begin / job->rows;
+        p.in += image * job->in_size;
+        p.out += image * job->out_size;
+        p.row_begin = begin % job->rows;
+        p.row_end = fzi_min_i64(job->rows, p.row_begin + end - begin);
+        job->run(&p);
+        begin += p.row_end - p.row_begin;
+    }
+}
+
+bool fzi_pool_run_last(const struct fz_env *env, const struct fz_pool *pool, bool include_pad,
+                       void (*kernel)(const struct fzk_pool_f32 *p), const float *x, float *y) {
+    if (pool->in[0] != 1 || pool->out[0] != 1 || pool->kernel[0] != 1) return false;
+    for (int d = 1; d < 3; d++)
+        for (int64_t o = 0; o < pool->out[d]; o++)
+            if (fzi_pool_span(pool, d, o).count == 0) return false;
+    int64_t c = pool->c, h = pool->in[1], w = pool->in[2];
+    struct last_job job = {
+        .kernel = {.in = x, .in_row = w * c, .in_pixel = c, .height = h, .width = w, .out = y,
+                   .out_row = pool->out[2] * c, .out_pixel = c, .out_width = pool->out[2],
+                   .channels = c, .kernel_h = pool->kernel[1], .kernel_w = pool->kernel[2],
+                   .stride_h = pool->stride[1], .stride_w = pool->stride[2],
+                   .dilation_h = pool->dilation[1], .dilation_w = pool->dilation[2],
+                   .pad_h = pool->before[1], .pad_w = pool->before[2],
+                   .end_h = pool->end[1] - h, .end_w = pool->end[2] - w,
+                   .count_pad = include_pad},
+        .run = kernel, .rows = pool->out[1], .in_size = h * w * c,
+        .out_size = pool->out_size * c};
+    int64_t work = pool->out[2] * c * pool->kernel[1] * pool->kernel[2];
+    fzi_run_range(env, pool->n * pool->out[1], fzi_max_i64(1, 65536 / fzi_max_i64(1, work)),
+                  last_range, &job);
+    return true;
+}
