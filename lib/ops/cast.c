@@ -2,7 +2,6 @@
  * truncation and saturation, NaN 0; integers become integers modulo 2^n; a narrower float is the
  * nearest one, ties to even, from whatever type: what passes through binary32 on its way to half
  * precision or below is rounded to odd there, so that only the second rounding counts. */
-#include "ops/small.h"
 #include "ops/wide.h"
 
 struct params {
@@ -17,7 +16,7 @@ static fz_status_t lower_like(struct fz_lower *lower, struct fz_node *node, void
     struct params *p = params;
     (void)lower;
     FZ_TRY(fzi_attr_int(node, "saturate", 1, &p->saturate));
-    return fzi_attr_choice(node, "round_mode", round_modes, FZ_SMALL_UP, &p->round_mode);
+    return fzi_attr_choice(node, "round_mode", round_modes, FZK_E8M0_UP, &p->round_mode);
 }
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -39,17 +38,34 @@ static fz_status_t lower_name(struct fz_lower *lower, struct fz_node *node, void
     return fzi_attr_choice(node, "to", names, 0, &p->to);
 }
 
+/* The packed integer types. */
+static bool is_small_int(int32_t dtype) {
+    return dtype == FZ_TYPE_I4 || dtype == FZ_TYPE_U4 || dtype == FZ_TYPE_I2 ||
+           dtype == FZ_TYPE_U2;
+}
+
+/* Element I of an array of BITS bits each; the first one lies in the low bits. */
+static uint8_t get(const uint8_t *p, int64_t i, int32_t bits) {
+    int32_t per_byte = 8 / bits;
+    return (uint8_t)(p[i / per_byte] >> (i % per_byte * bits) & ((1 << bits) - 1));
+}
+static void put(uint8_t *p, int64_t i, int32_t bits, uint8_t value) {
+    int32_t per_byte = 8 / bits, shift = (int32_t)(i % per_byte) * bits, mask = (1 << bits) - 1;
+    uint8_t *byte = &p[i / per_byte];
+    *byte = (uint8_t)((*byte & ~(mask << shift)) | (value & mask) << shift);
+}
+
 static bool castable(int64_t dtype) {
     if (dtype <= 0 || dtype > FZ_TYPE_I2) return false;
     int32_t type = (int32_t)dtype;
-    return fzi_wide_of(type) != FZ_WIDE_NONE || fzi_small_is_float(type) || fzi_small_is_int(type);
+    return fzi_wide_of(type) != FZ_WIDE_NONE || fzi_wide_is_small(type) || is_small_int(type);
 }
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     int64_t to = p->to ? p->to : call->n_in > 1 && call->in[1] ? call->in[1]->dtype : 0;
     int32_t from = call->in[0]->dtype;
-    if (p->round_mode < 0 || p->round_mode > FZ_SMALL_NEAREST)
+    if (p->round_mode < 0 || p->round_mode > FZK_E8M0_NEAREST)
         return fzi_error(FZ_E_FORMAT, "%s: unknown round mode", op->name);
     if (!castable(from) || !castable(to))
         return fzi_error(FZ_E_UNSUPPORTED, "%s: from %s to %s is not supported", op->name,
@@ -62,16 +78,17 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 /* ---- reading: N elements from FIRST on, as wide ones */
 
 static enum fz_wide class_of(int32_t dtype) {
-    if (fzi_small_is_float(dtype)) return FZ_WIDE_F32;
-    return fzi_small_is_int(dtype) ? FZ_WIDE_I64 : fzi_wide_of(dtype);
+    if (fzi_wide_is_small(dtype)) return FZ_WIDE_F32;
+    return is_small_int(dtype) ? FZ_WIDE_I64 : fzi_wide_of(dtype);
 }
 
-static const void *load_small(const fz_tensor_t *t, int64_t first, int64_t n,
-                              union fz_wide_block *block) {
+static const void *load_small(const struct fzk_table *k, const fz_tensor_t *t, int64_t first,
+                              int64_t n, union fz_wide_block *block) {
+    uint8_t codes[FZ_WIDE_BLOCK];
     int32_t bits = fz_type_bits(t->dtype);
-    if (fzi_small_is_float(t->dtype)) {
-        for (int64_t i = 0; i < n; i++)
-            block->f32[i] = fzi_small_decode(t->dtype, fzi_small_get(t->data, first + i, bits));
+    if (fzi_wide_is_small(t->dtype)) {
+        for (int64_t i = 0; i < n; i++) codes[i] = get(t->data, first + i, bits);
+        fzi_wide_from_small(k, t->dtype, codes, n, block->f32);
         return block;
     }
     for (int64_t i = 0; i < n; i++) block->i64[i] = fzi_tensor_int(t, first + i);
@@ -80,7 +97,7 @@ static const void *load_small(const fz_tensor_t *t, int64_t first, int64_t n,
 
 static const void *load(const struct fzk_table *k, const fz_tensor_t *t, int64_t first, int64_t n,
                         union fz_wide_block *block) {
-    if (fzi_wide_of(t->dtype) == FZ_WIDE_NONE) return load_small(t, first, n, block);
+    if (fzi_wide_of(t->dtype) == FZ_WIDE_NONE) return load_small(k, t, first, n, block);
     return fzi_wide_load(k, t->dtype, t->data, first, n, block);
 }
 
@@ -153,7 +170,7 @@ struct range {
 
 /* Floats reach types below 8 bits by way of int32, modulo 2^n, as ONNX's own tests have it. */
 static struct range range_of(int32_t dtype) {
-    if (fzi_small_is_int(dtype)) dtype = FZ_TYPE_I32;
+    if (is_small_int(dtype)) dtype = FZ_TYPE_I32;
     int32_t bits = fz_type_bits(dtype);
     bool sign = fzi_type_is_signed(dtype);
     uint64_t most = ~0ull >> (64 - bits + sign);
@@ -210,14 +227,14 @@ struct job {
 
 static void store_small(const struct job *job, int64_t first, int64_t n,
                         const union fz_wide_block *block) {
+    uint8_t codes[FZ_WIDE_BLOCK];
     int32_t type = job->out->dtype, bits = fz_type_bits(type);
-    bool is_float = fzi_small_is_float(type);
-    for (int64_t i = 0; i < n; i++) {
-        uint8_t code = is_float ? fzi_small_encode(type, block->f32[i], job->params->saturate != 0,
-                                                   job->params->round_mode)
-                                : (uint8_t)block->i64[i];
-        fzi_small_put(job->out->data, first + i, bits, code);
-    }
+    if (fzi_wide_is_small(type))
+        fzi_wide_to_small(job->k, type, block->f32, n, job->params->saturate != 0,
+                          job->params->round_mode, codes);
+    else
+        for (int64_t i = 0; i < n; i++) codes[i] = (uint8_t)block->i64[i];
+    for (int64_t i = 0; i < n; i++) put(job->out->data, first + i, bits, codes[i]);
 }
 
 static void cast_block(const struct job *job, int64_t first, int64_t n) {

@@ -1,5 +1,4 @@
 /* Not, BitwiseNot, IsNaN and IsInf: one operand, looked at as bits. */
-#include "ops/small.h"
 #include "ops/wide.h"
 
 enum { NOT, BIT_NOT, IS_NAN, IS_INF, GRAIN = 16384 };
@@ -28,6 +27,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 }
 
 struct job {
+    const struct fzk_table *k;
     const struct fz_op *op;
     const struct params *p;
     const fz_tensor_t *in;
@@ -44,10 +44,12 @@ static bool matches(const struct job *job, double x) {
 static void float_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
     const fz_tensor_t *t = job->in;
-    if (fzi_small_is_float(t->dtype)) {
-        const uint8_t *x = t->data;
-        for (int64_t i = begin; i < end; i++)
-            job->y[i] = matches(job, (double)fzi_small_decode(t->dtype, x[i]));
+    if (fzi_wide_is_small(t->dtype)) {
+        float x;
+        for (int64_t i = begin; i < end; i++) {
+            fzi_wide_from_small(job->k, t->dtype, (const uint8_t *)t->data + i, 1, &x);
+            job->y[i] = matches(job, (double)x);
+        }
         return;
     }
     if (t->dtype == FZ_TYPE_F32) {
@@ -69,7 +71,7 @@ static void byte_range(void *arg, int64_t begin, int64_t end) {
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    struct job job = {op, call->params, call->in[0], call->out[0]->data};
+    struct job job = {call->env->k, op, call->params, call->in[0], call->out[0]->data};
     bool bytes = op->kind == NOT || op->kind == BIT_NOT;
     int64_t n = bytes ? (int64_t)call->out[0]->size : fzi_tensor_count(call->in[0]);
     fzi_run_range(call->env, n, GRAIN, bytes ? byte_range : float_range, &job);

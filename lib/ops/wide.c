@@ -88,3 +88,29 @@ void fzi_wide_store(const struct fzk_table *k, int32_t dtype, void *data, int64_
         break;
     }
 }
+
+/* The kernels' number of a small format; -1: none. */
+static int32_t form_of(int32_t dtype) {
+    switch (dtype) {
+    case FZ_TYPE_F8E4M3FN: return FZK_F8E4M3FN;
+    case FZ_TYPE_F8E4M3FNUZ: return FZK_F8E4M3FNUZ;
+    case FZ_TYPE_F8E5M2: return FZK_F8E5M2;
+    case FZ_TYPE_F8E5M2FNUZ: return FZK_F8E5M2FNUZ;
+    case FZ_TYPE_F4E2M1: return FZK_F4E2M1;
+    default: return -1;
+    }
+}
+
+bool fzi_wide_is_small(int32_t dtype) { return form_of(dtype) >= 0 || dtype == FZ_TYPE_F8E8M0; }
+
+void fzi_wide_from_small(const struct fzk_table *k, int32_t dtype, const uint8_t *codes, int64_t n,
+                         float *y) {
+    if (dtype == FZ_TYPE_F8E8M0) k->e8m0_to_f32(y, codes, n);
+    else k->f8_to_f32(form_of(dtype), y, codes, n);
+}
+
+void fzi_wide_to_small(const struct fzk_table *k, int32_t dtype, const float *x, int64_t n,
+                       bool saturate, int64_t round_mode, uint8_t *codes) {
+    if (dtype == FZ_TYPE_F8E8M0) k->f32_to_e8m0((int32_t)round_mode, saturate, codes, x, n);
+    else k->f32_to_f8(form_of(dtype), saturate, codes, x, n);
+}

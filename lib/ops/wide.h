@@ -44,6 +44,14 @@ void *fzi_wide_target(int32_t dtype, void *data, int64_t off, void *buffer);
 void fzi_wide_store(const struct fzk_table *k, int32_t dtype, void *data, int64_t off, int64_t n,
                     const void *buffer);
 
+/* 8- and 4-bit floats, one code a byte: true for their types; N codes to binary32, exact, and back,
+ * SATURATE and ROUND_MODE (FZK_E8M0_) as ONNX's Cast has them. */
+bool fzi_wide_is_small(int32_t dtype);
+void fzi_wide_from_small(const struct fzk_table *k, int32_t dtype, const uint8_t *codes, int64_t n,
+                         float *y);
+void fzi_wide_to_small(const struct fzk_table *k, int32_t dtype, const float *x, int64_t n,
+                       bool saturate, int64_t round_mode, uint8_t *codes);
+
 /* NaN wins and +0 > -0, as IEEE 754-2019 maximum and minimum. */
 static inline double fzi_max_f64(double a, double b) {
     if (a != a || b != b) return a + b;
