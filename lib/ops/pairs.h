@@ -1,18 +1,18 @@
-/* Elementwise operators of two operands that broadcast: the body that arithmetic, comparisons, logic
- * and their like share. A row gives one function per wide type of the first operand. */
+/* Elementwise operators of two operands that broadcast: the body that arithmetic, comparisons,
+ * logic and their like share. A row gives one function per wide type of the first operand. */
 #ifndef FZ_OPS_PAIRS_H
 #define FZ_OPS_PAIRS_H
 
 #include "ops/wide.h"
 
-/* Y[i] = f(A[i * a_step], B[i * b_step]), 0 <= i < n, on wide elements; a step is 0 or 1. Y may be A
- * or B where that one's step is 1. */
+/* Y[i] = f(A[i * a_step], B[i * b_step]), 0 <= i < n, on wide elements; a step is 0 or 1. Y may be
+ * A or B where that one's step is 1. */
 typedef void (*fz_pair_fn)(const struct fzk_table *k, int64_t n, const void *a, int64_t a_step,
                            const void *b, int64_t b_step, void *y);
 
 /* Element i of the output depends on elements i alone, so that operands may be the output. */
 #if defined(__clang__)
-#define FZ_EACH _Pragma("clang loop vectorize(assume_safety)")
+#define FZ_EACH
 #else
 #define FZ_EACH _Pragma("GCC ivdep")
 #endif
