@@ -1,13 +1,14 @@
-/* TreeEnsembleClassifier and TreeEnsembleRegressor (ai.onnx.ml): each row of features walks every
- * tree from the root to a leaf, whose weights are added to the row's scores. Scores are binary32
- * sums in the order of the trees (binary64 if the model's weights are). */
+/* TreeEnsemble, TreeEnsembleClassifier and TreeEnsembleRegressor (ai.onnx.ml): each row of features
+ * walks every tree from the root to a leaf, whose weights are added to the row's scores. Scores are
+ * binary32 sums in the order of the trees (binary64 if the model's weights are). */
 #include "ops/move.h"
 #include "ops/tree_tables.h"
 
-enum { CLASSIFIER, REGRESSOR };
+enum { CLASSIFIER, REGRESSOR, ENSEMBLE };
 enum transform { NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT, TRANSFORMS };
 enum aggregate { SUM, AVERAGE, MIN, MAX, AGGREGATES };
 enum { LABEL, CLASS_SCORES }; /* the classifier's outputs */
+enum { STACK_SCORES = 256, TOGETHER = 4 };
 
 struct params {
     int64_t n_targets, transform, aggregate;
@@ -32,6 +33,22 @@ static fz_status_t lower_regressor(struct fz_lower *lower, struct fz_node *node,
     FZ_TRY(lower_common(node, p));
     FZ_TRY(fzi_attr_int(node, "n_targets", 1, &p->n_targets));
     return fzi_tree_lower(lower, node, &names, p->n_targets);
+}
+
+/* The attributes that were words are numbers here. */
+static fz_status_t lower_ensemble(struct fz_lower *lower, struct fz_node *node, void *params) {
+    static const int64_t aggregates[] = {AVERAGE, SUM, MIN, MAX};
+    struct params *p = params;
+    int64_t aggregate;
+    FZ_TRY(fzi_attr_int(node, "aggregate_function", 1, &aggregate));
+    FZ_TRY(fzi_attr_int(node, "post_transform", NONE, &p->transform));
+    FZ_TRY(fzi_attr_int(node, "n_targets", 1, &p->n_targets));
+    if (aggregate < 0 || aggregate >= AGGREGATES || p->transform < 0 ||
+        p->transform >= TRANSFORMS)
+        return fzi_error(FZ_E_UNSUPPORTED, "aggregate function %lld, post transform %lld",
+                         (long long)aggregate, (long long)p->transform);
+    p->aggregate = aggregates[aggregate];
+    return fzi_tree_lower_nodes(lower, node, p->n_targets);
 }
 
 /* Finds out whether the weights are those of one class out of two. */
@@ -102,16 +119,22 @@ static fz_status_t check_tables(const struct fz_op *op, const struct fz_call *ca
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *x = call->in[FZ_TREE_X];
-    FZ_TRY(fzi_infer_type(op, call, FZ_TREE_X, FZ_T(F32) | FZ_T(F64) | FZ_T(I32) | FZ_T(I64)));
+    const uint64_t integers = op->kind == ENSEMBLE ? 0 : FZ_T(I32) | FZ_T(I64);
+    FZ_TRY(fzi_infer_type(op, call, FZ_TREE_X, FZ_T(F32) | FZ_T(F64) | integers));
     if (p->n_targets < 1 || p->n_targets > INT32_MAX || p->transform < 0 ||
         p->transform >= TRANSFORMS || p->aggregate < 0 || p->aggregate >= AGGREGATES)
         return fzi_error(FZ_E_FORMAT, "%s: parameters", op->name);
     FZ_TRY(check_tables(op, call));
+    if (op->kind == ENSEMBLE && x->dtype == FZ_TYPE_F64 && p->n_targets > STACK_SCORES &&
+        (p->transform == SOFTMAX || p->transform == SOFTMAX_ZERO))
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: softmax of %lld binary64 scores", op->name,
+                         (long long)p->n_targets);
     if (x->rank == 0 || x->rank > 2)
         return fzi_error(FZ_E_SHAPE, "%s: features of rank %d", op->name, x->rank);
     int64_t rows = x->rank == 2 ? x->dims[0] : x->rank == 1 ? 1 : FZ_DIM_UNKNOWN;
     int64_t dims[2] = {rows, p->n_targets};
-    fzi_infer_shape(call, op->kind == CLASSIFIER ? CLASS_SCORES : 0, FZ_TYPE_F32, 2, dims);
+    fzi_infer_shape(call, op->kind == CLASSIFIER ? CLASS_SCORES : 0,
+                    op->kind == ENSEMBLE ? x->dtype : FZ_TYPE_F32, 2, dims);
     if (op->kind == CLASSIFIER) fzi_infer_shape(call, LABEL, FZ_TYPE_I64, 1, dims);
     return FZ_OK;
 }
@@ -123,7 +146,6 @@ struct score {
     int64_t has; /* a weight has been added */
 };
 
-enum { STACK_SCORES = 256, TOGETHER = 4 };
 
 struct job {
     const struct fz_call *call;
@@ -311,6 +333,19 @@ static void transform(const struct job *job, float *z, int64_t n, int64_t how) {
     }
 }
 
+/* A row of binary64 scores by way of binary32, some at a time where each stands for itself. */
+static void transform_wide(const struct job *job, double *z, int64_t n) {
+    float row[STACK_SCORES];
+    bool alone = job->p->transform == LOGISTIC || job->p->transform == PROBIT;
+    if (!alone && n > STACK_SCORES) return;
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = fzi_min_i64(STACK_SCORES, n - i);
+        for (int64_t j = 0; j < m; j++) row[j] = (float)z[i + j];
+        transform(job, row, m, job->p->transform);
+        for (int64_t j = 0; j < m; j++) z[i + j] = (double)row[j];
+    }
+}
+
 static double base_value(const struct job *job, int64_t i) {
     return i < fzi_tensor_count(job->base) ? fzi_tensor_float(job->base, i) : 0;
 }
@@ -319,17 +354,36 @@ static double add(const struct job *job, double a, double b) {
     return job->narrow ? (double)((float)a + (float)b) : a + b;
 }
 
+static double averaged(const struct job *job, double value) {
+    if (job->p->aggregate != AVERAGE) return value;
+    return job->narrow ? (double)((float)value / (float)job->n_roots)
+                       : value / (double)job->n_roots;
+}
+
 /* A single target knows no transform but PROBIT; of several, those without a weight are 0. */
 static void finish_regressor(const struct job *job, struct score *s, float *z) {
     int64_t n = job->p->n_targets;
     for (int64_t i = 0; i < n; i++) {
-        double value = s[i].value;
-        if (job->p->aggregate == AVERAGE)
-            value = job->narrow ? (double)((float)value / (float)job->n_roots)
-                                : value / (double)job->n_roots;
+        double value = averaged(job, s[i].value);
         z[i] = s[i].has || n == 1 ? (float)add(job, value, base_value(job, i)) : 0;
     }
     if (n > 1 || job->p->transform == PROBIT) transform(job, z, n, job->p->transform);
+}
+
+/* Binary64 features give binary64 scores, but a transform rounds them to binary32. */
+static void finish_ensemble(const struct job *job, struct score *s, int64_t row) {
+    int64_t n = job->p->n_targets;
+    char *out = (char *)job->call->out[0]->data;
+    bool twice = job->x->dtype == FZ_TYPE_F64;
+    float *z = twice ? NULL : (float *)out + row * n;
+    double *zz = (double *)out + row * n;
+    for (int64_t i = 0; i < n; i++) {
+        double value = averaged(job, s[i].value);
+        if (twice) zz[i] = value;
+        else z[i] = (float)value;
+    }
+    if (!twice) transform(job, z, n, job->p->transform);
+    else if (job->p->transform != NONE) transform_wide(job, zz, n);
 }
 
 static int64_t finish_classes(const struct job *job, struct score *s, float *z) {
@@ -382,6 +436,10 @@ static int64_t finish_two(const struct job *job, struct score *s, float *z) {
 static void finish_row(const struct job *job, int64_t r, struct score *s) {
     fz_tensor_t *const *out = job->call->out;
     int64_t n = job->p->n_targets;
+    if (job->kind == ENSEMBLE) {
+        finish_ensemble(job, s, r);
+        return;
+    }
     if (job->kind == REGRESSOR) {
         finish_regressor(job, s, (float *)out[0]->data + r * n);
         return;
@@ -448,18 +506,26 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     "nodes_nodeids nodes_treeids nodes_truenodeids nodes_values nodes_values_as_tensor "           \
     "post_transform "
 #define COMMON                                                                                     \
-    .domain = "ai.onnx.ml", .since = 1, .until = 4, .rev = 1, .min_in = 1,                         \
+    .domain = "ai.onnx.ml", .rev = 1, .min_in = 1,                                                 \
     .max_in = FZ_TREE_INPUTS, .min_out = 1, .params_size = sizeof(struct params),                  \
     .infer = infer, .scratch = scratch, .run = run
 
 const struct fz_op fz_ops_tree_ensemble[] = {
-    {.name = "TreeEnsembleClassifier", .kind = CLASSIFIER, .max_out = 2,
+    {.name = "TreeEnsembleClassifier", .since = 1, .until = 4, .kind = CLASSIFIER,
+     .max_out = 2,
      .attrs = NODES "class_ids class_nodeids class_treeids class_weights class_weights_as_tensor "
                     "classlabels_int64s classlabels_strings",
      .lower = lower_classifier, COMMON},
-    {.name = "TreeEnsembleRegressor", .kind = REGRESSOR, .max_out = 1,
+    {.name = "TreeEnsembleRegressor", .since = 1, .until = 4, .kind = REGRESSOR,
+     .max_out = 1,
      .attrs = NODES "n_targets target_ids target_nodeids target_treeids target_weights "
                     "target_weights_as_tensor",
      .lower = lower_regressor, COMMON},
+    {.name = "TreeEnsemble", .since = 5, .kind = ENSEMBLE, .max_out = 1,
+     .attrs = "aggregate_function leaf_targetids leaf_weights membership_values n_targets "
+              "nodes_falseleafs nodes_falsenodeids nodes_featureids nodes_hitrates "
+              "nodes_missing_value_tracks_true nodes_modes nodes_splits nodes_trueleafs "
+              "nodes_truenodeids post_transform tree_roots",
+     .lower = lower_ensemble, COMMON},
     {0},
 };

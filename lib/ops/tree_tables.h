@@ -26,4 +26,7 @@ struct fz_tree_names {
 fz_status_t fzi_tree_lower(struct fz_lower *lower, struct fz_node *node,
                            const struct fz_tree_names *names, int64_t n_targets);
 
+/* The same for TreeEnsemble of ai.onnx.ml 5, whose lists are other ones. */
+fz_status_t fzi_tree_lower_nodes(struct fz_lower *lower, struct fz_node *node, int64_t n_targets);
+
 #endif
