@@ -128,15 +128,24 @@ static void found_corrupt(void **state) {
     free(path);
 }
 
+static void write_products(const char *path, char hex[65]) {
+    struct pb built = products(3, 512);
+    write_whole(temporary("m.onnx"), built.data, built.size);
+    pb_free(&built);
+    assert_ok(fz_freeze_file(temporary("m.onnx"), path, NULL, hex));
+}
+
+static float small[64 * 512];
+
 /* "fz_model_id() answers FZ_E_UNVERIFIED until fz_model_verify() has passed" */
 static void mapped(void **state) {
     char hex[65], id[65], *path = strdup(temporary("m.fz"));
     fz_open_options_t o = {.size = sizeof o, .flags = FZ_OPEN_MAP};
-    fz_model_t *model;
-    assert_ok(fz_freeze_file(data_path("digits/digits_vit.onnx"), path, NULL, hex));
+    fz_model_t *model, *none;
+    write_products(path, hex);
     assert_ok(fz_model_open(path, &o, &model));
     fz_session_t *session = open_session(model, 2);
-    fz_tensor_t x = digits(0, 3), y = {0};
+    fz_tensor_t x = floats(small, 2, (int64_t[]){64, 512}), y = {0};
     assert_fails(FZ_E_UNVERIFIED, fz_model_id(model, id));
     assert_string_equal(id, "");
     assert_ok(fz_session_run(session, &x, 1, &y, 1));
@@ -144,21 +153,30 @@ static void mapped(void **state) {
     assert_ok(fz_model_verify(model));
     assert_ok(fz_model_id(model, id));
     assert_string_equal(id, hex);
+    assert_fails(FZ_E_USAGE,
+                 fz_freeze_open(data_path("digits/digits_vit.onnx"), NULL, &o, &none));
+    assert_null(none);
     fz_session_close(session);
     fz_model_close(model);
+    free(path);
+}
+
+/* "each weight page is verified before a run first uses it" */
+static void mapped_and_damaged(void **state) {
+    char *path = strdup(temporary("m.fz")), id[65];
+    fz_open_options_t o = {.size = sizeof o, .flags = FZ_OPEN_MAP};
+    fz_model_t *model;
     size_t size;
+    write_products(path, NULL);
     char *bytes = read_whole(path, &size);
     assert_fails(FZ_E_USAGE, fz_model_open_memory(bytes, size, &o, &model));
-    assert_fails(FZ_E_USAGE,
-                 fz_freeze_open(data_path("digits/digits_vit.onnx"), NULL, &o, &model));
-    /* A weight page that is wrong already: found before a run uses it. */
-    bytes[size - 8192] ^= 1;
+    bytes[size - 4096] ^= 1;
     write_whole(path, bytes, size);
     free(bytes);
     assert_fails(FZ_E_FORMAT, fz_model_open(path, NULL, &model));
     assert_ok(fz_model_open(path, &o, &model));
-    session = open_session(model, 1);
-    y.data = NULL;
+    fz_session_t *session = open_session(model, 1);
+    fz_tensor_t x = floats(small, 2, (int64_t[]){64, 512}), y = {0};
     assert_fails(FZ_E_CORRUPT, fz_session_run(session, &x, 1, &y, 1));
     assert_fails(FZ_E_CORRUPT, fz_session_run(session, &x, 1, &y, 1));
     assert_fails(FZ_E_CORRUPT, fz_model_scrub(model, 1));
@@ -241,6 +259,7 @@ const struct CMUnitTest model_cases[] = {
     cmocka_unit_test(freezing_repeats),  cmocka_unit_test(expected_digest),
     cmocka_unit_test(open_by_descriptor), cmocka_unit_test(protection_levels),
     cmocka_unit_test(found_corrupt),     cmocka_unit_test(mapped),
+    cmocka_unit_test(mapped_and_damaged),
     cmocka_unit_test(known_answers),     cmocka_unit_test(descriptions),
     cmocka_unit_test(progress),
 };

@@ -20,14 +20,14 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
 void *__real_aligned_alloc(size_t align, size_t size);
-void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t off);
+void *__real_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t off);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                           void *arg);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 void *__wrap_aligned_alloc(size_t align, size_t size);
-void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t off);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                           void *arg);
 
@@ -51,9 +51,9 @@ void *__wrap_aligned_alloc(size_t align, size_t size) {
     return __real_aligned_alloc(align, size);
 }
 
-void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t off) {
+void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t off) {
     n_allocations++;
-    return __real_mmap(at, size, protection, flags, fd, off);
+    return __real_mmap64(at, size, protection, flags, fd, off);
 }
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),

@@ -1,0 +1,270 @@
+#!/bin/sh
+# The tests of libfrozen: installs what is missing, builds, runs every suite, adds up.
+#
+# usage: sh tests/run.sh [--full] [--no-install] [--build DIR] [PART]...
+#   PARTs: gcc clang address thread valgrind fuzz. Default: gcc; with --full: all of them.
+#   DIR (default: build-tests beside this checkout's meson.build) gets one build folder a part, a
+#   Python environment, and log/SUITE.txt.
+# The last line is 'N passed, N failed'; the exit status is 0 if none failed. Suites that cannot run
+# here are listed by name as skipped.
+set -u
+LC_ALL=C.UTF-8; export LC_ALL
+src=$(cd "$(dirname "$0")/.." && pwd)
+build=$src/build-tests full=no install=yes parts=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --full) full=yes ;;
+        --no-install) install=no ;;
+        --build) build=$2; shift ;;
+        -*) sed -n '2,10p' "$0"; exit 2 ;;
+        *) parts="$parts $1" ;;
+    esac
+    shift
+done
+[ -n "$parts" ] || { [ $full = yes ] && parts="gcc clang address thread valgrind fuzz" || parts=gcc; }
+mkdir -p "$build/log"; build=$(cd "$build" && pwd)
+export FZ_TEST_BUILD="$build"
+passed=0 failed=0 skipped=
+started=$(date +%s)
+
+# ---- what the tests need
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+# One package a line with the command or file that tells that it is there.
+needs() {
+    cat <<'LIST'
+gcc gcc
+g++ g++
+meson meson
+ninja-build ninja
+pkg-config pkg-config
+protobuf-c-compiler protoc-c
+libprotobuf-c-dev /usr/include/protobuf-c/protobuf-c.h
+libcmocka-dev /usr/include/cmocka.h
+libssl-dev /usr/include/openssl/sha.h
+libonnx-testdata /usr/share/libonnx-testdata/data/node
+libopenblas0 /usr/share/doc/libopenblas0
+python3 python3
+python3-venv /usr/share/doc/python3-venv
+python3-numpy /usr/lib/python3/dist-packages/numpy
+python3-onnx /usr/lib/python3/dist-packages/onnx/__init__.py
+python3-pil /usr/lib/python3/dist-packages/PIL
+fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+npm npm
+abigail-tools abidiff
+binutils objdump
+clang clang
+valgrind valgrind
+LIST
+}
+
+missing() {
+    needs | while read -r package proof; do
+        case $proof in
+            /*) [ -e "$proof" ] || echo "$package" ;;
+            *) command -v "$proof" >/dev/null 2>&1 || echo "$package" ;;
+        esac
+    done
+}
+
+install_missing() {
+    list=$(missing | tr '\n' ' ')
+    [ -n "$list" ] || return 0
+    [ $install = yes ] && command -v apt-get >/dev/null 2>&1 || {
+        echo "not installed: $list"; return 0; }
+    echo "installing: $list"
+    as_root apt-get -q update >"$build/log/install.txt" 2>&1
+    # One by one if all at once does not work: a missing tool costs one suite, not all.
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $list \
+        >>"$build/log/install.txt" 2>&1 ||
+        for p in $list; do
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install \
+                --no-install-recommends "$p" >>"$build/log/install.txt" 2>&1 ||
+                echo "could not install $p"
+        done
+}
+
+# pytest and numpy for the Python package, from the system where they are there.
+python_environment() {
+    [ -x "$build/venv/bin/python" ] && return 0
+    python3 -m venv --system-site-packages "$build/venv" >"$build/log/venv.txt" 2>&1 &&
+        "$build/venv/bin/pip" install -q pytest cffi >>"$build/log/venv.txt" 2>&1 ||
+        echo "no Python environment: see $build/log/venv.txt"
+}
+
+# ---- running suites
+
+# The sum of what a suite's log says: 'N passed, N failed' (pytest: 'N failed, N passed'), or
+# cmocka's lists.
+count() {
+    awk '
+        /[0-9]+ (passed|failed)/ && !/^\[/ {
+            p = f = 0
+            for (i = 2; i <= NF; i++) {
+                if ($i ~ /^passed/) p = $(i - 1)
+                if ($i ~ /^failed/) f = $(i - 1)
+            }
+            last = 1
+        }
+        /^\[  PASSED  \] [0-9]+ test/ { cp += $4; c = 1 }
+        /^\[  FAILED  \] [0-9]+ test/ { cf += $4; c = 1 }
+        END { if (last) print p + 0, f + 0; else if (c) print cp + 0, cf + 0; else print "0 0" }
+    ' "$1"
+}
+
+# suite NAME COMMAND...: runs it and adds its numbers; a bad exit status is at least one failure.
+suite() {
+    name=$1; shift
+    log=$build/log/$(echo "$name" | tr ' /' '__').txt
+    t=$(date +%s)
+    "$@" >"$log" 2>&1 </dev/null
+    code=$?
+    # shellcheck disable=SC2046
+    set -- $(count "$log")
+    p=$1 f=$2
+    [ "$p" = 0 ] && [ "$f" = 0 ] && [ $code = 0 ] && p=1
+    [ $code != 0 ] && [ "$f" = 0 ] && f=1
+    passed=$((passed + p)); failed=$((failed + f))
+    printf '%-28s %6d passed %4d failed %5d s\n' "$name" "$p" "$f" $(($(date +%s) - t))
+    if [ "$f" != 0 ]; then
+        grep -E -a '^(FAIL|fail|not ok)|^\[  (FAILED|ERROR) *\]|^\[   LINE|^FAILED |ERROR:|error:|WARNING: ThreadSanitizer' "$log" | head -n 30 | sed 's/^/    /'
+        tail -n 3 "$log" | sed 's/^/    | /'
+        echo "    (status $code; all of it: $log)"
+    fi
+    return $f
+}
+
+skip() { skipped="$skipped $1"; echo "$1: skipped, $2"; }
+
+# build_in DIR CC OPTIONS... : configures and builds DIR; false and one failure if that fails.
+build_in() {
+    dir=$1 cc=$2; shift 2
+    name="build $(basename "$dir")"
+    [ -f "$dir/build.ninja" ] ||
+        suite "configure $(basename "$dir")" env CC="$cc" meson setup "$dir" "$src" "$@" || return 1
+    suite "$name" ninja -C "$dir" || return 1
+}
+
+# ---- parts
+
+part_gcc() {
+    b=$build/gcc
+    suite style python3 "$src/tests/style/check.py" "$src"
+    build_in "$b" gcc -Dbuildtype=release -Dwerror=true || return
+    suite 'style of the libraries' python3 "$src/tests/style/check.py" "$src" "$b"
+    if [ $full = yes ]; then suite kernels "$b/tests/kernels/kernels_test"
+    else suite kernels "$b/tests/kernels/kernels_test" --quick; fi
+    suite accuracy "$b/tests/kernels/accuracy" 40009
+    suite 'kernel spills' meson test -C "$b" --no-rebuild 'kernel spills'
+    suite ops "$b/tests/ops/ops_test"
+    suite 'ops hostile' "$b/tests/ops/ops_test" --hostile
+    suite blas "$b/tests/ops/blas_test" libopenblas.so.0
+    suite import "$b/tests/import/import_test"
+    suite 'import allocations' "$b/tests/import/import_alloc_test"
+    suite artifact "$b/tests/artifact/artifact_test"
+    suite digest "$b/tests/artifact/digest_test"
+    suite seal "$b/tests/seal/seal_test"
+    if [ -x "$b/tests/passes/passes_test" ]; then suite passes "$b/tests/passes/passes_test"
+    else skip passes 'tests/passes is not there'; fi
+    suite exec "$b/tests/exec/exec_test"
+    suite fault "$b/tests/fault/fault_test"
+    suite abi sh "$src/tests/abi/run.sh" "$b"
+    suite bits sh "$src/tests/bits/run.sh" "$b"
+    suite models sh "$src/tests/models/run.sh" "$b"
+    suite 'ONNX node tests' sh "$src/tests/models/onnx.sh" "$b"
+    grep -a -E '^(node tests|refused)' "$build/log/ONNX_node_tests.txt" | sed 's/^/    /'
+    if [ -d "$src/python/tests" ]; then
+        python_environment
+        suite python env FROZEN_LIBRARY_DIR="$b/lib" LD_LIBRARY_PATH="$b/lib" \
+            PYTHONPATH="$src/python" PATH="$b/lib/cli:$PATH" \
+            "$build/venv/bin/python" -m pytest -q "$src/python/tests"
+    else skip python 'python/tests is not there'; fi
+    if [ -f "$src/tests/examples/run.sh" ]; then suite examples sh "$src/tests/examples/run.sh" "$b"
+    else skip examples 'tests/examples/run.sh is not there'; fi
+    for dir in "$src"/tests/*/; do
+        case $(basename "$dir") in
+            abi|artifact|bench|bits|data|examples|exec|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
+            *) if [ -f "$dir/run.sh" ]; then suite "$(basename "$dir")" sh "$dir/run.sh" "$b"
+               else skip "$(basename "$dir")" 'it has no run.sh'; fi ;;
+        esac
+    done
+}
+
+part_clang() {
+    b=$build/clang
+    build_in "$b" clang -Dbuildtype=release -Dwerror=true || return
+    suite 'clang kernels' "$b/tests/kernels/kernels_test" --quick
+    suite 'clang ops' "$b/tests/ops/ops_test"
+    suite 'clang exec' "$b/tests/exec/exec_test"
+    if [ -d "$build/gcc" ]; then suite 'bits of gcc and clang' sh "$src/tests/bits/run.sh" "$build/gcc" "$b"
+    else skip 'bits of gcc and clang' 'part gcc has not been built'; fi
+}
+
+# Sanitizers and fuzzing look at the reference kernels: the wide ones are equal to them by memcmp,
+# and take a compiler with a sanitizer many minutes.
+part_address() {
+    b=$build/address
+    build_in "$b" clang -Dbuildtype=debugoptimized -Dsimd=false -Db_lundef=false \
+        -Db_sanitize=address,undefined || return
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    export ASAN_OPTIONS=detect_stack_use_after_return=1
+    suite 'address ops' "$b/tests/ops/ops_test"
+    [ $full = yes ] && suite 'address ops hostile' "$b/tests/ops/ops_test" --hostile
+    suite 'address import' "$b/tests/import/import_test"
+    suite 'address artifact' "$b/tests/artifact/artifact_test"
+    suite 'address seal' "$b/tests/seal/seal_test"
+    suite 'address exec' "$b/tests/exec/exec_test" arguments outputs models threads
+    suite 'address models' sh "$src/tests/models/run.sh" "$b" digits
+    unset UBSAN_OPTIONS ASAN_OPTIONS
+}
+
+part_thread() {
+    b=$build/thread
+    build_in "$b" clang -Dbuildtype=debugoptimized -Dsimd=false -Db_lundef=false \
+        -Db_sanitize=thread || return
+    suite 'thread exec' env TSAN_OPTIONS=halt_on_error=1 "$b/tests/exec/exec_test" threads
+}
+
+part_valgrind() {
+    b=$build/plain
+    build_in "$b" gcc -Dbuildtype=debugoptimized -Dsimd=false -Dcrypto=disabled || return
+    v="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+    # shellcheck disable=SC2086
+    suite 'valgrind exec' $v "$b/tests/exec/exec_test" arguments models
+    for m in cnn mlp lstm vit cnn.qdq vit.dyn; do
+        # shellcheck disable=SC2086
+        suite "valgrind digits_$m" $v "$b/lib/cli/fz" info "$src/tests/data/digits/digits_$m.onnx"
+    done
+    # shellcheck disable=SC2086
+    suite 'valgrind models' env FZ_UNDER="$v" sh "$src/tests/models/run.sh" "$b" digits
+}
+
+part_fuzz() {
+    b=$build/fuzz
+    build_in "$b" clang -Dbuildtype=debugoptimized -Dsimd=false -Dfuzz=true -Db_lundef=false \
+        -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link || return
+    rm -rf "$b/corpus" "$b/files"; mkdir -p "$b/corpus" "$b/files"
+    for m in cnn mlp.qdq; do
+        "$build/gcc/lib/cli/fz" freeze "$src/tests/data/digits/digits_$m.onnx" -o "$b/$m.fz" >/dev/null 2>&1
+    done
+    "$b/tests/fuzz/seeds" "$b/corpus" >/dev/null 2>&1
+    "$b/tests/fuzz/artifact_seeds" "$b/files" "$b"/*.fz >/dev/null 2>&1
+    seconds=30; [ $full = yes ] || seconds=10
+    suite 'fuzz import' "$b/tests/fuzz/fuzz_import" -max_len=65536 -max_total_time=$seconds "$b/corpus"
+    suite 'fuzz artifact' "$b/tests/fuzz/fuzz_artifact" -max_len=262144 -max_total_time=$seconds "$b/files"
+    suite 'fuzz run' "$b/tests/fuzz/fuzz_run" -max_len=262144 -max_total_time=$seconds "$b/files"
+}
+
+install_missing
+for part in $parts; do
+    case $part in
+        gcc|clang|address|thread|valgrind|fuzz) echo "== $part"; "part_$part" ;;
+        *) echo "there is no part $part" >&2; exit 2 ;;
+    esac
+done
+[ -z "$skipped" ] || echo "skipped:$skipped"
+echo "$(($(date +%s) - started)) s"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
