@@ -164,7 +164,7 @@ static fz_status_t place(struct forest *f, struct open o) {
         words[3] = 1;
         return FZ_OK;
     }
-    int64_t first = f->used, n;
+    int64_t first = f->used, n = 0;
     FZ_TRY(emit_node(f, o.index, &n));
     push(f, f->no[o.index], f->no_leaf[o.index], first + n - 1, 1, 3);
     push(f, f->yes[o.index], f->yes_leaf[o.index], first, n, 2);
@@ -221,7 +221,7 @@ static fz_status_t append_leaves(struct fz_lower *lower, struct fz_node *node, s
 fz_status_t fzi_tree_lower_nodes(struct fz_lower *lower, struct fz_node *node,
                                  int64_t n_targets) {
     struct forest f = {.arena = lower->graph->arena};
-    bool twice;
+    bool twice = false;
     FZ_TRY(read_forest(node, &f, &twice));
     FZ_TRY(find_sets(&f));
     FZ_TRY(append_leaves(lower, node, &f, n_targets));
