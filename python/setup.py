@@ -2,8 +2,14 @@
 
 import pathlib
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
+
+
+class PlatformDistribution(Distribution):
+    def has_ext_modules(self):
+        """Makes the wheel one of a platform: what it installs is not pure Python."""
+        return True
 
 
 class PlatformWheel(bdist_wheel):
@@ -13,10 +19,9 @@ class PlatformWheel(bdist_wheel):
             if not (folder / name).exists():
                 raise SystemExit(f"{name} is not in {folder}: build with python/build_wheel.sh")
         super().finalize_options()
-        self.root_is_pure = False
 
     def get_tag(self):
         return "py3", "none", super().get_tag()[2]
 
 
-setup(cmdclass={"bdist_wheel": PlatformWheel})
+setup(distclass=PlatformDistribution, cmdclass={"bdist_wheel": PlatformWheel})
