@@ -30,8 +30,8 @@ static inline float fzk_min(float a, float b) {
     return fzk_of_key(x < y ? x : y);
 }
 
-/* The key of the maximum or minimum of N values. NaN is counted apart: a select of its own key would
- * keep gcc from vectorising the loop. */
+/* The key of the maximum or minimum of N values. NaN is counted apart: a select of its own key
+ * would keep gcc from vectorising the loop. */
 static inline int32_t fzk_row_max_key(const float *x, int64_t n) {
     int32_t m = FZK_KEY_LEAST, nan = 0;
     for (int64_t i = 0; i < n; i++) {

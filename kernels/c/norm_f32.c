@@ -38,8 +38,8 @@ static void scale_channel(const struct fzk_norm_f32 *g, float *y, const float *x
 
 enum { BATCH = 16 };
 
-/* Means and deviations of a few rows at a time, so that the long chains at the end of one row's sums
- * overlap with the next row's. */
+/* Means and deviations of a few rows at a time, so that the long chains at the end of one row's
+ * sums overlap with the next row's. */
 static void batch(const struct fzk_norm_f32 *g, int64_t from, int64_t rows) {
     const int64_t n = g->n;
     float mean[BATCH] = {0}, r[BATCH];

@@ -15,9 +15,9 @@ static inline double f64_pow_cases(double x, double y, double r) {
     return one ? 1 : r;
 }
 
-/* The exponents that models raise whole tensors to have cheap expressions of their own: x^2 and x^3
- * by products, of which x * x is exact in binary64, x^(1/2) by the root, but with the power's -0 and
- * -inf. */
+/* The exponents that models raise whole tensors to have cheap expressions of their own: x^2 and
+ * x^3 by products, of which x * x is exact in binary64, x^(1/2) by the root, but with the power's
+ * -0 and -inf. */
 static inline float f32_square(float x) { return x * x; }
 static inline float f32_cube(float x) { return (float)((double)x * (double)x * (double)x); }
 static inline float f32_root(float x) {

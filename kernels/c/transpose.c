@@ -12,8 +12,8 @@ static inline v8 load8(const uint32_t *p) {
     return v;
 }
 
-/* 8 x 8 elements of 4 bytes in registers: pairs of rows are interleaved three times, by elements, by
- * pairs, by halves. */
+/* 8 x 8 elements of 4 bytes in registers: pairs of rows are interleaved three times, by elements,
+ * by pairs, by halves. */
 static void square8(uint32_t *y, const uint32_t *x, int64_t ldx, int64_t ldy) {
     v8 r[8], s[8];
     for (int i = 0; i < 8; i++) r[i] = load8(x + i * ldx);

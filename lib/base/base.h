@@ -81,6 +81,6 @@ static inline bool fzi_add_i64(int64_t a, int64_t b, int64_t *out) {
 static inline size_t fzi_align(size_t size, size_t to) { return (size + to - 1) & ~(to - 1); }
 static inline int64_t fzi_min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t fzi_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
-static inline int64_t fzi_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t fzi_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); }
 
 #endif

@@ -260,6 +260,7 @@ static fz_status_t run(struct fz_session *session, const fz_tensor_t *inputs,
     FZ_TRY(fzi_session_bind(session, inputs));
     set_inputs(session, inputs);
     FZ_TRY(run_block(session, 0));
+    FZ_TRY(poll(&session->env)); /* a step that was told to end has left its work undone */
     if (atomic_load_explicit(&session->model->corrupt, memory_order_relaxed))
         return fzi_error(FZ_E_CORRUPT, "the model's memory was found changed");
     for (uint32_t i = 0; i < n_outputs; i++) FZ_TRY(deliver(session, i, &outputs[i]));

@@ -140,6 +140,7 @@ static void task(void *arg, size_t i) {
     const struct fz_tiling *t = work->tiling;
     char *scratch = work->job->scratch;
     for (int64_t u = (int64_t)i; u < t->bands * t->split; u += t->count) {
+        if (work->job->env->poll(work->job->env) != FZ_OK) return; /* the run is to end */
         struct fz_rect r = fzi_tile_rect(work->job->g, t, u / t->split);
         work->unit(work, &r, u % t->split, scratch + t->shared_size + i * t->unit_size);
     }

@@ -279,8 +279,10 @@ static void task(void *arg, size_t i) {
     const struct geometry *t = &j->t;
     uint8_t *own = (uint8_t *)j->call->scratch + t->segments_size + i * t->unit_size;
     int64_t bands = t->g.n * t->bands_h * t->bands_w;
-    for (int64_t u = (int64_t)i; u < bands * t->split; u += t->count)
+    for (int64_t u = (int64_t)i; u < bands * t->split; u += t->count) {
+        if (j->call->env->poll(j->call->env) != FZ_OK) return; /* the run is to end */
         run_band(j, u / t->split, u % t->split, own);
+    }
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {

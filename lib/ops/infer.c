@@ -132,26 +132,35 @@ fz_status_t fzi_infer_axes(const struct fz_op *op, const struct fz_call *call, u
 }
 
 struct range_task {
+    const struct fz_env *env;
     int64_t n, chunk;
     fz_range_fn range;
     void *arg;
 };
 
+/* A run that is to end leaves the rest undone: its results are thrown away. */
 static void range_task(void *arg, size_t i) {
     const struct range_task *task = arg;
     int64_t begin = (int64_t)i * task->chunk;
-    task->range(task->arg, begin, fzi_min_i64(begin + task->chunk, task->n));
+    if (task->env->poll(task->env) == FZ_OK)
+        task->range(task->arg, begin, fzi_min_i64(begin + task->chunk, task->n));
 }
 
 void fzi_run_range(const struct fz_env *env, int64_t n, int64_t grain, fz_range_fn range,
                    void *arg) {
+    enum { POLLS = 64 }; /* at least so often does a long range look whether it is to end */
     if (n <= 0) return;
     int64_t chunks = fzi_ceil_div(n, grain > 0 ? grain : 1);
-    if (env->threads <= 1 || chunks <= 1) {
+    int64_t most = env->threads > 1 ? fzi_max_i64(4 * (int64_t)env->threads, chunks / POLLS)
+                                    : fzi_min_i64(chunks / POLLS, POLLS);
+    chunks = fzi_min_i64(chunks, most);
+    if (chunks <= 1) {
         range(arg, 0, n);
         return;
     }
-    chunks = fzi_min_i64(chunks, 4 * (int64_t)env->threads);
-    struct range_task task = {n, fzi_ceil_div(n, chunks), range, arg};
-    env->parallel(env, (size_t)fzi_ceil_div(n, task.chunk), range_task, &task);
+    struct range_task task = {env, n, fzi_ceil_div(n, chunks), range, arg};
+    size_t count = (size_t)fzi_ceil_div(n, task.chunk);
+    if (env->threads > 1) env->parallel(env, count, range_task, &task);
+    else
+        for (size_t i = 0; i < count; i++) range_task(&task, i);
 }

@@ -111,7 +111,7 @@ bool fzi_op_known(const char *domain, const char *name);
 /* Row I of all operators, NULL behind the last: for tables and tests. */
 const struct fz_op *fzi_op_at(size_t i);
 
-/* The same text for the same graph: one line a node, subgraphs indented. For the tests of passes. */
+/* The same text for the same graph: one line a node, subgraphs indented. For tests. */
 void fzi_graph_print(const struct fz_graph *graph, struct fz_text *out);
 
 /* ---- for lower */
@@ -150,7 +150,8 @@ fz_status_t fzi_infer_axes(const struct fz_op *op, const struct fz_call *call, u
 
 /* ---- for run */
 /* Splits [0, N) into chunks of at least GRAIN and calls RANGE(arg, begin, end) on them, on several
- * threads if there are. Bits must not depend on where the cuts are. */
+ * threads if there are. Bits must not depend on where the cuts are. When the run is cancelled the
+ * rest is left undone. */
 typedef void (*fz_range_fn)(void *arg, int64_t begin, int64_t end);
 void fzi_run_range(const struct fz_env *env, int64_t n, int64_t grain, fz_range_fn range,
                    void *arg);
