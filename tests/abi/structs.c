@@ -1,0 +1,96 @@
+/* The layout of the public structs on LP64, as released: a member may be added at the end of a struct
+ * that states its size, nothing else may change. Compiling this file is the test. */
+#include <frozen/freeze.h>
+
+#define AT(type, member, offset) \
+    _Static_assert(offsetof(type, member) == (offset), #type "." #member " has moved")
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
+
+#if defined(__LP64__)
+AT(fz_tensor_t, dtype, 0);
+AT(fz_tensor_t, rank, 4);
+AT(fz_tensor_t, dims, 8);
+AT(fz_tensor_t, data, 104);
+AT(fz_tensor_t, size, 112);
+SIZE(fz_tensor_t, 120);
+
+AT(fz_open_options_t, size, 0);
+AT(fz_open_options_t, expect, 8);
+AT(fz_open_options_t, protection, 16);
+AT(fz_open_options_t, flags, 20);
+AT(fz_open_options_t, max_file_size, 24);
+SIZE(fz_open_options_t, 32);
+
+AT(fz_io_t, name, 0);
+AT(fz_io_t, dtype, 8);
+AT(fz_io_t, rank, 12);
+AT(fz_io_t, dims, 16);
+AT(fz_io_t, dim_names, 112);
+SIZE(fz_io_t, 208);
+
+AT(fz_model_stats_t, file_size, 0);
+AT(fz_model_stats_t, weight_size, 8);
+AT(fz_model_stats_t, arena_size, 16);
+AT(fz_model_stats_t, macs, 24);
+AT(fz_model_stats_t, n_steps, 32);
+AT(fz_model_stats_t, n_constants, 40);
+SIZE(fz_model_stats_t, 48);
+
+AT(fz_session_options_t, size, 0);
+AT(fz_session_options_t, threads, 8);
+AT(fz_session_options_t, flags, 12);
+AT(fz_session_options_t, parallel, 16);
+AT(fz_session_options_t, parallel_context, 24);
+AT(fz_session_options_t, parallel_width, 32);
+AT(fz_session_options_t, reserved, 36);
+AT(fz_session_options_t, max_arena_size, 40);
+SIZE(fz_session_options_t, 48);
+
+AT(fz_session_stats_t, n_runs, 0);
+AT(fz_session_stats_t, n_allocations, 8);
+AT(fz_session_stats_t, arena_size, 16);
+AT(fz_session_stats_t, memory_size, 24);
+SIZE(fz_session_stats_t, 32);
+
+AT(fz_dim_binding_t, name, 0);
+AT(fz_dim_binding_t, value, 8);
+SIZE(fz_dim_binding_t, 16);
+
+AT(fz_kat_input_t, name, 0);
+AT(fz_kat_input_t, tensor, 8);
+SIZE(fz_kat_input_t, 128);
+
+AT(fz_freeze_options_t, size, 0);
+AT(fz_freeze_options_t, numerics, 8);
+AT(fz_freeze_options_t, dims, 16);
+AT(fz_freeze_options_t, n_dims, 24);
+AT(fz_freeze_options_t, kat_inputs, 32);
+AT(fz_freeze_options_t, n_kat_inputs, 40);
+AT(fz_freeze_options_t, flags, 48);
+AT(fz_freeze_options_t, kat_seed, 56);
+AT(fz_freeze_options_t, progress, 64);
+AT(fz_freeze_options_t, progress_context, 72);
+AT(fz_freeze_options_t, max_file_size, 80);
+AT(fz_freeze_options_t, max_nodes, 88);
+AT(fz_freeze_options_t, max_depth, 96);
+AT(fz_freeze_options_t, max_elements, 104);
+AT(fz_freeze_options_t, max_memory, 112);
+SIZE(fz_freeze_options_t, 120);
+#endif
+
+/* Numbers that callers have compiled in. */
+_Static_assert(FZ_OK == 0 && FZ_E_USAGE == 1 && FZ_E_NOMEM == 2 && FZ_E_IO == 3, "status");
+_Static_assert(FZ_E_FORMAT == 4 && FZ_E_UNSUPPORTED == 5 && FZ_E_DIGEST == 6, "status");
+_Static_assert(FZ_E_CORRUPT == 7 && FZ_E_SHAPE == 8 && FZ_E_TYPE == 9, "status");
+_Static_assert(FZ_E_LIMIT == 10 && FZ_E_UNVERIFIED == 11 && FZ_E_CANCELLED == 12, "status");
+_Static_assert(FZ_E_DEADLINE == 13 && FZ_E_VALUE == 14 && FZ_E_PROFILE == 15, "status");
+_Static_assert(FZ_E_SYSTEM == 16 && FZ_E_INTERNAL == 17 && FZ_E_ANSWER == 18, "status");
+_Static_assert(FZ_TYPE_F32 == 1 && FZ_TYPE_BOOL == 9 && FZ_TYPE_BF16 == 16, "types");
+_Static_assert(FZ_TYPE_I4 == 22 && FZ_TYPE_I2 == 26 && FZ_RANK_MAX == 12, "types");
+_Static_assert(FZ_PROTECT_SEALED == 2 && FZ_PROTECT_FOREVER == 3, "protection");
+_Static_assert(FZ_OPEN_MAP == 1 && FZ_OPEN_ANY_PROFILE == 2, "flags of opening");
+_Static_assert(FZ_FREEZE_KEEP_ONNX == 1 && FZ_FREEZE_NO_WINOGRAD == 2, "flags of freezing");
+_Static_assert(FZ_FREEZE_LITERAL_QDQ == 4 && FZ_FREEZE_NO_KAT == 8, "flags of freezing");
+_Static_assert(FZ_FREEZE_RANGE_PER_ROW == 16, "flags of freezing");
+
+int main(void) { return 0; }
