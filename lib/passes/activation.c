@@ -77,7 +77,8 @@ static enum form recognise(const struct fz_value *a, const struct fz_value *b,
     if (of(b, "Sigmoid", a)) return SWISH;
     if (is_hard_sigmoid(b, a)) return HARD_SWISH;
     /* (x * part) * 0.5: one factor is the constant. */
-    if (fzi_pass_scalar(b, &half) && half == 0.5) {
+    bool keeps_rank = b->t.rank == 0 || b->t.rank <= a->t.rank;
+    if (keeps_rank && fzi_pass_scalar(b, &half) && half == 0.5) {
         struct fz_node *mul = fzi_pass_from(a, "Mul");
         for (int i = 0; mul && mul->n_in == 2 && i < 2; i++) {
             *x = mul->in[i];

@@ -121,10 +121,16 @@ bool fzi_pass_scalar(const struct fz_value *v, double *out) {
     return true;
 }
 
+/* True if C leaves the shape of X as it is: a single element of more dimensions would not. */
+static bool is_scalar_for(const struct fz_value *c, const struct fz_value *x, double *scalar) {
+    return fzi_pass_scalar(c, scalar) && (c->t.rank == 0 || c->t.rank <= x->t.rank);
+}
+
 struct fz_value *fzi_pass_with_scalar(const struct fz_node *node, double *scalar) {
     if (node->n_in != 2) return NULL;
-    if (fzi_pass_scalar(node->in[1], scalar)) return node->in[0];
-    if (fzi_pass_scalar(node->in[0], scalar)) return node->in[1];
+    if (is_scalar_for(node->in[1], node->in[0], scalar)) return node->in[0];
+    bool commutes = fzi_pass_is(node, "Add") || fzi_pass_is(node, "Mul");
+    if (commutes && is_scalar_for(node->in[0], node->in[1], scalar)) return node->in[1];
     return NULL;
 }
 
