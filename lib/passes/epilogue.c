@@ -76,10 +76,12 @@ static void absorb(struct fz_pass *pass, struct fz_graph *graph, struct fz_node 
     fzi_graph_remove(graph, reader);
 }
 
-/* True if C adds one number per output channel: a constant row of N, whatever ones stand before. */
-static bool is_bias(const struct fz_value *c, int64_t n) {
+/* True if C adds one number per channel of Y: a constant row of N, whatever ones stand before, if
+ * there are not so many that the sum would have more dimensions than Y. */
+static bool is_bias(const struct fz_value *c, const struct fz_value *y, int64_t n) {
     return fzi_is_constant(c) && c->t.dtype == FZ_TYPE_F32 && c->t.rank > 0 &&
-           c->t.dims[c->t.rank - 1] == n && fzi_tensor_count(&c->t) == n;
+           (c->t.rank == 1 || c->t.rank <= y->t.rank) && c->t.dims[c->t.rank - 1] == n &&
+           fzi_tensor_count(&c->t) == n;
 }
 
 static fz_status_t add_bias(struct fz_graph *graph, struct fz_node *node,
@@ -98,7 +100,7 @@ static fz_status_t try_add(struct fz_pass *pass, struct fz_graph *graph, struct 
     struct fz_value *y = node->out[0];
     struct fz_value *other = reader->in[0] == y ? reader->in[1] : reader->in[0];
     if (has_act(node) || fzi_in(node, residual_at(node))) return FZ_OK;
-    if (is_bias(other, columns_of(node)) && !fzi_in(node, bias_at(node))) {
+    if (is_bias(other, y, columns_of(node)) && !fzi_in(node, bias_at(node))) {
         FZ_TRY(add_bias(graph, node, other));
     } else if (!fzi_is_constant(other) && other->t.dtype == FZ_TYPE_F32 && other != y &&
                fzi_shape_equal(&other->t, &y->t)) {
