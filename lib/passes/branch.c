@@ -16,7 +16,9 @@ fz_status_t fzi_pass_branch(struct fz_pass *pass, struct fz_graph *graph) {
         next = node->next;
         if (!fzi_pass_is(node, "If") || node->n_sub != 2 || !fzi_is_constant(node->in[0])) continue;
         if (fzi_tensor_count(&node->in[0]->t) != 1) continue;
-        inline_branch(graph, node, node->sub[fzi_tensor_int(&node->in[0]->t, 0) ? 0 : 1]);
+        struct fz_graph *taken = node->sub[fzi_tensor_int(&node->in[0]->t, 0) ? 0 : 1];
+        if (taken->first) next = taken->first; /* may hold such an If itself */
+        inline_branch(graph, node, taken);
         pass->n_changes++;
     }
     return FZ_OK;
