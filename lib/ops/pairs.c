@@ -5,7 +5,7 @@
 
 enum {
     GRAIN = 16384, /* elements of a task: some 10 us */
-    SHORT = 16     /* runs below this many elements are gathered */
+    SHORT = 192    /* runs below this many elements are gathered */
 };
 
 fz_status_t fzi_pairs_lower(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -83,7 +83,8 @@ static void gather(const struct job *job, uint32_t i, struct fz_walk_at at, int6
     for (int64_t run; n > 0; n -= run, to += run * (int64_t)width) {
         const char *from = (const char *)job->in[i]->data + at.off[i] * (int64_t)width;
         run = fzi_walk_run(&job->walk, &at, n);
-        if (width == 4)
+        if (step && run >= 8) memcpy(to, from, (size_t)run * width);
+        else if (width == 4)
             for (int64_t j = 0; j < run; j++) memcpy(to + j * 4, from + j * step * 4, 4);
         else
             for (int64_t j = 0; j < run; j++)
