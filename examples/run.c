@@ -1,4 +1,4 @@
-/* Opens a frozen model, says what it is, runs it once: run MODEL.fz IMAGES.npy */
+/* Reads digits with a frozen model: run MODEL.fz IMAGES.npy */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +25,29 @@ static void read_images(const char *path, float *images) {
     fclose(file);
 }
 
+static void print_io(const char *what, const fz_io_t *io) {
+    fprintf(stderr, "%s %s: %s", what, io->name, fz_type_name(io->dtype));
+    for (int i = 0; i < io->rank; i++) fprintf(stderr, " %lld", (long long)io->dims[i]);
+    fprintf(stderr, "\n");
+}
+
+/* Says on stderr what the model is. A size of -1 is open: any number of images goes. */
+static void describe(const fz_model_t *model) {
+    char id[65];
+    fz_io_t io;
+    check(fz_model_id(model, id));
+    fprintf(stderr, "model %s\nprofile %s, protection %d\n", id, fz_model_profile(model),
+            (int)fz_model_protection(model));
+    for (size_t i = 0; i < fz_model_input_count(model); i++) {
+        check(fz_model_input(model, i, &io));
+        print_io("input", &io);
+    }
+    for (size_t i = 0; i < fz_model_output_count(model); i++) {
+        check(fz_model_output(model, i, &io));
+        print_io("output", &io);
+    }
+}
+
 static int best(const float *scores) {
     int at = 0;
     for (int i = 1; i < CLASSES; i++)
@@ -32,38 +55,37 @@ static int best(const float *scores) {
     return at;
 }
 
-static void describe(const fz_model_t *model) {
-    char id[65];
-    fz_io_t input;
-    check(fz_model_id(model, id));
-    check(fz_model_input(model, 0, &input));
-    fprintf(stderr, "model %s, %s, protection %d, input %s of %s, rank %d\n", id,
-            fz_model_profile(model), (int)fz_model_protection(model), input.name,
-            fz_type_name(input.dtype), (int)input.rank);
+/* The two lines that every example prints. */
+static void print_answer(const fz_tensor_t *output) {
+    uint8_t digest[32];
+    printf("digits");
+    for (int i = 0; i < IMAGES; i++)
+        printf(" %d", best((const float *)output->data + CLASSES * i));
+    check(fz_sha256(output->data, output->size, digest));
+    printf("\noutput ");
+    for (int i = 0; i < 32; i++) printf("%02x", digest[i]);
+    printf("\n");
 }
 
 int main(int argc, char **argv) {
     static float images[IMAGES * PIXELS];
     fz_model_t *model;
     fz_session_t *session;
-    if (argc != 3) return fprintf(stderr, "usage: run MODEL.fz IMAGES.npy\n"), 2;
+    if (argc != 3) {
+        fprintf(stderr, "usage: run MODEL.fz IMAGES.npy\n");
+        return 2;
+    }
     read_images(argv[2], images);
     check(fz_model_open(argv[1], NULL, &model));
-    check(fz_session_create(model, NULL, &session));
     describe(model);
+    check(fz_session_create(model, NULL, &session));
 
     fz_tensor_t input = {.dtype = FZ_TYPE_F32, .rank = 4, .dims = {IMAGES, 1, 8, 8},
                          .data = images, .size = sizeof images};
     fz_tensor_t output = {0}; /* no memory of ours: the result stays in the session's */
     check(fz_session_run(session, &input, 1, &output, 1));
+    print_answer(&output);
 
-    const float *scores = output.data;
-    for (int i = 0; i < IMAGES; i++) printf("%d ", best(scores + CLASSES * i));
-    uint8_t digest[32];
-    check(fz_sha256(output.data, output.size, digest));
-    printf("\n");
-    for (int i = 0; i < 32; i++) printf("%02x", digest[i]);
-    printf("\n");
     fz_session_close(session);
     fz_model_close(model);
     return 0;

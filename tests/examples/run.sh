@@ -1,155 +1,229 @@
 #!/bin/sh
-# Builds every example against an installed libfrozen and runs it: run.sh [PREFIX]. Without PREFIX
-# the library is built and installed to a temporary folder first. All examples must print the same
-# digest of the same output bits. A language whose tools are missing is skipped by name.
+# The examples against an installed library: builds each one with what its users have (pkg-config,
+# CMake), runs all on the same model and images, and compares what they print with run.c's lines.
+#
+# usage: sh tests/examples/run.sh [BUILD_DIR]
+# BUILD_DIR is a finished build of this tree; without it a fresh one is made. The last line is
+# 'N passed, N failed, N skipped'. An example whose language is not installed is skipped by name.
 set -u
-root=$(cd "$(dirname "$0")/../.." && pwd)
-examples=$root/examples
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0 skipped=0 first=
+LC_ALL=C.UTF-8; export LC_ALL
+src=$(cd "$(dirname "$0")/../.." && pwd)
+examples=$src/examples
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+PATH=$PATH:/usr/local/go/bin:$HOME/.cargo/bin
+CC=${CC:-cc} CXX=${CXX:-c++}
+passed=0 failed=0 skipped=0
 
-# Expected: the label of each of the first 16 images. The file of labels has a header of 128 bytes.
-images=$root/tests/data/digits/test_x.npy
-labels=$(od -An -v -tu1 -j128 -N16 -w16 "$root/tests/data/digits/test_y.npy" | xargs)
+# ---- reports
 
-say() { # NAME VERDICT [WHY]
-  case $2 in
-    ok) passed=$((passed + 1)) ;;
-    FAILED) failed=$((failed + 1)); tail -n 15 "$work/log" ;;
-    skipped) skipped=$((skipped + 1)) ;;
-  esac
-  echo "$2 $1${3:+: $3}"
+pass() { passed=$((passed + 1)); echo "pass $1"; }
+skip() { skipped=$((skipped + 1)); echo "skipped: $1"; }
+fail() {
+    failed=$((failed + 1)); echo "FAIL $1"
+    tail -n 20 "$work/log" | sed 's/^/    /'
 }
 
-finish() {
-  echo "$skipped skipped"
-  echo "$passed passed, $failed failed"
-  [ "$failed" = 0 ]
-  exit
+# there TOOL NAME: whether TOOL is on the path; if not, NAME's example is skipped.
+there() { command -v "$1" >/dev/null 2>&1 || { skip "$2 is not installed"; return 1; }; }
+
+# step COMMAND...: runs it; its messages go to the log of the example.
+step() { echo "+ $*" >>"$work/log"; "$@" >>"$work/log" 2>&1; }
+
+begin() { : >"$work/log"; mkdir -p "$work/$1"; cd "$work/$1" || exit 2; }
+
+# same NAME COMMAND...: runs an example and compares its two lines with run.c's.
+same() {
+    name=$1; shift
+    echo "+ $*" >>"$work/log"
+    if "$@" >"$work/lines" 2>>"$work/log" && cmp -s "$work/lines" "$work/expected"; then
+        pass "$name"
+    else
+        echo "it printed:" >>"$work/log"; cat "$work/lines" >>"$work/log"
+        fail "$name"
+    fi
 }
 
-# Succeeds if all of the tools TOOL... are there, else skips NAME.
-have() { # NAME TOOL...
-  name=$1
-  shift
-  for tool; do
-    command -v "$tool" >/dev/null 2>&1 || { say "$name" skipped "no $tool"; return 1; }
-  done
-}
-
-# Runs a build in a shell; its failure is that of the example.
-build() { # NAME COMMAND...
-  name=$1
-  shift
-  "$@" >"$work/log" 2>&1 || { say "$name" FAILED "it can't be built"; return 1; }
-}
-
-# Runs a program and compares its digits with the labels, its digest with that of the others.
-same() { # NAME COMMAND...
-  name=$1
-  shift
-  "$@" >"$work/out" 2>"$work/log" || { cat "$work/out" >>"$work/log"; say "$name" FAILED; return; }
-  digits=$(sed -n 1p "$work/out" | xargs)
-  digest=$(sed -n 2p "$work/out")
-  [ -n "$first" ] || first=$digest
-  printf 'digits %s, labels %s\ndigest %s, the first was %s\n' \
-    "$digits" "$labels" "$digest" "$first" >>"$work/log"
-  if [ "$digits" = "$labels" ] && [ "$digest" = "$first" ] && [ ${#digest} = 64 ]; then
-    say "$name" ok
-  else
-    say "$name" FAILED
-  fi
-}
+# ---- the library as its users find it
 
 install_library() {
-  prefix=$work/prefix
-  meson setup "$work/build" "$root" --buildtype=release -Dtests=false --prefix="$prefix" &&
-    meson install -C "$work/build"
+    build=$1
+    begin library
+    if [ -z "$build" ]; then
+        build=$work/build
+        step meson setup "$build" "$src" -Dbuildtype=release -Dtests=false &&
+            step ninja -C "$build" || { fail build; return 1; }
+    fi
+    build=$(cd "$build" && pwd)
+    step env DESTDIR="$work/root" meson install -C "$build" --no-rebuild ||
+        { fail install; return 1; }
+    pc=$(find "$work/root" -name libfrozen.pc)
+    [ -n "$pc" ] || { echo "no libfrozen.pc" >>"$work/log"; fail install; return 1; }
+    libdir=$(dirname "$(dirname "$pc")")
+    # The folder stands for the root of a file system, so that the files are used as installed.
+    PKG_CONFIG_SYSROOT_DIR=$work/root PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
+    export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_PATH LD_LIBRARY_PATH
+    cflags=$(pkg-config --cflags libfrozen) libs=$(pkg-config --libs libfrozen)
+    header=$(find "$work/root" -name frozen.h)
+    pass 'install, pkg-config'
 }
 
-prefix=${1:-}
-if [ -z "$prefix" ]; then
-  install_library >"$work/log" 2>&1 || { say install FAILED; finish; }
-fi
-pc=$(find "$prefix" -name libfrozen.pc | head -n 1)
-lib=$(dirname "$(dirname "$pc")")
-[ -n "$pc" ] || { echo "no libfrozen.pc under $prefix" >"$work/log"; say install FAILED; finish; }
-export PKG_CONFIG_PATH="${pc%/*}" LD_LIBRARY_PATH="$lib"
-flags=$(pkg-config --cflags --libs libfrozen)
-model=$work/digits_cnn.fz
-"$prefix/bin/fz" freeze "$root/tests/data/digits/digits_cnn.onnx" -o "$model" >"$work/log" 2>&1 ||
-  { say freeze FAILED; finish; }
-say freeze ok
-
-warn='-Wall -Wextra -Wpedantic -Werror -O2'
-# shellcheck disable=SC2086
-{
-  have c cc && build c cc -std=c99 $warn "$examples/run.c" $flags -o "$work/run" &&
-    same c "$work/run" "$model" "$images"
-  have threads cc &&
-    build threads cc -std=c99 $warn -pthread "$examples/threads.c" $flags -o "$work/threads" &&
-    build threads "$work/threads" "$model" && say threads ok
-  have c++ c++ &&
-    build c++ c++ -std=c++17 $warn "$examples/classes.cpp" $flags -o "$work/classes" &&
-    same c++ "$work/classes" "$model" "$images"
+freeze() {
+    begin model
+    model=$work/model/digits.fz
+    images=$src/tests/data/digits/test_x.npy
+    fz=$(find "$work/root" -name fz -type f)
+    if step "$fz" freeze "$src/tests/data/digits/digits_cnn.onnx" -o "$model"; then pass freeze
+    else fail freeze; return 1; fi
 }
 
-cmake_build() {
-  mkdir "$work/cmake" && cp "$examples/run.c" "$work/cmake" &&
-    cp "$root/tests/examples/CMakeLists.txt" "$work/cmake" &&
-    cmake -S "$work/cmake" -B "$work/cmake/b" -DCMAKE_PREFIX_PATH="$prefix" &&
-    cmake --build "$work/cmake/b"
+# ---- the examples
+
+# run.c is what the others are compared with; its digits are compared with the true ones.
+example_c() {
+    begin c
+    # shellcheck disable=SC2086
+    step "$CC" -std=c99 -Wall -Wextra -Wpedantic -Werror $cflags "$examples/run.c" -o run $libs &&
+        ./run "$model" "$images" >"$work/expected" 2>>"$work/log" ||
+        { fail run.c; return 1; }
+    right=$(tail -c 497 "$src/tests/data/digits/test_y.npy" | od -An -v -tu1 -w1 |
+        awk -v read="$(sed -n 's/^digits //p' "$work/expected")" \
+            'BEGIN { split(read, r, " ") } NR <= 16 && r[NR] != "" && r[NR] == $1 { n++ } END { print n + 0 }')
+    echo "$right of 16 digits are right" >>"$work/log"
+    if [ "$right" -ge 15 ] && grep -Eq '^output [0-9a-f]{64}$' "$work/expected" &&
+        [ "$(wc -l <"$work/expected")" = 2 ]; then pass 'run.c'
+    else fail run.c; return 1; fi
 }
-have cmake cmake && build cmake cmake_build && same cmake "$work/cmake/b/run" "$model" "$images"
 
-# The first interpreter that has NumPy.
-python=
-for candidate in ${PYTHON:-} python3 /usr/bin/python3; do
-  [ -n "$python" ] || ! "$candidate" -c 'import numpy' 2>/dev/null || python=$candidate
-done
-if have python python3; then
-  if [ -n "$python" ]; then
-    same python env PYTHONPATH="$root/python" "$python" "$examples/digits.py" "$model" "$images"
-    same python-onnx env PYTHONPATH="$root/python" "$python" "$examples/digits.py" \
-      "$root/tests/data/digits/digits_cnn.onnx" "$images"
-  else
-    say python skipped "no numpy"
-  fi
-fi
-
-go_build() { (cd "$examples/go" && go build -o "$work/go-digits" .); }
-have go go && build go go_build && same go "$work/go-digits" "$model" "$images"
-
-have rust rustc &&
-  build rust rustc --edition 2021 -O -L "$lib" -o "$work/rust-digits" "$examples/rust/main.rs" &&
-  same rust "$work/rust-digits" "$model" "$images"
-
-java_build() {
-  home=$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")
-  # shellcheck disable=SC2086
-  javac -d "$work/java" "$examples/java/Digits.java" &&
-    cc $warn -shared -fPIC -I"$home/include" -I"$home/include/linux" \
-      "$examples/java/frozen_jni.c" $flags -o "$work/java/libfrozen_jni.so"
+example_threads() {
+    begin threads
+    # shellcheck disable=SC2086
+    step "$CC" -std=gnu17 -Wall -Wextra -Werror $cflags "$examples/threads.c" -o threads -pthread $libs
+    same threads.c ./threads "$model" "$images"
 }
-have java javac java && build java java_build &&
-  same java java -Djava.library.path="$work/java" -cp "$work/java" Digits "$model" "$images"
 
-# The headers lie beside the program: ../include/node.
-node_build() {
-  # shellcheck disable=SC2086
-  cc $warn -shared -fPIC -I"$node_headers" "$examples/node/addon.c" $flags -o "$work/frozen.node"
+example_cmake() {
+    there cmake CMake || return
+    begin cmake
+    cat >CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.10)
+project(digits C)
+find_package(frozen 0.1 REQUIRED)
+add_executable(run ${SOURCE})
+target_link_libraries(run PRIVATE frozen::frozen)
+if(NOT TARGET frozen::freeze)
+  message(FATAL_ERROR "no target frozen::freeze")
+endif()
+END
+    step cmake -S . -B out -DSOURCE="$examples/run.c" -Dfrozen_DIR="$libdir/cmake/frozen" &&
+        step cmake --build out
+    same 'CMake find_package(frozen)' out/run "$model" "$images"
+    # A version that is not there yet is refused.
+    sed -i 's/frozen 0.1/frozen 99/' CMakeLists.txt
+    if step cmake -S . -B newer -DSOURCE="$examples/run.c" -Dfrozen_DIR="$libdir/cmake/frozen"
+    then fail 'CMake refuses a newer version'; else pass 'CMake refuses a newer version'; fi
 }
-if have node node; then
-  node_headers=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")/include/node
-  if [ -f "$node_headers/node_api.h" ]; then
-    build node node_build &&
-      same node node "$examples/node/digits.js" "$work/frozen.node" "$model" "$images"
-  else
-    say node skipped "no node_api.h"
-  fi
-fi
 
-have luajit luajit cpp && same luajit luajit "$examples/luajit/digits.lua" "$prefix/include" \
-  "$lib/libfrozen.so" "$model" "$images"
-finish
+example_cxx() {
+    there "$CXX" C++ || return
+    begin cxx
+    # shellcheck disable=SC2086
+    step "$CXX" -std=c++11 -Wall -Wextra -Wpedantic -Werror $cflags "$examples/cxx/run.cpp" -o run $libs
+    same cxx/run.cpp ./run "$model" "$images"
+}
+
+example_python() {
+    begin python
+    python=
+    for p in "${FZ_TEST_BUILD:-}/venv/bin/python" python3 /usr/bin/python3; do
+        [ -n "$python" ] || ! "$p" -c 'import numpy' 2>/dev/null || python=$p
+    done
+    [ -n "$python" ] || { skip 'Python with numpy is not installed'; return; }
+    export PYTHONPATH="$src/python" PYTHONDONTWRITEBYTECODE=1
+    same python/run.py "$python" "$examples/python/run.py" "$model" "$images"
+    same 'python/run.py, ONNX' \
+        "$python" "$examples/python/run.py" "$src/tests/data/digits/digits_cnn.onnx" "$images"
+    unset PYTHONPATH
+}
+
+example_go() {
+    there go go || return
+    begin go
+    cp "$examples"/go/* .
+    step env CGO_ENABLED=1 GOTOOLCHAIN=local GOFLAGS=-mod=mod GOCACHE="${GOCACHE:-$work/go/cache}" \
+        go build -o run .
+    same go/run.go ./run "$model" "$images"
+    chmod -R u+w "$work/go"
+}
+
+example_rust() {
+    there rustc rust || return
+    begin rust
+    # shellcheck disable=SC2046
+    step rustc -O -D warnings $(pkg-config --libs-only-L libfrozen) "$examples/rust/run.rs" -o run
+    same rust/run.rs ./run "$model" "$images"
+}
+
+example_java() {
+    there javac Java || return
+    begin java
+    home=$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")
+    [ -f "$home/include/jni.h" ] || { skip 'jni.h of Java is not installed'; return; }
+    # shellcheck disable=SC2086
+    step "$CC" -shared -fPIC -O2 -Wall -Wextra -Werror -I"$home/include" -I"$home/include/linux" \
+        $cflags "$examples/java/run_jni.c" -o librun_jni.so $libs &&
+        step javac -Xlint:all -Werror -d . "$examples/java/Run.java"
+    same java/Run.java "$home/bin/java" -Djava.library.path=. -cp . Run "$model" "$images"
+}
+
+# The folder of node_api.h: beside node, or from the package node-api-headers.
+node_headers() {
+    for dir in "$(dirname "$(readlink -f "$(command -v node)")")/../include/node" /usr/include/node \
+        /usr/include/nodejs/src; do
+        [ -f "$dir/node_api.h" ] && { echo "$dir"; return; }
+    done
+    command -v npm >/dev/null 2>&1 &&
+        step npm install --silent --no-audit --no-fund --prefix . node-api-headers &&
+        echo "$PWD/node_modules/node-api-headers/include"
+}
+
+example_node() {
+    there node node || return
+    begin node
+    headers=$(node_headers)
+    [ -f "$headers/node_api.h" ] || { skip 'node_api.h of node is not installed'; return; }
+    # shellcheck disable=SC2086
+    step "$CC" -shared -fPIC -O2 -Wall -Wextra -Werror -I"$headers" $cflags \
+        "$examples/node/frozen.c" -o frozen.node $libs
+    cp "$examples/node/run.js" .
+    same node/run.js node run.js "$model" "$images"
+}
+
+example_luajit() {
+    there luajit luajit || return
+    begin luajit
+    same luajit/run.lua luajit "$examples/luajit/run.lua" "$model" "$images" "$header"
+}
+
+# ---- the README's C: compiled as it is written there, and run beside a digits.fz
+
+readme() {
+    begin readme
+    awk '/^```c$/ { inside = 1; next } /^```/ { inside = 0 } inside' "$src/README.md" >snippet
+    [ -s snippet ] || { echo 'README.md has no block of C' >>"$work/log"; fail "README's C"; return; }
+    { echo '#include <stdio.h>'; grep '^#include' snippet; echo 'int main(void) {'
+      grep -v '^#include' snippet; echo 'return 0; }'; } >readme.c
+    cp "$model" digits.fz
+    # shellcheck disable=SC2086
+    if step "$CC" -Wall -Wextra -Werror $cflags readme.c -o readme $libs && ./readme >said 2>&1 &&
+        [ ! -s said ]; then pass "README's C"
+    else cat said >>"$work/log" 2>/dev/null; fail "README's C"; fi
+}
+
+install_library "${1:-}" && freeze && example_c && {
+    for e in threads cmake cxx python go rust java node luajit; do "example_$e"; done
+    readme
+    sed 's/^/    /' "$work/expected"
+}
+cd "$src" || exit 2
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

@@ -3,38 +3,46 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** The digits from Java through JNI: Digits MODEL.fz IMAGES.npy */
-public final class Digits implements AutoCloseable {
+/** Digits from Java through JNI: Run MODEL.fz IMAGES.npy. The native methods are in run_jni.c. */
+public final class Run implements AutoCloseable {
     static {
-        System.loadLibrary("frozen_jni");
+        System.loadLibrary("run_jni");
     }
 
     private static final int IMAGES = 16, PIXELS = 64, CLASSES = 10;
 
-    private long model;
+    private long handle;
 
-    Digits(String path) {
-        model = open(path);
+    Run(String path) {
+        handle = open(path);
     }
 
-    /** Runs the model on the images in a direct buffer; fills SCORES, a direct buffer too. */
+    /** Runs the model on the floats in a direct buffer; fills SCORES, a direct buffer too. */
     void run(ByteBuffer images, ByteBuffer scores) {
-        run(model, images, new long[] {IMAGES, 1, 8, 8}, scores);
+        run(handle, images, new long[] {IMAGES, 1, 8, 8}, scores);
     }
 
     @Override
     public void close() {
-        close(model);
-        model = 0;
+        close(handle);
+        handle = 0;
     }
 
     private static native long open(String path);
-    private static native void close(long model);
-    private static native void run(long model, ByteBuffer input, long[] dims, ByteBuffer output);
+    private static native void close(long handle);
+    private static native void run(long handle, ByteBuffer input, long[] dims, ByteBuffer output);
     private static native byte[] sha256(ByteBuffer data);
 
     private static ByteBuffer direct(int size) {
         return ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
+    }
+
+    private static ByteBuffer readImages(String path) throws Exception {
+        byte[] file = Files.readAllBytes(Path.of(path));
+        int start = 10 + (file[8] & 255) + 256 * (file[9] & 255);
+        ByteBuffer images = direct(IMAGES * PIXELS * 4);
+        images.put(file, start, images.capacity());
+        return images;
     }
 
     private static int best(ByteBuffer scores, int row) {
@@ -49,19 +57,15 @@ public final class Digits implements AutoCloseable {
     }
 
     public static void main(String[] args) throws Exception {
-        byte[] file = Files.readAllBytes(Path.of(args[1]));
-        int start = 10 + (file[8] & 255) + 256 * (file[9] & 255);
-        ByteBuffer images = direct(IMAGES * PIXELS * 4);
-        images.put(file, start, images.capacity());
         ByteBuffer scores = direct(IMAGES * CLASSES * 4);
-        try (Digits digits = new Digits(args[0])) {
-            digits.run(images, scores);
+        try (Run model = new Run(args[0])) {
+            model.run(readImages(args[1]), scores);
         }
-        StringBuilder text = new StringBuilder();
+        StringBuilder text = new StringBuilder("digits");
         for (int row = 0; row < IMAGES; row++) {
-            text.append(best(scores, row)).append(' ');
+            text.append(' ').append(best(scores, row));
         }
-        text.append('\n');
+        text.append("\noutput ");
         for (byte b : sha256(scores)) {
             text.append(String.format("%02x", b));
         }

@@ -1,12 +1,14 @@
-//! The digits from Rust: main MODEL.fz IMAGES.npy
+//! Digits from Rust, by rustc alone: run MODEL.fz IMAGES.npy
 
 use std::ffi::{c_char, c_void, CStr, CString};
 use std::ptr;
 
 const IMAGES: usize = 16;
+const PIXELS: usize = 64;
 const CLASSES: usize = 10;
 const F32: i32 = 1;
 
+/// fz_tensor_t.
 #[repr(C)]
 struct Tensor {
     dtype: i32,
@@ -76,24 +78,33 @@ impl Drop for Model {
     }
 }
 
+/// The first images of an .npy file.
+fn read_images(path: &str) -> Result<Vec<f32>, String> {
+    let file = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let start = match file.get(8..10) {
+        Some(length) => 10 + length[0] as usize + 256 * length[1] as usize,
+        None => 10,
+    };
+    let bytes = file.get(start..start + IMAGES * PIXELS * 4).ok_or("too few images")?;
+    Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
 fn best(row: &[f32]) -> usize {
     (0..row.len()).fold(0, |at, i| if row[i] > row[at] { i } else { at })
 }
 
 fn main() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().collect();
-    let file = std::fs::read(&arguments[2]).map_err(|error| error.to_string())?;
-    let start = 10 + file[8] as usize + 256 * file[9] as usize;
-    let images: Vec<f32> = file[start..start + IMAGES * 64 * 4]
-        .chunks_exact(4)
-        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-        .collect();
+    if arguments.len() != 3 {
+        return Err("usage: run MODEL.fz IMAGES.npy".into());
+    }
+    let images = read_images(&arguments[2])?;
     let scores = Model::open(&arguments[1])?.run(&images, IMAGES)?;
     let digits: Vec<String> = scores.chunks(CLASSES).map(|row| best(row).to_string()).collect();
     let mut digest = [0u8; 32];
-    check(unsafe { fz_sha256(scores.as_ptr() as *const c_void, scores.len() * 4,
-                             digest.as_mut_ptr()) })?;
-    println!("{}", digits.join(" "));
-    println!("{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let data = scores.as_ptr() as *const c_void;
+    check(unsafe { fz_sha256(data, scores.len() * 4, digest.as_mut_ptr()) })?;
+    println!("digits {}", digits.join(" "));
+    println!("output {}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     Ok(())
 }

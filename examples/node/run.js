@@ -1,11 +1,9 @@
-// The digits from Node: node digits.js ADDON.node MODEL.fz IMAGES.npy
+// Digits from Node, through the addon frozen.node beside this file: node run.js MODEL.fz IMAGES.npy
 'use strict';
 const fs = require('fs');
-const path = require('path');
+const frozen = require('./frozen.node');
 
-const [addonPath, modelPath, imagesPath] = process.argv.slice(2);
-const frozen = require(path.resolve(addonPath));
-
+const [modelPath, imagesPath] = process.argv.slice(2);
 const file = fs.readFileSync(imagesPath);
 const start = 10 + file.readUInt16LE(8);
 const images = new Float32Array(16 * 64);
@@ -17,5 +15,5 @@ for (let i = 0; i < scores.length; i += 10) {
   const row = scores.subarray(i, i + 10);
   digits.push(row.indexOf(Math.max(...row)));
 }
-console.log(digits.join(' '));
-console.log(frozen.sha256(scores));
+console.log('digits', digits.join(' '));
+console.log('output', frozen.sha256(scores));

@@ -1,7 +1,8 @@
 /* A Node addon: open(path) gives a model; run(model, Float32Array, dims) its first output as a
- * Float32Array; sha256(ArrayBufferView) a string. */
+ * Float32Array; sha256(Float32Array) a string. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <frozen/frozen.h>
 #include <node_api.h>
@@ -16,27 +17,35 @@ static napi_value raise_error(napi_env env) {
     return NULL;
 }
 
+static napi_value raise_usage(napi_env env, const char *usage) {
+    napi_throw_type_error(env, NULL, usage);
+    return NULL;
+}
+
+/* Called when the garbage collector takes the model's last reference away. */
 static void release(napi_env env, void *data, void *hint) {
     struct handle *h = data;
     (void)env, (void)hint;
+    if (!h) return;
     fz_session_close(h->session);
     fz_model_close(h->model);
     free(h);
 }
 
-static void arguments_of(napi_env env, napi_callback_info info, size_t n, napi_value *arguments) {
-    napi_get_cb_info(env, info, &n, arguments, NULL, NULL);
+static fz_status_t open_handle(const char *path, struct handle *h) {
+    fz_status_t status = fz_model_open(path, NULL, &h->model);
+    return status == FZ_OK ? fz_session_create(h->model, NULL, &h->session) : status;
 }
 
 static napi_value open_model(napi_env env, napi_callback_info info) {
     napi_value path, result = NULL;
+    size_t n = 1;
     char text[4096];
+    napi_get_cb_info(env, info, &n, &path, NULL, NULL);
+    if (napi_get_value_string_utf8(env, path, text, sizeof text, NULL) != napi_ok)
+        return raise_usage(env, "open(path)");
     struct handle *h = calloc(1, sizeof *h);
-    arguments_of(env, info, 1, &path);
-    if (!h || napi_get_value_string_utf8(env, path, text, sizeof text, NULL) != napi_ok)
-        return free(h), napi_throw_type_error(env, NULL, "open(path)"), NULL;
-    if (fz_model_open(text, NULL, &h->model) != FZ_OK ||
-        fz_session_create(h->model, NULL, &h->session) != FZ_OK) {
+    if (!h || open_handle(text, h) != FZ_OK) {
         release(env, h, NULL);
         return raise_error(env);
     }
@@ -57,28 +66,34 @@ static int read_dims(napi_env env, napi_value array, fz_tensor_t *t) {
     return 1;
 }
 
+static int read_floats(napi_env env, napi_value array, fz_tensor_t *t) {
+    napi_typedarray_type type;
+    size_t length;
+    if (napi_get_typedarray_info(env, array, &type, &length, &t->data, NULL, NULL) != napi_ok)
+        return 0;
+    t->dtype = FZ_TYPE_F32;
+    t->size = length * sizeof(float);
+    return type == napi_float32_array;
+}
+
 static napi_value floats(napi_env env, const fz_tensor_t *t) {
     napi_value buffer, result = NULL;
     void *data;
-    napi_create_arraybuffer(env, t->size, &data, &buffer);
-    for (size_t i = 0; i < t->size / sizeof(float); i++)
-        ((float *)data)[i] = ((const float *)t->data)[i];
+    if (napi_create_arraybuffer(env, t->size, &data, &buffer) != napi_ok) return NULL;
+    memcpy(data, t->data, t->size);
     napi_create_typedarray(env, napi_float32_array, t->size / sizeof(float), buffer, 0, &result);
     return result;
 }
 
 static napi_value run(napi_env env, napi_callback_info info) {
     napi_value a[3];
-    napi_typedarray_type type;
-    size_t length;
+    size_t n = 3;
     void *h;
-    fz_tensor_t input = {.dtype = FZ_TYPE_F32}, output = {0};
-    arguments_of(env, info, 3, a);
-    if (napi_get_value_external(env, a[0], &h) != napi_ok ||
-        napi_get_typedarray_info(env, a[1], &type, &length, &input.data, NULL, NULL) != napi_ok ||
-        type != napi_float32_array || !read_dims(env, a[2], &input))
-        return napi_throw_type_error(env, NULL, "run(model, Float32Array, dims)"), NULL;
-    input.size = length * sizeof(float);
+    fz_tensor_t input = {0}, output = {0};
+    napi_get_cb_info(env, info, &n, a, NULL, NULL);
+    if (napi_get_value_external(env, a[0], &h) != napi_ok || !read_floats(env, a[1], &input) ||
+        !read_dims(env, a[2], &input))
+        return raise_usage(env, "run(model, Float32Array, dims)");
     if (fz_session_run(((struct handle *)h)->session, &input, 1, &output, 1) != FZ_OK)
         return raise_error(env);
     return floats(env, &output);
@@ -86,14 +101,13 @@ static napi_value run(napi_env env, napi_callback_info info) {
 
 static napi_value sha256(napi_env env, napi_callback_info info) {
     napi_value array, result = NULL;
-    size_t length;
-    void *data;
+    size_t n = 1;
+    fz_tensor_t t = {0};
     uint8_t digest[32];
     char hex[65];
-    arguments_of(env, info, 1, &array);
-    if (napi_get_typedarray_info(env, array, NULL, &length, &data, NULL, NULL) != napi_ok)
-        return napi_throw_type_error(env, NULL, "sha256(Float32Array)"), NULL;
-    if (fz_sha256(data, length * sizeof(float), digest) != FZ_OK) return raise_error(env);
+    napi_get_cb_info(env, info, &n, &array, NULL, NULL);
+    if (!read_floats(env, array, &t)) return raise_usage(env, "sha256(Float32Array)");
+    if (fz_sha256(t.data, t.size, digest) != FZ_OK) return raise_error(env);
     for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     napi_create_string_latin1(env, hex, 64, &result);
     return result;

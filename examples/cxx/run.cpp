@@ -1,4 +1,4 @@
-// The C interface under C++ owners: classes MODEL.fz IMAGES.npy
+// The C interface under owners of C++: run MODEL.fz IMAGES.npy
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -35,6 +35,7 @@ public:
 
     // Runs a model of one float input and takes its first output, which is floats too.
     std::vector<float> run(std::vector<float> &x, const std::vector<int64_t> &dims) {
+        if (dims.size() > FZ_RANK_MAX) throw std::length_error("too many dimensions");
         fz_tensor_t input = {}, output = {};
         input.dtype = FZ_TYPE_F32;
         input.rank = static_cast<int32_t>(dims.size());
@@ -51,29 +52,29 @@ private:
     std::unique_ptr<fz_session_t, Close> session_;
 };
 
-static std::vector<float> read_images(const char *path, std::size_t n_floats) {
+// The first floats of an .npy file; its bytes 8 and 9 are the length of the header behind them.
+static std::vector<float> read_floats(const std::string &path, std::size_t n) {
     std::ifstream file(path, std::ios::binary);
     std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    if (bytes.size() < 10) throw std::runtime_error(std::string("can't read ") + path);
-    std::size_t start = 10 + static_cast<unsigned char>(bytes[8]) +
-                        256 * static_cast<unsigned char>(bytes[9]);
-    if (bytes.size() < start + n_floats * sizeof(float))
-        throw std::runtime_error(std::string("too few images in ") + path);
-    std::vector<float> images(n_floats);
-    std::copy_n(bytes.data() + start, n_floats * sizeof(float),
-                reinterpret_cast<char *>(images.data()));
-    return images;
+    std::size_t start = bytes.size() < 10 ? bytes.size()
+                                          : 10 + static_cast<unsigned char>(bytes[8]) +
+                                                256 * static_cast<unsigned char>(bytes[9]);
+    if (bytes.size() < start + n * sizeof(float)) throw std::runtime_error("can't read " + path);
+    std::vector<float> floats(n);
+    std::copy_n(bytes.data() + start, n * sizeof(float), reinterpret_cast<char *>(floats.data()));
+    return floats;
 }
 
 int main(int argc, char **argv) try {
-    if (argc != 3) return std::fprintf(stderr, "usage: classes MODEL.fz IMAGES.npy\n"), 2;
-    std::vector<float> images = read_images(argv[2], 16 * 64);
+    if (argc != 3) return std::fprintf(stderr, "usage: run MODEL.fz IMAGES.npy\n"), 2;
+    std::vector<float> images = read_floats(argv[2], 16 * 64);
     std::vector<float> scores = Model(argv[1]).run(images, {16, 1, 8, 8});
+    std::printf("digits");
     for (auto row = scores.begin(); row != scores.end(); row += 10)
-        std::printf("%d ", static_cast<int>(std::max_element(row, row + 10) - row));
+        std::printf(" %d", static_cast<int>(std::max_element(row, row + 10) - row));
     std::uint8_t digest[32];
     check(fz_sha256(scores.data(), scores.size() * sizeof(float), digest));
-    std::printf("\n");
+    std::printf("\noutput ");
     for (int byte : digest) std::printf("%02x", static_cast<unsigned>(byte));
     std::printf("\n");
 } catch (const std::exception &error) {

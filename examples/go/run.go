@@ -1,4 +1,4 @@
-// The digits from Go through cgo: digits MODEL.fz IMAGES.npy
+// Digits from Go through cgo: run MODEL.fz IMAGES.npy
 package main
 
 /*
@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"fmt"
+	"log"
 	"os"
 	"runtime"
 	"unsafe"
@@ -17,11 +18,10 @@ import (
 
 const images, pixels, classes = 16, 64, 10
 
-// check ends the program; the caller has locked its thread, whose message this is.
+// check ends the program. The message is that of the calling thread, to which main is locked.
 func check(status C.fz_status_t) {
 	if status != C.FZ_OK {
-		fmt.Fprintln(os.Stderr, C.GoString(C.fz_last_error()))
-		os.Exit(1)
+		log.Fatal(C.GoString(C.fz_last_error()))
 	}
 }
 
@@ -29,8 +29,10 @@ func check(status C.fz_status_t) {
 func readImages(path string) unsafe.Pointer {
 	bytes, err := os.ReadFile(path)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		log.Fatal(err)
+	}
+	if len(bytes) < 10 || len(bytes) < 10+int(bytes[8])+256*int(bytes[9])+images*pixels*4 {
+		log.Fatal("too few images in ", path)
 	}
 	start := 10 + int(bytes[8]) + 256*int(bytes[9])
 	return C.CBytes(bytes[start : start+images*pixels*4])
@@ -47,6 +49,10 @@ func best(scores []float32) int {
 }
 
 func main() {
+	log.SetFlags(0)
+	if len(os.Args) != 3 {
+		log.Fatal("usage: run MODEL.fz IMAGES.npy")
+	}
 	runtime.LockOSThread()
 	var model *C.fz_model_t
 	var session *C.fz_session_t
@@ -65,10 +71,11 @@ func main() {
 	check(C.fz_session_run(session, &input, 1, &output, 1))
 
 	scores := unsafe.Slice((*float32)(output.data), images*classes)
+	fmt.Print("digits")
 	for i := 0; i < images; i++ {
-		fmt.Print(best(scores[i*classes:(i+1)*classes]), " ")
+		fmt.Print(" ", best(scores[i*classes:(i+1)*classes]))
 	}
 	var digest [32]byte
 	check(C.fz_sha256(output.data, output.size, (*C.uint8_t)(&digest[0])))
-	fmt.Printf("\n%x\n", digest)
+	fmt.Printf("\noutput %x\n", digest)
 }
