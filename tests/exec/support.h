@@ -15,7 +15,7 @@
 const char *data_path(const char *format, ...);
 /* Freezes and opens digits_NAME.onnx; must succeed. */
 fz_model_t *open_digits(const char *name);
-/* Freezes and opens MODEL, which it releases; must succeed. */
+/* Freezes MODEL, which it releases, without a known answer, and opens it; must succeed. */
 fz_model_t *open_built(struct pb model);
 fz_session_t *open_session(fz_model_t *model, int32_t threads);
 

@@ -161,7 +161,7 @@ static float zeros[64 * 512];
 
 /* Runs of MODEL take long; they end soon after the deadline. */
 static void deadline(void **state) {
-    fz_model_t *model = open_built(products(2000, 512));
+    fz_model_t *model = open_built(products(500, 512));
     fz_session_t *session = open_session(model, 2);
     fz_tensor_t x = floats(zeros, 2, (int64_t[]){64, 512}), y = {0};
     for (int i = 0; i < 3; i++) {
@@ -195,7 +195,7 @@ static void *cancel_soon(void *session) {
 
 /* "Makes the run of SESSION that is under way, or else its next one, end" */
 static void cancelling(void **state) {
-    fz_model_t *model = open_built(products(2000, 512));
+    fz_model_t *model = open_built(products(500, 512));
     fz_session_t *session = open_session(model, 2);
     fz_tensor_t x = floats(zeros, 2, (int64_t[]){64, 512}), y = {0};
     pthread_t thread;
