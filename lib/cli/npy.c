@@ -1,5 +1,6 @@
 /* Tensors as .npy files (NumPy's format 1.0: magic, header of a Python literal, raw elements). */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,24 @@ static double half(uint16_t h) {
     return sign * value;
 }
 
+/* Types of at most 8 bits but int8: packed ones from the low bits up; floats as the numbers of
+ * their codes, which are in the order of the values, NaN as NaN. */
+static double code(const fz_tensor_t *t, int64_t i) {
+    int32_t bits = fz_type_bits(t->dtype);
+    if (bits < 1 || bits > 8) return 0;
+    int32_t per_byte = 8 / bits, sign = 1 << (bits - 1);
+    uint8_t byte = ((const uint8_t *)t->data)[i / per_byte];
+    int32_t v = byte >> (int32_t)(i % per_byte) * bits & (2 * sign - 1), size = v & (sign - 1);
+    switch (t->dtype) {
+    case FZ_TYPE_I4:
+    case FZ_TYPE_I2: return v & sign ? v - 2 * sign : v;
+    case FZ_TYPE_F8E4M3FN: return size == 0x7F ? NAN : v & sign ? -size : size;
+    case FZ_TYPE_F8E5M2: return size > 0x7C ? NAN : v & sign ? -size : size;
+    case FZ_TYPE_F4E2M1: return v & sign ? -size : size;
+    default: return v;
+    }
+}
+
 double element(const fz_tensor_t *t, int64_t i) {
     const void *p = t->data;
     switch (t->dtype) {
@@ -67,7 +86,7 @@ double element(const fz_tensor_t *t, int64_t i) {
     case FZ_TYPE_U16: return ((const uint16_t *)p)[i];
     case FZ_TYPE_U32: return ((const uint32_t *)p)[i];
     case FZ_TYPE_U64: return (double)((const uint64_t *)p)[i];
-    default: return ((const uint8_t *)p)[i];
+    default: return code(t, i);
     }
 }
 
