@@ -98,6 +98,12 @@ static bool is_exact_bias(const struct product *p, const struct fz_node *dq) {
     return true;
 }
 
+/* Sums that might leave 32 bits stay real. */
+static bool fits(const struct fz_node *node, const struct product *p) {
+    int64_t k = p->n > 0 ? fzi_tensor_count(&p->w->in[0]->t) / p->n : 0;
+    return fzi_integer_depth(node->op, p->x->in[0]->t.dtype, p->w->in[0]->t.dtype, k) == FZ_OK;
+}
+
 static bool recognise(const struct fz_node *node, struct product *p) {
     bool gemm = fzi_pass_is(node, "Gemm"), matmul = fzi_pass_is(node, "MatMul");
     int64_t trans_a = 0, trans_b = 0;
@@ -120,7 +126,7 @@ static bool recognise(const struct fz_node *node, struct product *p) {
     p->bias = fzi_in(node, 2);
     struct fz_node *dq = fzi_pass_from(p->bias, "DequantizeLinear");
     if (p->w && dq && is_exact_bias(p, dq)) p->bias_dq = dq;
-    return p->w != NULL;
+    return p->w != NULL && fits(node, p);
 }
 
 /* The activation's clamp on quantised numbers: rounding is monotone, so the order of the two does
