@@ -80,6 +80,13 @@ static fz_status_t lower_node(struct fz_pass *pass, struct fz_graph *graph,
     return status;
 }
 
+/* What is known of NODE's outputs before anything is folded: the lowering of a convolution without
+ * lists counts its inputs' dimensions. The fold pass finds the rest, and says what is wrong. */
+static void infer_early(struct fz_graph *graph, struct fz_node *node) {
+    bool unknown = node->n_out && node->out[0] && node->out[0]->t.rank == FZ_RANK_UNKNOWN;
+    if (unknown && !(node->op->flags & FZ_OP_CONTROL)) (void)fzi_pass_infer_node(graph, node);
+}
+
 fz_status_t fzi_pass_resolve(struct fz_pass *pass, struct fz_graph *graph) {
     if (!graph->parent) {
         struct fz_text missing = {0};
@@ -91,6 +98,7 @@ fz_status_t fzi_pass_resolve(struct fz_pass *pass, struct fz_graph *graph) {
     }
     for (struct fz_node *node = graph->first; node; node = node->next) {
         FZ_TRY(lower_node(pass, graph, node));
+        infer_early(graph, node);
         pass->n_changes++;
     }
     return FZ_OK;
