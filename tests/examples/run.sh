@@ -2,9 +2,10 @@
 # The examples against an installed library: builds each one with what its users have (pkg-config,
 # CMake), runs all on the same model and images, and compares what they print with run.c's lines.
 #
-# usage: sh tests/examples/run.sh [BUILD_DIR]
-# BUILD_DIR is a finished build of this tree; without it a fresh one is made. The last line is
-# 'N passed, N failed, N skipped'. An example whose language is not installed is skipped by name.
+# usage: sh tests/examples/run.sh [BUILD_DIR | PREFIX]
+# BUILD_DIR is a finished build of this tree, PREFIX where it has been installed; without either a
+# fresh build is made. The last line is 'N passed, N failed, N skipped'. An example whose language
+# is not installed is skipped by name.
 set -u
 LC_ALL=C.UTF-8; export LC_ALL
 src=$(cd "$(dirname "$0")/../.." && pwd)
@@ -45,33 +46,36 @@ same() {
 
 # ---- the library as its users find it
 
-install_library() {
-    build=$1
+# Installs a build into the folder root, which then stands for the root of a file system: the files
+# are used as they are installed.
+install_build() {
+    root=$work/root
+    if step env DESTDIR="$root" meson install -C "$1" --no-rebuild; then pass install
+    else fail install; return 1; fi
+    export PKG_CONFIG_SYSROOT_DIR="$root"
+}
+
+find_library() {
     begin library
-    if [ -z "$build" ]; then
-        build=$work/build
-        step meson setup "$build" "$src" -Dbuildtype=release -Dtests=false &&
-            step ninja -C "$build" || { fail build; return 1; }
+    if [ -z "$1" ]; then
+        step meson setup "$work/build" "$src" -Dbuildtype=release -Dtests=false &&
+            step ninja -C "$work/build" && install_build "$work/build" || { fail build; return 1; }
+    elif [ -f "$1/build.ninja" ]; then install_build "$1" || return 1
+    else root=$1
     fi
-    build=$(cd "$build" && pwd)
-    step env DESTDIR="$work/root" meson install -C "$build" --no-rebuild ||
-        { fail install; return 1; }
-    pc=$(find "$work/root" -name libfrozen.pc)
-    [ -n "$pc" ] || { echo "no libfrozen.pc" >>"$work/log"; fail install; return 1; }
+    pc=$(find "$root" -name libfrozen.pc)
+    [ -n "$pc" ] || { echo "no libfrozen.pc in $root" >>"$work/log"; fail pkg-config; return 1; }
     libdir=$(dirname "$(dirname "$pc")")
-    # The folder stands for the root of a file system, so that the files are used as installed.
-    PKG_CONFIG_SYSROOT_DIR=$work/root PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
-    export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_PATH LD_LIBRARY_PATH
+    export PKG_CONFIG_PATH="$libdir/pkgconfig" LD_LIBRARY_PATH="$libdir"
     cflags=$(pkg-config --cflags libfrozen) libs=$(pkg-config --libs libfrozen)
-    header=$(find "$work/root" -name frozen.h)
-    pass 'install, pkg-config'
+    header=$(find "$root" -name frozen.h)
+    fz=$(find "$root" -name fz -type f)
 }
 
 freeze() {
     begin model
     model=$work/model/digits.fz
     images=$src/tests/data/digits/test_x.npy
-    fz=$(find "$work/root" -name fz -type f)
     if step "$fz" freeze "$src/tests/data/digits/digits_cnn.onnx" -o "$model"; then pass freeze
     else fail freeze; return 1; fi
 }
@@ -104,16 +108,7 @@ example_threads() {
 example_cmake() {
     there cmake CMake || return
     begin cmake
-    cat >CMakeLists.txt <<'END'
-cmake_minimum_required(VERSION 3.10)
-project(digits C)
-find_package(frozen 0.1 REQUIRED)
-add_executable(run ${SOURCE})
-target_link_libraries(run PRIVATE frozen::frozen)
-if(NOT TARGET frozen::freeze)
-  message(FATAL_ERROR "no target frozen::freeze")
-endif()
-END
+    cp "$src/tests/examples/CMakeLists.txt" .
     step cmake -S . -B out -DSOURCE="$examples/run.c" -Dfrozen_DIR="$libdir/cmake/frozen" &&
         step cmake --build out
     same 'CMake find_package(frozen)' out/run "$model" "$images"
@@ -219,7 +214,8 @@ readme() {
     else cat said >>"$work/log" 2>/dev/null; fail "README's C"; fi
 }
 
-install_library "${1:-}" && freeze && example_c && {
+argument=${1:+$(cd "$1" && pwd)} || exit 2
+find_library "$argument" && freeze && example_c && {
     for e in threads cmake cxx python go rust java node luajit; do "example_$e"; done
     readme
     sed 's/^/    /' "$work/expected"
