@@ -3,6 +3,7 @@
 # Installs what is missing, builds, freezes a small convolutional network trained on handwritten
 # digits, runs it on images that it has not seen, and checks its known answer.
 set -eu
+LC_ALL=C.UTF-8; export LC_ALL # numbers have points
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${1:-$root/build-quickstart}
 digits=$root/tests/data/digits
@@ -18,18 +19,25 @@ missing() {
   { pkg-config --exists libcrypto; } 2>/dev/null || echo libssl-dev
 }
 
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 packages=$(missing | sort -u | xargs)
 if [ -n "$packages" ]; then
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "please install what Debian calls $packages, then run this again" >&2
+    exit 1
+  fi
   echo "installing $packages"
-  sudo=
-  [ "$(id -u)" = 0 ] || sudo=sudo
-  $sudo apt-get update -q >/dev/null
   # shellcheck disable=SC2086
-  $sudo env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -q -y --no-install-recommends $packages >/dev/null
+  as_root apt-get update -q >"$build.log" 2>&1 &&
+    as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -q -y --no-install-recommends $packages >>"$build.log" 2>&1 ||
+    { tail -n 30 "$build.log" >&2; exit 1; }
 fi
 
-echo "building in $build"
+echo "building in $build, which takes a minute or two"
 if ! { { [ -f "$build/build.ninja" ] ||
   meson setup "$build" "$root" --buildtype=release -Dtests=false; } &&
   ninja -C "$build" lib/cli/fz; } >"$build.log" 2>&1; then
@@ -43,6 +51,12 @@ model=$build/digits_cnn.fz
 echo "freezing digits_cnn.onnx"
 "$fz" freeze "$digits/digits_cnn.onnx" -o "$model" >/dev/null
 "$fz" run "$model" --input "input=$digits/test_x.npy" --output-dir "$build" >/dev/null
+
+# The first image: 8 rows of 8 pixels, each from 0 (paper) to 1 (ink).
+echo
+od -An -v -tf4 -w32 -j128 -N256 "$digits/test_x.npy" |
+  awk '{row = ""; for (i = 1; i <= 8; i++) {c = substr(" .:*#", int($i * 4.5) + 1, 1); row = row c c}
+        print "   " row}'
 
 # An .npy file of this kind is a header of 128 bytes and then the numbers: 10 scores for each
 # image, of which the highest is the prediction, and one byte for each true digit.
