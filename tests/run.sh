@@ -173,8 +173,8 @@ part_gcc() {
     suite exec "$b/tests/exec/exec_test"
     suite fault "$b/tests/fault/fault_test"
     suite abi sh "$src/tests/abi/run.sh" "$b"
-    suite bits sh "$src/tests/bits/run.sh" "$b"
     suite models sh "$src/tests/models/run.sh" "$b"
+    suite bits sh "$src/tests/bits/run.sh" "$b"
     suite 'ONNX node tests' sh "$src/tests/models/onnx.sh" "$b"
     grep -a -E '^(node tests|refused)' "$build/log/ONNX_node_tests.txt" | sed 's/^/    /'
     suite 'profile blas' sh "$src/tests/blas/run.sh" "$b/lib/cli/fz" "$src/tests/data/digits"

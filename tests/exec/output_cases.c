@@ -224,6 +224,67 @@ static void no_allocation(void **state) {
     }
 }
 
+/* "FZ_E_VALUE an input's values do not fit (an index, say)" */
+static void values_that_do_not_fit(void **state) {
+    struct pb g = {0};
+    pb_msg(&g, GRAPH_NODE, pb_node("Gather", "x,i", "y"));
+    pb_msg(&g, GRAPH_INPUT, pb_value("x", FZ_TYPE_F32, "n,3"));
+    pb_msg(&g, GRAPH_INPUT, pb_value("i", FZ_TYPE_I64, "m"));
+    pb_msg(&g, GRAPH_OUTPUT, pb_value("y", FZ_TYPE_F32, "m,3"));
+    fz_model_t *model = open_built(pb_model(g));
+    fz_session_t *session = open_session(model, 1);
+    int64_t index[2] = {4, -5};
+    fz_tensor_t in[2] = {matrix(5, 3), {.dtype = FZ_TYPE_I64, .rank = 1, .dims = {2},
+                                        .data = index, .size = sizeof index}}, y = {0};
+    assert_ok(fz_session_run(session, in, 2, &y, 1));
+    assert_memory_equal(y.data, &ramp[12], 12);
+    assert_memory_equal((float *)y.data + 3, ramp, 12);
+    const int64_t bad[] = {5, -6, INT64_MAX, INT64_MIN};
+    for (int i = 0; i < 4; i++) {
+        index[1] = bad[i];
+        y.data = NULL;
+        assert_fails(FZ_E_VALUE, fz_session_run(session, in, 2, &y, 1));
+        assert_non_null(strstr(fz_last_error(), "Gather"));
+    }
+    fz_session_close(session);
+    fz_model_close(model);
+}
+
+/* Shapes that depend on values: every run gets its own, and what is behind them as well. */
+static void shapes_of_values(void **state) {
+    struct pb g = {0};
+    struct pb cast = pb_node("Cast", "z", "y");
+    pb_msg(&cast, NODE_ATTR, pb_attr_int("to", FZ_TYPE_F32));
+    pb_msg(&g, GRAPH_NODE, pb_node("NonZero", "x", "z"));
+    pb_msg(&g, GRAPH_NODE, cast);
+    pb_msg(&g, GRAPH_INPUT, pb_value("x", FZ_TYPE_F32, "n"));
+    pb_msg(&g, GRAPH_OUTPUT, pb_value("y", FZ_TYPE_F32, "1,m"));
+    fz_model_t *model = open_built(pb_model(g));
+    fz_session_t *session = open_session(model, 1);
+    float x[64] = {0}, mine[4];
+    fz_tensor_t in = floats(x, 1, (int64_t[]){64}), y = {0};
+    size_t start = 0;
+    for (int round = 0; round < 2; round++) {
+        for (int n = 64; n >= 0; n--) {
+            for (int i = 0; i < 64; i++) x[i] = i >= 64 - n ? 1 : 0;
+            y = (fz_tensor_t){0};
+            assert_ok(fz_session_run(session, &in, 1, &y, 1));
+            assert_int_equal(y.rank, 2);
+            assert_int_equal(y.dims[1], n);
+            for (int i = 0; i < n; i++) assert_true(((float *)y.data)[i] == (float)(64 - n + i));
+        }
+        if (round == 0) start = allocations();
+    }
+    assert_int_equal(allocations(), start);
+    for (int i = 0; i < 64; i++) x[i] = i % 8 == 3;
+    y = (fz_tensor_t){.data = mine, .size = sizeof mine};
+    assert_fails(FZ_E_SHAPE, fz_session_run(session, &in, 1, &y, 1));
+    assert_int_equal(y.dims[1], 8);
+    assert_int_equal(y.size, 32);
+    fz_session_close(session);
+    fz_model_close(model);
+}
+
 /* "refuse runs that need more" */
 static void arena_limit(void **state) {
     fz_model_t *model = open_digits("cnn");
@@ -276,6 +337,7 @@ const struct CMUnitTest output_cases[] = {
     cmocka_unit_test(canonical_nan),          cmocka_unit_test(empty_tensors),
     cmocka_unit_test(many_shapes),            cmocka_unit_test(batches_split),
     cmocka_unit_test(no_allocation),          cmocka_unit_test(arena_limit),
-    cmocka_unit_test(tracing),
+    cmocka_unit_test(tracing),                cmocka_unit_test(values_that_do_not_fit),
+    cmocka_unit_test(shapes_of_values),
 };
 const size_t n_output_cases = sizeof output_cases / sizeof *output_cases;
