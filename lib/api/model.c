@@ -66,7 +66,9 @@ fz_status_t fz_model_verify(fz_model_t *model) {
 
 fz_status_t fz_model_scrub(fz_model_t *model, size_t budget) {
     if (!model) return fzi_error(FZ_E_USAGE, "fz_model_scrub: MODEL is NULL");
-    size_t blocks = budget / 65536 ? budget / 65536 : 1;
+    /* One round is enough, however large the budget. */
+    uint64_t blocks = budget / 65536 ? budget / 65536 : 1;
+    if (blocks > model->info.n_blocks) blocks = model->info.n_blocks;
     for (; blocks > 0 && !atomic_load(&model->corrupt); blocks--) {
         uint64_t i = atomic_fetch_add(&model->scrub_next, 1) % model->info.n_blocks;
         if (fzi_artifact_check_block(&model->info, i) != FZ_OK) atomic_store(&model->corrupt, true);
