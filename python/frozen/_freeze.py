@@ -37,7 +37,7 @@ def _options(numerics: str, dims: Optional[Mapping[str, int]], keep_onnx: bool, 
              literal_qdq: bool) -> _library.FreezeOptions:
     options = _library.FreezeOptions(ctypes.sizeof(_library.FreezeOptions))
     options.numerics = numerics.encode()
-    bindings = [(name.encode(), value) for name, value in (dims or {}).items()]
+    bindings = [_library.DimBinding(name.encode(), value) for name, value in (dims or {}).items()]
     options.dims = (_library.DimBinding * max(1, len(bindings)))(*bindings)
     options.n_dims = len(bindings)
     options.flags = ((_library.KEEP_ONNX if keep_onnx else 0)

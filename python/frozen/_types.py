@@ -64,14 +64,16 @@ def packed(array: numpy.ndarray[Any, Any], bits: int) -> numpy.ndarray[Any, Any]
     flat = array.reshape(-1).view(numpy.uint8) & ((1 << bits) - 1)
     flat = numpy.pad(flat, (0, -flat.size % per_byte)).reshape(-1, per_byte)
     shifts = numpy.arange(per_byte, dtype=numpy.uint8) * bits
-    return numpy.bitwise_or.reduce(flat << shifts, axis=1).astype(numpy.uint8)
+    whole: numpy.ndarray[Any, Any] = numpy.bitwise_or.reduce(flat << shifts, axis=1)
+    return whole.astype(numpy.uint8)
 
 
 def unpacked(data: numpy.ndarray[Any, Any], count: int, number: int) -> numpy.ndarray[Any, Any]:
     """COUNT elements of type NUMBER, one a byte, from the library's packed DATA."""
     bits = bits_of(number)
     shifts = numpy.arange(8 // bits, dtype=numpy.uint8) * bits
-    flat = ((data[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)[:count]
+    flat: numpy.ndarray[Any, Any] = (data[:, None] >> shifts) & ((1 << bits) - 1)
+    flat = flat.reshape(-1)[:count]
     if name_of(number).startswith("int"):
         sign = 1 << (bits - 1)
         flat = (flat ^ sign) - sign

@@ -42,9 +42,16 @@ CHOICE = ["test_relu", "test_add", "test_matmul_2d", "test_basic_conv_with_paddi
 _suite = onnx.backend.test.BackendTest(frozen.backend, __name__)
 for _name in CHOICE:
     _suite.include(f"^{_name}(_opset[0-9]+|_expanded)?_cpu$")
+# ONNX before 1.13 compares results with a name that NumPy 1.24 has dropped.
+_runs = hasattr(numpy, "object") or tuple(map(int, onnx.__version__.split(".")[:2])) >= (1, 13)
 _cases = _suite.test_cases  # made anew at every access
 for _case in _cases.values():
     # The suite marks what is not chosen as skipped; thousands of such lines would hide the others.
     for _name in [n for n in dir(_case) if getattr(getattr(_case, n), "__unittest_skip__", False)]:
         delattr(_case, _name)
-globals().update(_cases)
+if _runs:
+    globals().update(_cases)
+else:
+    @pytest.mark.skip(reason=f"the test suite of onnx {onnx.__version__} needs an older NumPy")
+    def test_suite_of_onnx():
+        pass
