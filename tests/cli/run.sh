@@ -1,0 +1,117 @@
+#!/bin/sh
+# The fz program from outside: what each verb prints, writes and answers (0 good, 1 the check failed,
+# 2 usage or input error), and that errors are one line that says what to do.
+#
+# usage: run.sh BUILD_DIR
+set -u
+LC_ALL=C; export LC_ALL
+fz=$1/lib/cli/fz data=$(cd "$(dirname "$0")/../data" && pwd)
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+onnx=$data/digits/digits_cnn.onnx images=$data/digits/test_x.npy
+passed=0 failed=0
+
+verdict() { # GOOD NAME
+    if [ "$1" = 0 ]; then passed=$((passed + 1)); echo "pass $2"
+    else failed=$((failed + 1)); echo "FAIL $2"; head -n 5 out err | sed 's/^/    /'; fi
+}
+
+# says STATUS PATTERN ARGUMENT...: fz must end with STATUS; its output (an error: stderr) holds PATTERN.
+says() {
+    status=$1 pattern=$2; shift 2
+    "$fz" "$@" >out 2>err </dev/null
+    code=$? from=out lines=1
+    if [ "$status" != 0 ] && [ -s err ]; then from=err lines=$(wc -l <err); fi
+    # An assertion, a sanitizer or a crash says more than one line.
+    [ $code = "$status" ] && grep -q -e "$pattern" $from && [ "$lines" = 1 ]
+    verdict $? "fz $(echo "$*" | sed "s,$data/,,g; s,$work/,,g"): $status, '$pattern'"
+}
+
+same() { cmp "$1" "$2" >err 2>&1; verdict $? "$1 is $2"; }
+
+# ---- in general
+says 0 '^fz [0-9]*\.[0-9]*\.[0-9]*$' --version
+says 0 'fz freeze' --help
+for verb in freeze info run verify bench test compare; do
+    says 0 "fz $verb" $verb --help
+    says 2 . $verb --no-such-option
+    [ $verb = test ] || says 2 . $verb /no/such/file
+done
+says 1 'cannot be opened' test /no/such/folder
+says 2 'unknown verb' melt
+says 2 . freeze "$onnx"
+
+# ---- freeze, info, verify
+says 0 '^[0-9a-f]\{64\} ' freeze "$onnx" -o a.fz
+id=$(cut -c1-64 out)
+[ "$(sha256sum a.fz | cut -c1-64)" = "$id" ]; verdict $? 'the id is the SHA-256 of the file'
+says 0 "$id" freeze -o b.fz "$onnx"
+same a.fz b.fz
+says 0 . freeze "$onnx" -o two.fz --dim n=2
+says 0 'float32 \[2,1,8,8\]' info two.fz
+says 0 . freeze "$onnx" -o direct.fz --no-winograd
+says 0 . freeze "$onnx" -o kept.fz --keep-onnx
+says 0 . freeze "$data/digits/digits_cnn.qdq.onnx" -o literal.fz --literal-qdq
+says 2 . freeze "$onnx" -o c.fz --numerics fast
+[ ! -e c.fz ]; verdict $? 'nothing is written by a freeze that fails'
+says 0 "$id" info a.fz
+says 0 "$id" info "$onnx"
+says 0 'sha256:' info a.fz --provenance
+says 0 layout info a.fz --passes
+says 0 "\"id\": \"$id\"" info a.fz --json
+/usr/bin/python3 -m json.tool out >err 2>&1; verdict $? 'fz info --json is JSON'
+says 0 "^ok $id" verify a.fz
+says 0 'known answer equal' verify a.fz --kat --expect "$id"
+says 1 expected verify a.fz --expect "$(echo "$id" | tr '0-9a-f' '1-9a-f0')"
+says 2 'hex digits' verify a.fz --expect abc
+says 0 . freeze "$onnx" -o mute.fz --no-kat
+says 1 . verify mute.fz --kat
+# One flipped bit anywhere.
+size=$(wc -c <a.fz)
+for at in 0 70 200 4100 $((size / 2)) $((size - 1)); do
+    /usr/bin/python3 -c "
+import sys
+b = bytearray(open('a.fz', 'rb').read()); b[$at] ^= 16; open('flipped.fz', 'wb').write(b)"
+    says 1 . verify flipped.fz
+done
+head -c 5000 a.fz >short.fz
+says 1 . verify short.fz
+: >empty.fz
+says 1 . verify empty.fz
+
+# ---- run
+says 0 '^0 logits float32 \[497,10\]$' run a.fz --input input="$images" --output-dir one
+says 0 . run "$onnx" --input input="$images" --output-dir two --threads 3
+same one/output_0.npy two/output_0.npy
+says 0 . run direct.fz --input input="$images" --output-dir three
+says 2 'input' run a.fz
+says 2 . run a.fz --input nobody="$images"
+says 2 . run a.fz --input input=/no/such/file
+says 2 . run a.fz --input input="$data/digits/test_y.npy"
+says 2 . run two.fz --input input="$images"
+says 2 . run a.fz --input input="$images" --threads many
+says 0 . run a.fz --expect "$id" --input input="$images"
+printf 'not numpy' >bad.npy
+says 2 . run a.fz --input input=bad.npy
+
+# ---- compare, bench, test
+says 0 '0 differ' compare a.fz "$onnx" --input input="$images"
+says 0 '0 differ' compare one two
+says 1 differ compare a.fz "$data/digits/digits_mlp.onnx" --input input="$images"
+says 0 p50 bench a.fz --seconds 0.05
+says 0 '"allocs": 0' bench a.fz --seconds 0.05 --json --open map --shape input=4x1x8x8
+/usr/bin/python3 -c "
+import json
+r = json.load(open('out'))
+assert all(k in r for k in 'load_ms first_ms p50_ms p90_ms p99_ms runs rss_kb allocs'.split()), r
+assert r['runs'] >= 5 and 0 < r['p50_ms'] <= r['p90_ms'] <= r['p99_ms'] and r['rss_kb'] > 0" 2>err
+verdict $? 'fz bench --json has its keys'
+cp -r "$data/golden/digits_cnn" good
+cp "$onnx" good/model.onnx
+says 0 '^1 passed, 0 failed$' test good --range 1e-5
+cp -r good wrong
+cp "$data/digits/digits_cnn.qdq.onnx" wrong/model.onnx
+says 1 '^0 passed, 1 failed$' test wrong --range 1e-5
+says 1 '^1 passed, 1 failed$' test good wrong --range 1e-5
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
