@@ -153,7 +153,8 @@ static void copy_padded(const struct job *j, const struct band *b, uint8_t *to) 
     const struct fz_conv_geometry *g = &j->t.g;
     const uint8_t *x = j->call->in[FZ_Q_X]->data;
     int64_t rows = (b->rows - 1) * p->stride[1] + g->extent[1], left = -g->before[2];
-    int64_t from = fzi_max_i64(left, 0), begin = from - left;
+    /* With wide padding and strides the band may end before the image begins. */
+    int64_t from = fzi_max_i64(left, 0), begin = fzi_min_i64(from - left, j->t.cols_in);
     int64_t n = fzi_max_i64(fzi_min_i64(j->t.cols_in - begin, g->in[2] - from), 0);
     for (int64_t i = 0; i < rows; i++, to += j->pitch) {
         int64_t y = b->h * p->stride[1] - g->before[1] + i;
