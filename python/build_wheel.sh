@@ -16,7 +16,7 @@ meson install -C "$work/build" >"$work/log" || { tail -n 40 "$work/log" >&2; exi
 
 # The wheel is built from a copy, for setuptools leaves files behind.
 mkdir "$work/python"
-cp -r "$here/frozen" "$here/pyproject.toml" "$here/setup.py" "$work/python/"
+cp -r "$here/frozen" "$here/pyproject.toml" "$here/README.md" "$here/setup.py" "$work/python/"
 for name in libfrozen.so.0 libfrozen-freeze.so.0; do
   cp -L "$work/root/lib/$name" "$work/python/frozen/$name"
 done

@@ -55,7 +55,7 @@ class Model:
                  any_profile: bool = False) -> None:
         self._handle: Optional[int] = None
         self._lock = threading.Lock()
-        self._idle: list[int] = []  # sessions that no call uses
+        self._idle: list[_Caller] = []  # sessions that no call uses
         self._users = 0  # calls under way
         self._closing = False
         self._threads = -1 if threads == 0 else int(threads)
@@ -67,6 +67,8 @@ class Model:
         self._handle = _open(source, options)
         self._inputs = self._values(core().fz_model_input_count, core().fz_model_input)
         self._outputs = self._values(core().fz_model_output_count, core().fz_model_output)
+        self._input_names = {value.name for value in self._inputs}
+        self._all_outputs = [(i, value.name) for i, value in enumerate(self._outputs)]
 
     # ---- what the model is
 
@@ -141,56 +143,48 @@ class Model:
         it lies, another is copied first; its dtype must be the input's. DeadlineError after TIMEOUT
         seconds.
         """
-        arrays, tensors = self._bind(inputs)
         wanted = self._choose(outputs)
-        results = (_library.Tensor * len(self._outputs))()
         with _Use(self) as handle:
-            session = self._take(handle)
+            caller = self._take(handle)
             try:
-                limit = 0 if timeout is None else max(1, int(timeout * 1e6))
-                check(core().fz_session_set_deadline(session, limit))
-                check(core().fz_session_run(session, tensors, len(arrays), results, len(results)))
-                return {self._outputs[i].name: _fetch(results[i]) for i in wanted}
+                arrays = self._bind(inputs, caller.inputs)  # keeps their memory during the run
+                caller.limit(timeout)
+                caller.run(len(arrays), len(self._outputs))
+                return {name: _fetch(caller.outputs[i]) for i, name in wanted}
             finally:
-                self._give(session)
+                self._give(caller)
 
-    def _bind(self, feed: Mapping[str, Any]) -> tuple[list[Array], Any]:
-        """The arrays to be kept alive during the run and the descriptions of their memory."""
-        names = [value.name for value in self._inputs]
-        unknown = [name for name in feed if name not in names]
-        missing = [name for name in names if name not in feed]
-        if unknown or missing:
+    def _bind(self, feed: Mapping[str, Any], tensors: Any) -> list[Array]:
+        """Describes FEED in TENSORS; the arrays that own the memory."""
+        if feed.keys() != self._input_names:
+            names = [value.name for value in self._inputs]
+            unknown = [name for name in feed if name not in names]
+            missing = [name for name in names if name not in feed]
             problem = f"unknown inputs {unknown}" if unknown else f"missing inputs {missing}"
             raise ValueError(f"{problem}; the model's inputs are {names}")
-        arrays: list[Array] = []
-        tensors = (_library.Tensor * max(1, len(names)))()
-        for tensor, value in zip(tensors, self._inputs):
-            arrays.append(_describe(tensor, value, feed[value.name]))
-        return arrays, tensors
+        return [_describe(tensors[i], value, feed[value.name])
+                for i, value in enumerate(self._inputs)]
 
-    def _choose(self, outputs: Optional[Iterable[str]]) -> list[int]:
-        names = [value.name for value in self._outputs]
+    def _choose(self, outputs: Optional[Iterable[str]]) -> list[tuple[int, str]]:
+        """The indices and names of the outputs that are asked for."""
         if outputs is None:
-            return list(range(len(names)))
+            return self._all_outputs
+        names = [value.name for value in self._outputs]
         for name in outputs:
             if name not in names:
                 raise ValueError(f"unknown output {name!r}; the model's outputs are {names}")
-        return [names.index(name) for name in outputs]
+        return [(names.index(name), name) for name in outputs]
 
-    def _take(self, handle: int) -> int:
-        """An idle session, else a new one."""
+    def _take(self, handle: int) -> _Caller:
+        """An idle caller, else a new one."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        options = _library.SessionOptions(ctypes.sizeof(_library.SessionOptions), self._threads)
-        session = ctypes.c_void_p()
-        check(core().fz_session_create(handle, ctypes.byref(options), ctypes.byref(session)))
-        assert session.value is not None
-        return session.value
+        return _Caller(handle, self._threads, len(self._inputs), len(self._outputs))
 
-    def _give(self, session: int) -> None:
+    def _give(self, caller: _Caller) -> None:
         with self._lock:
-            self._idle.append(session)
+            self._idle.append(caller)
 
     def _values(self, count: Any, describe: Any) -> tuple[Value, ...]:
         io = _library.Io()
@@ -215,9 +209,9 @@ class Model:
             if not self._closing or self._users > 0 or self._handle is None:
                 return
             handle, self._handle = self._handle, None
-            sessions, self._idle = self._idle, []
-        for session in sessions:
-            core().fz_session_close(session)
+            callers, self._idle = self._idle, []
+        for caller in callers:
+            core().fz_session_close(caller.session)
         core().fz_model_close(handle)
 
     def __enter__(self) -> Model:
@@ -237,6 +231,34 @@ class Model:
         return f"<{state}frozen.Model({inputs})>"
 
 
+class _Caller:
+    """A session with the descriptions of its inputs and outputs, for one call at a time."""
+
+    __slots__ = ("session", "inputs", "outputs", "_deadline", "_run")
+
+    def __init__(self, model: int, threads: int, n_inputs: int, n_outputs: int) -> None:
+        options = _library.SessionOptions(ctypes.sizeof(_library.SessionOptions), threads)
+        session = ctypes.c_void_p()
+        check(core().fz_session_create(model, ctypes.byref(options), ctypes.byref(session)))
+        self.session = session
+        self.inputs = (_library.Tensor * max(1, n_inputs))()
+        self.outputs = (_library.Tensor * max(1, n_outputs))()
+        self._deadline = 0
+        self._run = core().fz_session_run
+
+    def limit(self, timeout: Optional[float]) -> None:
+        """Sets the deadline of the next run in seconds."""
+        deadline = 0 if timeout is None else max(1, int(timeout * 1e6))
+        if deadline != self._deadline:
+            check(core().fz_session_set_deadline(self.session, deadline))
+            self._deadline = deadline
+
+    def run(self, n_inputs: int, n_outputs: int) -> None:
+        for i in range(n_outputs):
+            self.outputs[i].data = None  # the result is to lie in the session's memory
+        check(self._run(self.session, self.inputs, n_inputs, self.outputs, n_outputs))
+
+
 class _Use:
     """Keeps the model's handle valid for one call."""
 
@@ -252,9 +274,12 @@ class _Use:
             return model._handle
 
     def __exit__(self, *_: object) -> None:
-        with self._model._lock:
-            self._model._users -= 1
-        self._model._release()
+        model = self._model
+        with model._lock:
+            model._users -= 1
+            last = model._closing
+        if last:
+            model._release()
 
 
 def memory_of(source: Union[bytes, bytearray, memoryview]) -> Array:
@@ -316,36 +341,44 @@ def _shape_of(io: _library.Io) -> Optional[tuple[Union[int, str, None], ...]]:
     return tuple(dims)
 
 
+def _address(array: Array) -> int:
+    """Where the elements lie; quicker than array.ctypes.data."""
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
 def _describe(tensor: _library.Tensor, value: Value, given: Any) -> Array:
-    """Describes GIVEN for input VALUE in TENSOR; returns the array that owns the memory."""
+    """Describes GIVEN for input VALUE in TENSOR; the array that owns the memory."""
     if value.number == _types.STRING:
         raise TypeError(f"input {value.name!r}: inputs of strings are not supported")
     array = numpy.asarray(given)
-    expected = _types.dtype_of(value.number)
+    expected, bits = _types.dtype_of(value.number), _types.bits_of(value.number)
     if array.dtype != expected:
         raise TypeError(f"input {value.name!r} must be of dtype {expected}, not {array.dtype}")
-    if array.ndim > _library.RANK_MAX:
-        raise ValueError(f"input {value.name!r} has more than {_library.RANK_MAX} dimensions")
     shape = array.shape
-    array = numpy.asarray(array, order="C")
-    if _types.bits_of(value.number) < 8:
-        array = _types.packed(array, _types.bits_of(value.number))
+    if len(shape) > _library.RANK_MAX:
+        raise ValueError(f"input {value.name!r} has more than {_library.RANK_MAX} dimensions")
+    if not array.flags.c_contiguous:
+        array = numpy.array(array, order="C")
+    if bits < 8:
+        array = _types.packed(array, bits)
     tensor.dtype, tensor.rank = value.number, len(shape)
     tensor.dims[:len(shape)] = shape
-    tensor.data, tensor.size = (array.ctypes.data if array.nbytes else None), array.nbytes
+    tensor.size = array.nbytes
+    tensor.data = _address(array) if array.nbytes else None
     return array
 
 
 def _fetch(tensor: _library.Tensor) -> Array:
     """A copy of a result, which lies in the session's memory."""
-    shape = tuple(tensor.dims[:tensor.rank])
+    shape = tensor.dims[:tensor.rank]
     bits = _types.bits_of(tensor.dtype)
     if bits < 8:
         raw = numpy.empty(tensor.size, numpy.uint8)
-        ctypes.memmove(raw.ctypes.data, tensor.data, tensor.size)
+        ctypes.memmove(_address(raw), tensor.data, tensor.size)
         count = int(numpy.prod(shape, dtype=numpy.int64))
         return _types.unpacked(raw, count, tensor.dtype).reshape(shape)
     array = numpy.empty(shape, _types.dtype_of(tensor.dtype))
     if array.nbytes:
-        ctypes.memmove(array.ctypes.data, tensor.data, array.nbytes)
+        ctypes.memmove(_address(array), tensor.data, array.nbytes)
     return array

@@ -84,6 +84,14 @@ def test_outputs_are_fresh_copies(model, images):
     assert first.tobytes() == kept.tobytes()
 
 
+def test_contiguous_inputs_are_read_where_they_lie(model, images):
+    for batch, copied in ((images, False), (images[3:9], False), (images[::2], True)):
+        tensors = (frozen._library.Tensor * 1)()
+        (array,) = model._bind({"input": batch}, tensors)
+        assert tensors[0].data == array.ctypes.data
+        assert (tensors[0].data != batch.ctypes.data) == copied
+
+
 def test_inputs_stay_as_they_are_and_need_no_order(model, images):
     batch = images[:6].copy()
     batch.flags.writeable = False
@@ -265,7 +273,7 @@ def test_fork(cnn, images):
 def test_importing_needs_no_onnx():
     code = ("import sys; sys.modules['onnx'] = None\n"
             f"sys.path.insert(0, {str(pathlib.Path(frozen.__file__).parents[1])!r})\n"
-            "import frozen\nassert 'ml_dtypes' not in sys.modules or True\n"
+            "import frozen\n"
             "try: frozen.backend\nexcept ImportError: print('fine')")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout == "fine\n", result.stderr

@@ -50,7 +50,8 @@ def torch_models():
     class Recurrent(nn.Module):
         def __init__(self, kind):
             super().__init__()
-            self.body, self.head = kind(6, 16, batch_first=True, bidirectional=True), nn.Linear(32, 4)
+            self.body = kind(6, 16, batch_first=True, bidirectional=True)
+            self.head = nn.Linear(32, 4)
 
         def forward(self, x):
             return self.head(self.body(x)[0][:, -1])

@@ -79,7 +79,8 @@ def test_int4_through_a_model():
 
 def test_scalars_and_several_outputs():
     graph = helper.make_graph(
-        [helper.make_node("Add", ["a", "b"], ["sum"]), helper.make_node("Sub", ["a", "b"], ["less"])],
+        [helper.make_node("Add", ["a", "b"], ["sum"]),
+         helper.make_node("Sub", ["a", "b"], ["less"])],
         "g", [helper.make_tensor_value_info(n, TensorProto.FLOAT, []) for n in "ab"],
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, []) for n in ("sum", "less")])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
