@@ -303,7 +303,7 @@ void CAT(fzk_qgemm_u8s8_, QISA)(const struct fzk_qgemm *g) {
     for (int64_t s = 0; s < g->n_segments; s++)
         k.kq += (g->segments[s].len + FZK_QUAD - 1) / FZK_QUAD;
     uint32_t wide[WIDE_SIZE + 1];
-    k.wide = WIDE_SIZE && 2 * k.kq * R_MAX <= WIDE_SIZE ? wide : NULL;
+    k.wide = WIDE_SIZE > 0 && 2 * k.kq * R_MAX <= WIDE_SIZE ? wide : NULL;
     int64_t n_tiles = (g->m + R_MAX - 1) / R_MAX, per_block = block_tiles(k.kq);
     int64_t n_blocks = (n_tiles + per_block - 1) / per_block, i0 = 0;
     for (int64_t i = 0; i < n_blocks; i++) {
