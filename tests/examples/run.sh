@@ -14,6 +14,7 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 PATH=$PATH:/usr/local/go/bin:$HOME/.cargo/bin
 CC=${CC:-cc} CXX=${CXX:-c++}
 passed=0 failed=0 skipped=0
+more= # arguments of an example behind the usual two
 
 # ---- reports
 
@@ -32,15 +33,20 @@ step() { echo "+ $*" >>"$work/log"; "$@" >>"$work/log" 2>&1; }
 
 begin() { : >"$work/log"; mkdir -p "$work/$1"; cd "$work/$1" || exit 2; }
 
-# same NAME COMMAND...: runs an example and compares its two lines with run.c's.
+# same NAME COMMAND...: runs an example on the model and the images, compares its two lines with
+# run.c's, and lets it refuse a file that is no model.
 same() {
     name=$1; shift
     echo "+ $*" >>"$work/log"
-    if "$@" >"$work/lines" 2>>"$work/log" && cmp -s "$work/lines" "$work/expected"; then
-        pass "$name"
-    else
+    if ! "$@" "$model" "$images" $more >"$work/lines" 2>>"$work/log" ||
+        ! cmp -s "$work/lines" "$work/expected"; then
         echo "it printed:" >>"$work/log"; cat "$work/lines" >>"$work/log"
         fail "$name"
+    elif "$@" "$src/README.md" "$images" $more >"$work/said" 2>&1 ||
+        ! grep -Eq 'not a frozen file|is damaged' "$work/said"; then
+        echo "of a file that is no model it said:" >>"$work/log"; cat "$work/said" >>"$work/log"
+        fail "$name"
+    else pass "$name"
     fi
 }
 
@@ -102,7 +108,7 @@ example_threads() {
     begin threads
     # shellcheck disable=SC2086
     step "$CC" -std=gnu17 -Wall -Wextra -Werror $cflags "$examples/threads.c" -o threads -pthread $libs
-    same threads.c ./threads "$model" "$images"
+    same threads.c ./threads
 }
 
 example_cmake() {
@@ -111,7 +117,7 @@ example_cmake() {
     cp "$src/tests/examples/CMakeLists.txt" .
     step cmake -S . -B out -DSOURCE="$examples/run.c" -Dfrozen_DIR="$libdir/cmake/frozen" &&
         step cmake --build out
-    same 'CMake find_package(frozen)' out/run "$model" "$images"
+    same 'CMake find_package(frozen)' out/run
     # A version that is not there yet is refused.
     sed -i 's/frozen 0.1/frozen 99/' CMakeLists.txt
     if step cmake -S . -B newer -DSOURCE="$examples/run.c" -Dfrozen_DIR="$libdir/cmake/frozen"
@@ -123,7 +129,7 @@ example_cxx() {
     begin cxx
     # shellcheck disable=SC2086
     step "$CXX" -std=c++11 -Wall -Wextra -Wpedantic -Werror $cflags "$examples/cxx/run.cpp" -o run $libs
-    same cxx/run.cpp ./run "$model" "$images"
+    same cxx/run.cpp ./run
 }
 
 example_python() {
@@ -134,9 +140,10 @@ example_python() {
     done
     [ -n "$python" ] || { skip 'Python with numpy is not installed'; return; }
     export PYTHONPATH="$src/python" PYTHONDONTWRITEBYTECODE=1
-    same python/run.py "$python" "$examples/python/run.py" "$model" "$images"
-    same 'python/run.py, ONNX' \
-        "$python" "$examples/python/run.py" "$src/tests/data/digits/digits_cnn.onnx" "$images"
+    same python/run.py "$python" "$examples/python/run.py"
+    frozen=$model model=$src/tests/data/digits/digits_cnn.onnx
+    same 'python/run.py, ONNX' "$python" "$examples/python/run.py"
+    model=$frozen
     unset PYTHONPATH
 }
 
@@ -146,7 +153,7 @@ example_go() {
     cp "$examples"/go/* .
     step env CGO_ENABLED=1 GOTOOLCHAIN=local GOFLAGS=-mod=mod GOCACHE="${GOCACHE:-$work/go/cache}" \
         go build -o run .
-    same go/run.go ./run "$model" "$images"
+    same go/run.go ./run
     chmod -R u+w "$work/go"
 }
 
@@ -155,7 +162,7 @@ example_rust() {
     begin rust
     # shellcheck disable=SC2046
     step rustc -O -D warnings $(pkg-config --libs-only-L libfrozen) "$examples/rust/run.rs" -o run
-    same rust/run.rs ./run "$model" "$images"
+    same rust/run.rs ./run
 }
 
 example_java() {
@@ -167,7 +174,7 @@ example_java() {
     step "$CC" -shared -fPIC -O2 -Wall -Wextra -Werror -I"$home/include" -I"$home/include/linux" \
         $cflags "$examples/java/run_jni.c" -o librun_jni.so $libs &&
         step javac -Xlint:all -Werror -d . "$examples/java/Run.java"
-    same java/Run.java "$home/bin/java" -Djava.library.path=. -cp . Run "$model" "$images"
+    same java/Run.java "$home/bin/java" -Djava.library.path=. -cp . Run
 }
 
 # The folder of node_api.h: beside node, or from the package node-api-headers.
@@ -190,13 +197,15 @@ example_node() {
     step "$CC" -shared -fPIC -O2 -Wall -Wextra -Werror -I"$headers" $cflags \
         "$examples/node/frozen.c" -o frozen.node $libs
     cp "$examples/node/run.js" .
-    same node/run.js node run.js "$model" "$images"
+    same node/run.js node run.js
 }
 
 example_luajit() {
     there luajit luajit || return
     begin luajit
-    same luajit/run.lua luajit "$examples/luajit/run.lua" "$model" "$images" "$header"
+    more=$header
+    same luajit/run.lua luajit "$examples/luajit/run.lua"
+    more=
 }
 
 # ---- the README's C: compiled as it is written there, and run beside a digits.fz
