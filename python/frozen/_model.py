@@ -147,23 +147,24 @@ class Model:
         with _Use(self) as handle:
             caller = self._take(handle)
             try:
-                arrays = self._bind(inputs, caller.inputs)  # keeps their memory during the run
-                caller.limit(timeout)
-                caller.run(len(arrays), len(self._outputs))
-                return {name: _fetch(caller.outputs[i]) for i, name in wanted}
+                arrays = self._bind(inputs, caller.slots)  # keeps their memory during the run
+                if timeout is not None or caller.deadline:
+                    caller.limit(timeout)
+                caller.run()
+                del arrays
+                return {name: _fetch(caller.results[i]) for i, name in wanted}
             finally:
                 self._give(caller)
 
-    def _bind(self, feed: Mapping[str, Any], tensors: Any) -> list[Array]:
-        """Describes FEED in TENSORS; the arrays that own the memory."""
+    def _bind(self, feed: Mapping[str, Any], slots: list[_Slot]) -> list[Array]:
+        """Describes FEED in SLOTS; the arrays that own the memory."""
         if feed.keys() != self._input_names:
             names = [value.name for value in self._inputs]
             unknown = [name for name in feed if name not in names]
             missing = [name for name in names if name not in feed]
             problem = f"unknown inputs {unknown}" if unknown else f"missing inputs {missing}"
             raise ValueError(f"{problem}; the model's inputs are {names}")
-        return [_describe(tensors[i], value, feed[value.name])
-                for i, value in enumerate(self._inputs)]
+        return [slot.describe(feed[slot.value.name]) for slot in slots]
 
     def _choose(self, outputs: Optional[Iterable[str]]) -> list[tuple[int, str]]:
         """The indices and names of the outputs that are asked for."""
@@ -180,7 +181,7 @@ class Model:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return _Caller(handle, self._threads, len(self._inputs), len(self._outputs))
+        return _Caller(handle, self._threads, self._inputs, len(self._outputs))
 
     def _give(self, caller: _Caller) -> None:
         with self._lock:
@@ -231,32 +232,74 @@ class Model:
         return f"<{state}frozen.Model({inputs})>"
 
 
+class _Slot:
+    """Where a caller describes its array for one input."""
+
+    __slots__ = ("value", "_tensor", "_dtype", "_bits", "_shape")
+
+    def __init__(self, value: Value, tensor: _library.Tensor) -> None:
+        if value.number == _types.STRING:
+            raise TypeError(f"input {value.name!r}: inputs of strings are not supported")
+        self.value = value
+        self._tensor = tensor
+        self._dtype = _types.dtype_of(value.number)
+        self._bits = _types.bits_of(value.number)
+        self._shape: Optional[tuple[int, ...]] = None  # what the tensor says already
+        tensor.dtype = value.number
+
+    def describe(self, given: Any) -> Array:
+        """The array that owns the memory of GIVEN."""
+        array = numpy.asarray(given)
+        if array.dtype != self._dtype:
+            raise TypeError(f"input {self.value.name!r} must be of dtype {self._dtype}, "
+                            f"not {array.dtype}")
+        shape = array.shape
+        if not array.flags.c_contiguous:
+            array = numpy.array(array, order="C")
+        if self._bits < 8:
+            array = _types.packed(array, self._bits)
+        if shape != self._shape:
+            self._set_shape(shape, array.nbytes)
+        self._tensor.data = _address(array)
+        return array
+
+    def _set_shape(self, shape: tuple[int, ...], size: int) -> None:
+        if len(shape) > _library.RANK_MAX:
+            raise ValueError(
+                f"input {self.value.name!r} has more than {_library.RANK_MAX} dimensions")
+        self._tensor.rank = len(shape)
+        self._tensor.dims[:len(shape)] = shape
+        self._tensor.size = size
+        self._shape = shape
+
+
 class _Caller:
     """A session with the descriptions of its inputs and outputs, for one call at a time."""
 
-    __slots__ = ("session", "inputs", "outputs", "_deadline", "_run")
+    __slots__ = ("session", "slots", "results", "deadline", "_arguments", "_run")
 
-    def __init__(self, model: int, threads: int, n_inputs: int, n_outputs: int) -> None:
+    def __init__(self, model: int, threads: int, inputs: Sequence[Value], n_outputs: int) -> None:
+        tensors = (_library.Tensor * max(1, len(inputs)))()
+        outputs = (_library.Tensor * max(1, n_outputs))()
+        self.slots = [_Slot(value, tensor) for value, tensor in zip(inputs, tensors)]
+        self.results = list(outputs)[:n_outputs]
+        self.deadline = 0
         options = _library.SessionOptions(ctypes.sizeof(_library.SessionOptions), threads)
         session = ctypes.c_void_p()
         check(core().fz_session_create(model, ctypes.byref(options), ctypes.byref(session)))
         self.session = session
-        self.inputs = (_library.Tensor * max(1, n_inputs))()
-        self.outputs = (_library.Tensor * max(1, n_outputs))()
-        self._deadline = 0
+        self._arguments = (session, tensors, len(inputs), outputs, n_outputs)
         self._run = core().fz_session_run
 
     def limit(self, timeout: Optional[float]) -> None:
         """Sets the deadline of the next run in seconds."""
-        deadline = 0 if timeout is None else max(1, int(timeout * 1e6))
-        if deadline != self._deadline:
-            check(core().fz_session_set_deadline(self.session, deadline))
-            self._deadline = deadline
+        self.deadline = 0 if timeout is None else max(1, int(timeout * 1e6))
+        check(core().fz_session_set_deadline(self.session, self.deadline))
 
-    def run(self, n_inputs: int, n_outputs: int) -> None:
-        for i in range(n_outputs):
-            self.outputs[i].data = None  # the result is to lie in the session's memory
-        check(self._run(self.session, self.inputs, n_inputs, self.outputs, n_outputs))
+    def run(self) -> None:
+        for result in self.results:
+            result.data = None  # it is to lie in the session's memory
+        check(self._run(*self._arguments))
 
 
 class _Use:
@@ -345,28 +388,6 @@ def _address(array: Array) -> int:
     """Where the elements lie; quicker than array.ctypes.data."""
     address: int = array.__array_interface__["data"][0]
     return address
-
-
-def _describe(tensor: _library.Tensor, value: Value, given: Any) -> Array:
-    """Describes GIVEN for input VALUE in TENSOR; the array that owns the memory."""
-    if value.number == _types.STRING:
-        raise TypeError(f"input {value.name!r}: inputs of strings are not supported")
-    array = numpy.asarray(given)
-    expected, bits = _types.dtype_of(value.number), _types.bits_of(value.number)
-    if array.dtype != expected:
-        raise TypeError(f"input {value.name!r} must be of dtype {expected}, not {array.dtype}")
-    shape = array.shape
-    if len(shape) > _library.RANK_MAX:
-        raise ValueError(f"input {value.name!r} has more than {_library.RANK_MAX} dimensions")
-    if not array.flags.c_contiguous:
-        array = numpy.array(array, order="C")
-    if bits < 8:
-        array = _types.packed(array, bits)
-    tensor.dtype, tensor.rank = value.number, len(shape)
-    tensor.dims[:len(shape)] = shape
-    tensor.size = array.nbytes
-    tensor.data = _address(array) if array.nbytes else None
-    return array
 
 
 def _fetch(tensor: _library.Tensor) -> Array:

@@ -86,10 +86,10 @@ def test_outputs_are_fresh_copies(model, images):
 
 def test_contiguous_inputs_are_read_where_they_lie(model, images):
     for batch, copied in ((images, False), (images[3:9], False), (images[::2], True)):
-        tensors = (frozen._library.Tensor * 1)()
-        (array,) = model._bind({"input": batch}, tensors)
-        assert tensors[0].data == array.ctypes.data
-        assert (tensors[0].data != batch.ctypes.data) == copied
+        tensor = frozen._library.Tensor()
+        array = frozen._model._Slot(model.inputs[0], tensor).describe(batch)
+        assert tensor.data == array.ctypes.data
+        assert (tensor.data != batch.ctypes.data) == copied
 
 
 def test_inputs_stay_as_they_are_and_need_no_order(model, images):
