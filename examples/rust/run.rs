@@ -62,8 +62,8 @@ impl Model {
         let input = Tensor { dtype: F32, rank: 4, dims, data: images.as_ptr() as *mut c_void,
                              size: images.len() * 4 };
         let mut scores = vec![0f32; n * CLASSES];
-        let mut output = Tensor { dtype: 0, rank: 0, dims: [0; 12],
-                                  data: scores.as_mut_ptr() as *mut c_void, size: scores.len() * 4 };
+        let data = scores.as_mut_ptr() as *mut c_void;
+        let mut output = Tensor { dtype: 0, rank: 0, dims: [0; 12], data, size: scores.len() * 4 };
         check(unsafe { fz_session_run(self.session, &input, 1, &mut output, 1) })?;
         Ok(scores)
     }
