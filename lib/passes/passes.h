@@ -90,8 +90,8 @@ bool fzi_pass_is_frozen(const struct fz_node *node, const char *name);
 struct fz_node *fzi_pass_from(const struct fz_value *v, const char *name);
 /* True if V is a float constant of one element; its value in *OUT. */
 bool fzi_pass_scalar(const struct fz_value *v, double *out);
-/* For a node of two inputs, the second of which (of Add and Mul: either) is a scalar constant that does
- * not raise the rank of the other one: that other one, else NULL. */
+/* For a node of two inputs, the second of which (of Add and Mul: either) is a scalar constant that
+ * does not raise the rank of the other one: that other one, else NULL. */
 struct fz_value *fzi_pass_with_scalar(const struct fz_node *node, double *scalar);
 /* True if both are constants of the same type, shape and at most 4 KiB of equal bytes. */
 bool fzi_pass_same_constant(const struct fz_value *a, const struct fz_value *b);
