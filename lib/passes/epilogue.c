@@ -166,8 +166,9 @@ static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_
     for (bool done = true; done;) {
         struct fz_node *reader = fzi_value_reader(node->out[0]);
         done = false;
-        if (!reader || node->out[0]->graph != graph || reader->out[0]->graph != graph)
-            return FZ_OK;
+        /* A Split, say, may have lost its first output. */
+        bool here = reader && reader->out[0] && reader->out[0]->graph == graph;
+        if (!here || node->out[0]->graph != graph) return FZ_OK;
         struct fz_act next;
         if (fzi_pass_is(reader, "Add")) {
             FZ_TRY(try_add(pass, graph, node, reader, &done));
