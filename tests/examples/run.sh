@@ -229,12 +229,16 @@ readme() {
     else cat said >>"$work/log" 2>/dev/null; fail "README's C"; fi
 }
 
-argument=${1:+$(cd "$1" && pwd)} || exit 2
-find_library "$argument" && freeze && example_c && {
-    for e in threads cmake cxx python go rust java node luajit; do "example_$e"; done
-    readme
-    sed 's/^/    /' "$work/expected"
+main() {
+    argument=${1:+$(cd "$1" && pwd)} || exit 2
+    find_library "$argument" && freeze && example_c && {
+        for e in threads cmake cxx python go rust java node luajit; do "example_$e"; done
+        readme
+        sed 's/^/    /' "$work/expected"
+    }
+    cd "$src" || exit 2
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ $failed = 0 ]
 }
-cd "$src" || exit 2
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+
+main "$@"; exit
