@@ -2,6 +2,8 @@
  * panels, quads and vectors end in the middle as well as at their edges. */
 #include "random.h"
 
+#include "random_net.h"
+
 #include "base/philox.h"
 
 struct maker {
@@ -324,8 +326,9 @@ static void put_qdq(struct maker *m) {
 }
 
 void random_graph(enum random_kind kind, uint64_t seed, struct fz_text *out) {
-    struct maker m = {.out = out, .seed = seed * N_RANDOM_KINDS + kind};
-    if (kind == RANDOM_FLOAT) put_float(&m);
+    struct maker m = {.out = out, .seed = seed * 3 + kind};
+    if (kind >= RANDOM_NET) random_net(kind == RANDOM_BYTES, seed, out);
+    else if (kind == RANDOM_FLOAT) put_float(&m);
     else if (kind == RANDOM_INTEGER) put_integer(&m);
     else put_qdq(&m);
 }

@@ -8,6 +8,8 @@ enum random_kind {
     RANDOM_FLOAT,    /* Conv, ConvTranspose, MatMul, Gemm and what may follow */
     RANDOM_INTEGER,  /* QLinear*, *Integer, DynamicQuantizeLinear chains: exact */
     RANDOM_QDQ,      /* the same between DequantizeLinear and QuantizeLinear: within one unit */
+    RANDOM_NET,      /* many float layers */
+    RANDOM_BYTES,    /* many layers of bytes: exact */
     N_RANDOM_KINDS
 };
 

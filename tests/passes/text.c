@@ -125,7 +125,7 @@ static void read_elements(const char **at, fz_tensor_t *t) {
         put(t, i, v);
     }
     skip(at);
-    if (**at && **at != '\n') text_fail(*at, "too many elements");
+    if (**at && **at != '\n' && **at != '#') text_fail(*at, "too many elements");
 }
 
 static struct pb read_constant(const char **at, const char *name) {
