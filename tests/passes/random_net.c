@@ -47,9 +47,15 @@ static int pick(struct net *net, int rank) {
     return -1;
 }
 
-static void put_dims(struct net *net, const struct value *v) {
+/* The dims of the inputs; those of the bits in OPEN are open. */
+static void put_input(struct net *net, const char *name, const char *type, const struct value *v,
+                      int64_t open) {
+    static const char *const names[] = {"N", "?", "H", "W"};
+    fzi_text_add(net->out, "%s: %s[", name, type);
     for (int d = 0; d < v->rank; d++)
-        fzi_text_add(net->out, "%s%lld", d ? "," : "", (long long)v->dims[d]);
+        if (open >> d & 1) fzi_text_add(net->out, "%s%s", d ? "," : "", names[d]);
+        else fzi_text_add(net->out, "%s%lld", d ? "," : "", (long long)v->dims[d]);
+    fzi_text_add(net->out, "]");
 }
 
 static int add(struct net *net, struct value v) {
@@ -213,13 +219,54 @@ static void put_reduce(struct net *net, int x) {
 }
 
 /* An If whose branches read outer values; both give X's shape. */
-static void put_branch(struct net *net, int x) {
+static void put_plain_branch(struct net *net, int x) {
+    int n = net->n;
     fzi_text_add(net->out,
                  "  v%d = If(k)\n    then_branch: graph()\n      p%d = Sigmoid(v%d)\n"
                  "      q%d = Mul(v%d, p%d)\n    return q%d\n    else_branch: graph()\n"
                  "      o%d = Identity(v%d)\n    return o%d\n",
-                 net->n, net->n, x, net->n, x, net->n, net->n, net->n, x, net->n);
+                 n, n, x, n, x, n, n, n, x, n);
     add(net, net->values[x]);
+}
+
+/* One branch convolves and adds what the graph outside knows; the other one branches again. */
+static void put_deep_branch(struct net *net, int x) {
+    int64_t c = net->values[x].dims[1];
+    int n = net->n, w = net->n_constants++;
+    fzi_text_add(net->out, "  c%d = float32[%lld,%lld,1,1] rand 5\n", w, (long long)c, (long long)c);
+    fzi_text_add(net->out,
+                 "  v%d = If(k)\n    then_branch: graph()\n      p%d = Conv(v%d, c%d)\n"
+                 "      q%d = Add(p%d, v%d)\n      r%d = Relu(q%d)\n    return r%d\n", n, n, x, w,
+                 n, n, x, n, n, n);
+    fzi_text_add(net->out,
+                 "    else_branch: graph()\n      i%d = Conv(v%d, c%d)\n      j%d = If(k)\n"
+                 "        then_branch: graph()\n          l%d = Neg(i%d)\n        return l%d\n"
+                 "        else_branch: graph()\n          m%d = Conv(i%d, c%d)\n"
+                 "          o%d = Tanh(m%d)\n        return o%d\n    return j%d\n", n, x, w, n,
+                 n, n, n, n, n, w, n, n, n, n);
+    add(net, net->values[x]);
+}
+
+/* A loop whose body convolves what it carries and adds an outer value. */
+static void put_loop(struct net *net, int x) {
+    int64_t c = net->values[x].dims[1];
+    int n = net->n, w = net->n_constants++;
+    fzi_text_add(net->out, "  c%d = float32[%lld,%lld,1,1] rand 6\n", w, (long long)c, (long long)c);
+    fzi_text_add(net->out, "  v%d = Loop(two, go, v%d)\n    body: graph(e%d: int64[], f%d: bool[], "
+                           "g%d: float32[", n, x, n, n, n);
+    for (int d = 0; d < 4; d++)
+        fzi_text_add(net->out, "%s%lld", d ? "," : "", (long long)net->values[x].dims[d]);
+    fzi_text_add(net->out, "])\n      h%d = Identity(f%d)\n      p%d = Conv(g%d, c%d)\n"
+                           "      q%d = Add(v%d, p%d)\n      r%d = Relu(q%d)\n    return h%d, r%d\n",
+                 n, n, n, n, w, n, x, n, n, n, n, n);
+    add(net, net->values[x]);
+}
+
+static void put_branch(struct net *net, int x) {
+    int64_t way = net->values[x].rank == 4 ? draw(net, 0, 2) : 0;
+    if (way == 0) put_plain_branch(net, x);
+    else if (way == 1) put_deep_branch(net, x);
+    else put_loop(net, x);
 }
 
 static void put_float_layer(struct net *net) {
@@ -321,12 +368,16 @@ void random_net(bool bytes, uint64_t seed, struct fz_text *out) {
     struct net net = {.out = out, .seed = seed * 2 + bytes, .bytes = bytes};
     const char *type = bytes ? "uint8" : "float32";
     struct value x = {{draw(&net, 1, 2), draw(&net, 1, 6), draw(&net, 1, 6), draw(&net, 1, 6)}, 4};
-    fzi_text_add(out, "graph(k: bool[], v0: %s[", type);
-    put_dims(&net, &x);
-    fzi_text_add(out, "], v1: %s[", type);
-    put_dims(&net, &x);
-    fzi_text_add(out, "])\n  s = float32[] 0.03\n  sy = float32[] 0.05\n  z = uint8[] 100\n"
-                      "  zw = int8[] 3\n");
+    /* Open dimensions are 2 when the graph runs; channels stay closed. */
+    int64_t open = draw(&net, 0, 1) ? draw(&net, 0, 15) & 13 : 0;
+    for (int d = 0; d < 4; d++)
+        if (open >> d & 1) x.dims[d] = 2;
+    fzi_text_add(out, "graph(k: bool[], ");
+    put_input(&net, "v0", type, &x, open);
+    fzi_text_add(out, ", ");
+    put_input(&net, "v1", type, &x, open);
+    fzi_text_add(out, ")\n  s = float32[] 0.03\n  sy = float32[] 0.05\n  z = uint8[] 100\n"
+                      "  zw = int8[] 3\n  two = int64[] 2\n  go = bool[] 1\n");
     add(&net, x);
     add(&net, x);
     for (int i = 0; (i < N_LAYERS || net.n < 3) && net.n < MAX_VALUES - 4; i++) {
