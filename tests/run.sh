@@ -240,8 +240,11 @@ part_thread() {
 }
 
 part_valgrind() {
-    b=$build/plain targets='tests/exec/exec_test lib/cli/fz'
+    b=$build/plain targets='tests/exec/exec_test tests/bits/bits lib/cli/fz'
     build_in "$b" gcc -Dbuildtype=debugoptimized -Dsimd=false -Dcrypto=disabled || return
+    if [ -x "$build/gcc/tests/bits/bits" ]; then
+        suite 'bits of another build' env FZ_TEST_BUILD= sh "$src/tests/bits/run.sh" "$build/gcc" "$b"
+    fi
     v="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
     # shellcheck disable=SC2086
     suite 'valgrind exec' $v "$b/tests/exec/exec_test" arguments models
