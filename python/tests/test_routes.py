@@ -29,18 +29,23 @@ def assert_close(a, b, share=1e-5):
 
 # ---- PyTorch
 
-def export(model, example, axes):
-    """The ONNX bytes of a module by the exporter that needs no other package."""
+def export(model, example, dynamo=False):
+    """The ONNX bytes of a module whose batch is open, by either of the two exporters."""
     import torch
-    file, names = io.BytesIO(), {"input_names": ["x"], "output_names": ["y"]}
+    names = {"input_names": ["x"], "output_names": ["y"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            torch.onnx.export(model, (example,), file, dynamic_axes=axes, opset_version=16,
-                              dynamo=False, **names)
-        except TypeError:  # versions with one exporter only
-            torch.onnx.export(model, (example,), file, dynamic_axes=axes, opset_version=16, **names)
-    return file.getvalue()
+        if dynamo:
+            shapes = ({0: torch.export.Dim("n")},)
+            program = torch.onnx.export(model, (example,), dynamo=True, dynamic_shapes=shapes,
+                                        verbose=False, **names)
+            return program.model_proto.SerializeToString()
+        file = io.BytesIO()
+        if hasattr(torch, "export"):  # two exporters: the older one needs no other package
+            names["dynamo"] = False
+        torch.onnx.export(model, (example,), file, opset_version=16,
+                          dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, **names)
+        return file.getvalue()
 
 
 def torch_models():
@@ -74,14 +79,18 @@ def torch_models():
             "gru": (Recurrent(nn.GRU), (2, 7, 6)), "attention": (Attention(), (2, 9, 16))}
 
 
+@pytest.mark.parametrize("dynamo", [False, True], ids=["script", "dynamo"])
 @pytest.mark.parametrize("name", ["convolutions", "lstm", "gru", "attention"])
-def test_pytorch(name, tmp_path):
+def test_pytorch(name, dynamo, tmp_path):
     torch = pytest.importorskip("torch")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("torch.export")
     torch.manual_seed(7)
     model, shape = torch_models()[name]
     model.eval()
     example = torch.randn(shape)
-    onnx_bytes = export(model, example, {"x": {0: "n"}, "y": {0: "n"}})
+    onnx_bytes = export(model, example, dynamo)
     for n in (2, 5):
         x = torch.randn((n,) + shape[1:])
         with torch.no_grad():
@@ -101,7 +110,7 @@ def test_pytorch_training_reaches_the_frozen_file(tmp_path, images, labels):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(x[:300]), y[:300]).backward()
         optimizer.step()
-    onnx_bytes = export(model.eval(), x[:1], {"x": {0: "n"}, "y": {0: "n"}})
+    onnx_bytes = export(model.eval(), x[:1])
     with torch.no_grad():
         expected = model(x).numpy()
     scores = frozen_run(tmp_path, onnx_bytes, {"x": images})["y"]
