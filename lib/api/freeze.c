@@ -22,8 +22,6 @@ static fz_status_t complete(const fz_freeze_options_t *from, fz_freeze_options_t
     if (strcmp(to->numerics, "portable") != 0 && strcmp(to->numerics, "blas") != 0)
         return fzi_error(FZ_E_USAGE, "numerics must be \"portable\" or \"blas\", not \"%s\"",
                          to->numerics);
-    if (to->n_kat_inputs)
-        return fzi_error(FZ_E_UNSUPPORTED, "known answers from given inputs are not supported yet");
     if (to->flags & FZ_FREEZE_RANGE_PER_ROW)
         return fzi_error(FZ_E_UNSUPPORTED, "ranges per row are not supported yet");
     if (to->flags >> 5) return fzi_error(FZ_E_USAGE, "fz_freeze_options_t.flags has unknown bits");

@@ -189,8 +189,5 @@ int verb_bench(int argc, char **argv) {
     };
     if (!parse(argc, argv, options, sizeof options / sizeof *options, &a.operands)) return TROUBLE;
     int status = a.operands.n == 1 ? run(&a) : trouble("usage: fz bench MODEL [options]");
-    free(a.shapes.items);
-    free(a.inputs.items);
-    free(a.operands.items);
     return status;
 }

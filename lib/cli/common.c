@@ -27,8 +27,21 @@ void *must(void *memory) {
     return memory;
 }
 
-static void add(struct list *list, const char *item) {
-    list->items = must(realloc(list->items, (list->n + 1) * sizeof *list->items));
+/* Lists live until the program ends: every way out of a verb may leave them. */
+static void *owned[64];
+static size_t n_owned;
+
+static void free_owned(void) {
+    while (n_owned) free(owned[--n_owned]);
+}
+
+/* The first item makes room for as many as there are arguments. */
+static void add(struct list *list, const char *item, int argc) {
+    if (!list->items) {
+        list->items = must(calloc((size_t)argc + 1, sizeof *list->items));
+        if (n_owned == 0) atexit(free_owned);
+        if (n_owned < sizeof owned / sizeof *owned) owned[n_owned++] = list->items;
+    }
     list->items[list->n++] = item;
 }
 
@@ -45,7 +58,7 @@ static bool take(int argc, char **argv, int *i, const struct option *options, si
         }
         const char *value = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
         if (!value) return trouble("%s needs a value", o->name), false;
-        if (o->list) add(o->list, value);
+        if (o->list) add(o->list, value, argc);
         else *o->value = value;
         return true;
     }
@@ -57,7 +70,7 @@ bool parse(int argc, char **argv, const struct option *options, size_t n_options
     bool only_operands = false;
     for (int i = 0; i < argc; i++) {
         if (!only_operands && strcmp(argv[i], "--") == 0) only_operands = true;
-        else if (only_operands || argv[i][0] != '-' || argv[i][1] == 0) add(operands, argv[i]);
+        else if (only_operands || argv[i][0] != '-' || argv[i][1] == 0) add(operands, argv[i], argc);
         else if (!take(argc, argv, &i, options, n_options)) return false;
     }
     return true;

@@ -133,7 +133,5 @@ int verb_compare(int argc, char **argv) {
         status = print(&x, &y);
     free_values(&x);
     free_values(&y);
-    free(a.inputs.items);
-    free(a.operands.items);
     return status;
 }

@@ -90,8 +90,5 @@ int verb_freeze(int argc, char **argv) {
     }
     free(dims);
     free(kat);
-    free(a.dims.items);
-    free(a.kat.items);
-    free(a.operands.items);
     return status;
 }

@@ -128,7 +128,6 @@ int verb_info(int argc, char **argv) {
     if (operands.n != 1) return trouble("usage: fz info MODEL [--json] [--passes] [--provenance]");
     fz_model_t *model;
     bool opened = open_model(operands.items[0], NULL, &model);
-    free(operands.items);
     if (!opened) return TROUBLE;
     struct facts f = {.level = fz_model_protection(model)};
     fz_model_stats(model, &f.stats);

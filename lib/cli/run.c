@@ -64,7 +64,5 @@ int verb_run(int argc, char **argv) {
         free_inputs(&inputs);
     }
     fz_model_close(model);
-    free(a.inputs.items);
-    free(a.operands.items);
     return status;
 }

@@ -153,7 +153,6 @@ int verb_test(int argc, char **argv) {
         return TROUBLE;
     struct tally tally = {0};
     for (size_t i = 0; i < operands.n; i++) run_tree(operands.items[i], &b, &tally);
-    free(operands.items);
     printf("%zu passed, %zu failed\n", tally.passed, tally.failed);
     return tally.failed ? FAILED : GOOD;
 }

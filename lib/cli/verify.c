@@ -35,7 +35,6 @@ int verb_verify(int argc, char **argv) {
     fz_open_options_t open_options = {.size = sizeof open_options, .expect = expect};
     fz_model_t *model;
     fz_status_t opened = fz_model_open(operands.items[0], &open_options, &model);
-    free(operands.items);
     if (opened != FZ_OK) {
         trouble("%s", fz_last_error());
         return opened == FZ_E_USAGE || opened == FZ_E_IO ? TROUBLE : FAILED;

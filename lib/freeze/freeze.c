@@ -45,6 +45,41 @@ static fz_status_t import(struct freezer *f, const struct fz_freeze_from *from) 
     return fzi_import_memory(from->data, from->size, f->options, &f->arena, &f->source, &f->graph);
 }
 
+/* ---- given known-answer inputs */
+
+static const fz_kat_input_t *find_given(const fz_freeze_options_t *o, const char *name) {
+    for (size_t i = 0; i < o->n_kat_inputs; i++)
+        if (o->kat_inputs[i].name && strcmp(o->kat_inputs[i].name, name) == 0)
+            return &o->kat_inputs[i];
+    return NULL;
+}
+
+/* Lets the plan hold a constant for each input, in their order. The run checks type and shape. */
+static fz_status_t keep_given(struct freezer *f) {
+    const fz_freeze_options_t *o = f->options;
+    struct fz_graph *graph = f->graph;
+    if (!o->n_kat_inputs) return FZ_OK;
+    if (o->n_kat_inputs != graph->n_inputs)
+        return fzi_error(FZ_E_USAGE, "known-answer inputs must be given for all %u inputs or none",
+                         graph->n_inputs);
+    graph->kept = fzi_arena_array(&f->arena, graph->n_inputs, sizeof *graph->kept);
+    if (!graph->kept) return fzi_error(FZ_E_NOMEM, "no memory for a known answer");
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        const fz_kat_input_t *given = find_given(o, graph->inputs[i]->name);
+        if (!given)
+            return fzi_error(FZ_E_USAGE, "no known-answer input for '%s'", graph->inputs[i]->name);
+        fz_tensor_t t = given->tensor;
+        FZ_TRY(fzi_tensor_measure(&t));
+        if (t.dtype == FZ_TYPE_STRING || given->tensor.size < t.size || (t.size && !t.data))
+            return fzi_error(FZ_E_USAGE, "the known-answer input '%s' has too few bytes",
+                             given->name);
+        graph->kept[graph->n_kept] = fzi_graph_constant(graph, given->name, &t);
+        if (!graph->kept[graph->n_kept++])
+            return fzi_error(FZ_E_NOMEM, "no memory for a known answer");
+    }
+    return FZ_OK;
+}
+
 /* ---- the file's descriptions */
 
 static const char *const flag_names[] = {"keep-onnx", "no-winograd", "literal-qdq", "no-kat",
@@ -104,6 +139,7 @@ static fz_status_t build_plan(struct freezer *f) {
     describe_origin(f);
     describe_model(f);
     FZ_TRY(describe_operators(f));
+    FZ_TRY(keep_given(f));
     if (f->passes.failed || f->provenance.failed || f->metadata.failed || f->operators.failed)
         return fzi_error(FZ_E_NOMEM, "no memory for the file's descriptions");
     const char *texts[] = {"provenance", f->provenance.data, "passes",    f->passes.data,
@@ -134,11 +170,19 @@ static void store_answer(struct fz_plan_kat *kat, fz_status_t status, uint64_t s
 static fz_status_t run_answer(struct freezer *f, struct fz_model *model,
                               struct fz_plan_kat *kat) {
     uint8_t digest[32] = {0};
-    fz_status_t status = fzi_answer_compute(model, f->options->kat_seed, digest,
+    const fz_tensor_t *given =
+        f->graph->n_kept ? &model->values[f->graph->kept[0]->id - 1] : NULL;
+    fz_status_t status = fzi_answer_compute(model, f->options->kat_seed, given, digest,
                                             &f->plan.arena_size, &f->plan.macs);
+    if (given && status != FZ_OK) return fzi_error_context(status, "known-answer inputs");
     /* A model that cannot run on made-up inputs is still a model; lack of memory is not. */
     if (status == FZ_E_NOMEM) return status;
     store_answer(kat, status, f->options->kat_seed, digest);
+    if (given) {
+        kat->state = 3;
+        kat->seed_low = f->graph->kept[0]->id - 1;
+        kat->seed_high = 0;
+    }
     f->plan.plan.kat = kat;
     return FZ_OK;
 }

@@ -77,7 +77,8 @@ struct fz_graph {
     struct fz_node *first, *last;
     struct fz_value **inputs, **outputs;
     const char **output_names;        /* main graph: the public names, whatever the values are */
-    uint32_t n_inputs, n_outputs;
+    struct fz_value **kept;           /* main graph: constants that the plan holds unread */
+    uint32_t n_inputs, n_outputs, n_kept;
     uint32_t n_nodes;
 };
 

@@ -239,6 +239,7 @@ static void depthwise_wide(const struct job *j, const struct band *b, int32_t *a
         struct fzk_qgemm q = {
             .m = 1,
             .n = p->cout,
+            .a = a, /* an empty chain reads nothing of it */
             .col_sum = acc,
             .b = (const int8_t *)w,
             .out = fzi_packed_out(j->call, 0, out_at(j, b) + (h * j->t.g.out[2] + x) * p->cout,

@@ -55,6 +55,7 @@ static void count_graph(struct counts *n, const struct fz_graph *graph) {
         for (uint32_t i = 0; i < node->n_sub; i++) count_graph(n, node->sub[i]);
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++) count_value(n, graph->outputs[i]);
+    for (uint32_t i = 0; i < graph->n_kept; i++) count_value(n, graph->kept[i]);
 }
 
 static void clear_ids(const struct fz_graph *graph) {
@@ -67,6 +68,7 @@ static void clear_ids(const struct fz_graph *graph) {
         for (uint32_t i = 0; i < node->n_sub; i++) clear_ids(node->sub[i]);
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++) graph->outputs[i]->id = 0;
+    for (uint32_t i = 0; i < graph->n_kept; i++) graph->kept[i]->id = 0;
 }
 
 /* ---- second walk: the records. A value's id is now its index plus 1. */
@@ -280,6 +282,7 @@ fz_status_t fzi_plan_build(const struct fz_graph *graph, const char *const *text
     b.n = (struct counts){0};
     fzi_text_add(&b.strings, "%c", 0);
     add_block(&b, graph, 0, FZ_NONE);
+    for (uint32_t i = 0; i < graph->n_kept; i++) add_value(&b, graph->kept[i], FZ_VALUE_CONST, 0);
     fz_status_t status = add_names(&b, graph, texts, n_texts, &out->plan);
     if (status == FZ_OK) status = finish(&b, out);
     fzi_text_free(&b.strings);
