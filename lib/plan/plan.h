@@ -80,11 +80,11 @@ struct fz_plan_io {
     uint32_t is_output;
 };
 
-/* The known-answer run: seed of the generated inputs, or the values that hold given ones, and digest
- * of all outputs. */
+/* The known-answer run: seed of the generated inputs, or the values that hold given ones, and
+ * digest of all outputs. */
 struct fz_plan_kat {
     uint32_t state;                /* 0: none; 1: digest valid; 2: the run failed, see `status`; 3:
-                                      digest valid, inputs are the constants from value seed_low on */
+                                      digest valid, the inputs are the values from seed_low on */
     uint32_t status;
     uint32_t seed_low, seed_high;
     uint32_t digest[8];            /* SHA-256, as big-endian words */
