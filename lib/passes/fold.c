@@ -105,6 +105,7 @@ static fz_status_t visit_half(struct fz_pass *pass, struct fz_graph *graph, stru
 
 fz_status_t fzi_pass_fold(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first, *next; node; node = next) {
+        if (fzi_pass_take_branch(pass, graph, node, &next)) continue;
         if (node->op->flags & FZ_OP_CONTROL) {
             FZ_TRY(infer_control(pass, node, fzi_pass_fold));
             next = node->next;
