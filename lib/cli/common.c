@@ -70,7 +70,8 @@ bool parse(int argc, char **argv, const struct option *options, size_t n_options
     bool only_operands = false;
     for (int i = 0; i < argc; i++) {
         if (!only_operands && strcmp(argv[i], "--") == 0) only_operands = true;
-        else if (only_operands || argv[i][0] != '-' || argv[i][1] == 0) add(operands, argv[i], argc);
+        else if (only_operands || argv[i][0] != '-' || argv[i][1] == 0)
+            add(operands, argv[i], argc);
         else if (!take(argc, argv, &i, options, n_options)) return false;
     }
     return true;
