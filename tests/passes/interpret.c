@@ -3,10 +3,43 @@
 
 #include "base/fpenv.h"
 
+#include <stdlib.h>
+
 struct owner {
     struct interpreter *in;
     struct fz_node *node;
 };
+
+struct block {
+    struct block *next;
+    void *data;
+};
+
+/* A step outside of a block is what a sanitizer sees. */
+static void *exactly(struct interpreter *in, size_t size) {
+    struct block *block = malloc(sizeof *block);
+    if (!block || posix_memalign(&block->data, 64, size ? size : 1) != 0) return free(block), NULL;
+    memset(block->data, 0xA5, size);
+    block->next = in->blocks;
+    in->blocks = block;
+    return block->data;
+}
+
+fz_status_t interpreter_alloc(struct interpreter *in, fz_tensor_t *t) {
+    FZ_TRY(fzi_tensor_measure(t));
+    t->data = exactly(in, t->size);
+    return t->data ? FZ_OK : fzi_error(FZ_E_NOMEM, "no memory for a tensor");
+}
+
+void interpreter_free(struct interpreter *in) {
+    for (struct block *block = in->blocks, *next; block; block = next) {
+        next = block->next;
+        free(block->data);
+        free(block);
+    }
+    fzi_arena_free(&in->arena);
+    in->blocks = NULL;
+}
 
 const fz_tensor_t *interpreted(const struct fz_value *v) {
     return !v ? NULL : fzi_is_constant(v) ? &v->t : v->note;
@@ -23,7 +56,7 @@ static fz_status_t resize(const struct fz_call *call, uint32_t i, int32_t rank,
     if (i >= call->n_out || !call->out[i]) return FZ_OK;
     fz_tensor_t old = *call->out[i];
     fzi_shape_set(call->out[i], rank, dims);
-    FZ_TRY(fzi_tensor_alloc(&o->in->arena, call->out[i]));
+    FZ_TRY(interpreter_alloc(o->in, call->out[i]));
     size_t kept = old.size < call->out[i]->size ? old.size : call->out[i]->size;
     if (old.data && kept) memcpy(call->out[i]->data, old.data, kept);
     return FZ_OK;
@@ -50,10 +83,10 @@ static fz_status_t poll(const struct fz_env *env) {
 
 /* Gives the outputs of CALL their memory. */
 static fz_status_t allocate(const struct fz_call *call, const struct fz_node *node,
-                            struct fz_arena *arena) {
+                            struct interpreter *in) {
     for (uint32_t i = 0; i < node->n_out; i++) {
         if (!call->out[i]) continue;
-        if (fzi_shape_known(call->out[i])) FZ_TRY(fzi_tensor_alloc(arena, call->out[i]));
+        if (fzi_shape_known(call->out[i])) FZ_TRY(interpreter_alloc(in, call->out[i]));
         else if (!(node->op->flags & (FZ_OP_LATE_SHAPE | FZ_OP_CONTROL)))
             return fzi_error(FZ_E_SHAPE, "output %u has no shape", i);
     }
@@ -87,9 +120,9 @@ static fz_status_t run_node(struct interpreter *in, struct fz_node *node) {
     struct fz_call call = {.params = node->params, .n_in = node->n_in, .n_out = node->n_out,
                            .in = ins, .out = outs, .env = &env, .n_sub = node->n_sub};
     if (node->op->infer) FZ_TRY(node->op->infer(node->op, &call));
-    FZ_TRY(allocate(&call, node, &in->arena));
+    FZ_TRY(allocate(&call, node, in));
     if (node->op->scratch)
-        call.scratch = fzi_arena_alloc(&in->arena, node->op->scratch(node->op, &call));
+        call.scratch = exactly(in, node->op->scratch(node->op, &call));
     FZ_TRY(node->op->run(node->op, &call));
     for (uint32_t i = 0; i < node->n_out; i++)
         if (node->out[i]) {
@@ -102,7 +135,8 @@ static fz_status_t run_node(struct interpreter *in, struct fz_node *node) {
 static fz_status_t run_graph(struct interpreter *in, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first; node; node = node->next) {
         fz_status_t status = run_node(in, node);
-        if (status != FZ_OK) return fzi_error_context(status, "%s '%s'", node->op->name, node->name);
+        if (status != FZ_OK)
+            return fzi_error_context(status, "%s '%s'", node->op->name, node->name);
     }
     return FZ_OK;
 }

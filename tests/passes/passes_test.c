@@ -1,5 +1,5 @@
-/* Runs the cases of *.txt: passes over a graph must give the text that is expected and must not change
- * what the graph computes. Form of the files: README.md.
+/* Runs the cases of *.txt: passes over a graph must give the text that is expected and must not
+ * change what the graph computes. Form of the files: README.md.
  *
  * usage: passes_test [--print] [FILE.txt...]     --print: the files with the texts that came out */
 #include "subject.h"

@@ -113,7 +113,8 @@ static void put_conv_attrs(struct maker *m, const struct conv *c) {
 }
 
 /* "N,C,H,W" */
-static void image(char *to, size_t size, int64_t n, int64_t c, const int64_t *dims, int64_t spatial) {
+static void image(char *to, size_t size, int64_t n, int64_t c, const int64_t *dims,
+                  int64_t spatial) {
     struct fz_text text = {0};
     fzi_text_add(&text, "%lld,%lld", (long long)n, (long long)c);
     for (int64_t i = 0; i < spatial; i++) fzi_text_add(&text, ",%lld", (long long)dims[i]);
@@ -292,9 +293,9 @@ static void put_bias(struct maker *m, const struct subject_of *s, int64_t rows) 
     *strchr(n, ',') = 0;
     put_random(m, "b", "int32", n);
     /* Powers of two: the product of the scales is exact. */
-    fzi_text_add(m->out, rows ? "  ws = float32[%s] fill 0.0078125\n  bs = float32[%s] fill 0.000244140625\n"
-                              : "  ws = float32[] 0.0078125\n  bs = float32[] 0.000244140625\n",
-                 n, n);
+    if (!rows) n[0] = 0;
+    fzi_text_add(m->out, "  ws = float32[%s] fill 0.0078125\n", n);
+    fzi_text_add(m->out, "  bs = float32[%s] fill 0.000244140625\n", n);
     fzi_text_add(m->out, "  db = DequantizeLinear(b, bs) axis=0\n");
 }
 

@@ -233,11 +233,12 @@ static void put_plain_branch(struct net *net, int x) {
 static void put_deep_branch(struct net *net, int x) {
     int64_t c = net->values[x].dims[1];
     int n = net->n, w = net->n_constants++;
-    fzi_text_add(net->out, "  c%d = float32[%lld,%lld,1,1] rand 5\n", w, (long long)c, (long long)c);
+    fzi_text_add(net->out, "  c%d = float32[%lld,%lld,1,1] rand 5\n", w, (long long)c,
+                 (long long)c);
     fzi_text_add(net->out,
                  "  v%d = If(k)\n    then_branch: graph()\n      p%d = Conv(v%d, c%d)\n"
-                 "      q%d = Add(p%d, v%d)\n      r%d = Relu(q%d)\n    return r%d\n", n, n, x, w,
-                 n, n, x, n, n, n);
+                 "      q%d = Add(p%d, v%d)\n      r%d = Relu(q%d)\n    return r%d\n",
+                 n, n, x, w, n, n, x, n, n, n);
     fzi_text_add(net->out,
                  "    else_branch: graph()\n      i%d = Conv(v%d, c%d)\n      j%d = If(k)\n"
                  "        then_branch: graph()\n          l%d = Neg(i%d)\n        return l%d\n"
@@ -251,13 +252,15 @@ static void put_deep_branch(struct net *net, int x) {
 static void put_loop(struct net *net, int x) {
     int64_t c = net->values[x].dims[1];
     int n = net->n, w = net->n_constants++;
-    fzi_text_add(net->out, "  c%d = float32[%lld,%lld,1,1] rand 6\n", w, (long long)c, (long long)c);
+    fzi_text_add(net->out, "  c%d = float32[%lld,%lld,1,1] rand 6\n", w, (long long)c,
+                 (long long)c);
     fzi_text_add(net->out, "  v%d = Loop(two, go, v%d)\n    body: graph(e%d: int64[], f%d: bool[], "
                            "g%d: float32[", n, x, n, n, n);
     for (int d = 0; d < 4; d++)
         fzi_text_add(net->out, "%s%lld", d ? "," : "", (long long)net->values[x].dims[d]);
     fzi_text_add(net->out, "])\n      h%d = Identity(f%d)\n      p%d = Conv(g%d, c%d)\n"
-                           "      q%d = Add(v%d, p%d)\n      r%d = Relu(q%d)\n    return h%d, r%d\n",
+                           "      q%d = Add(v%d, p%d)\n      r%d = Relu(q%d)\n"
+                           "    return h%d, r%d\n",
                  n, n, n, n, w, n, x, n, n, n, n, n);
     add(net, net->values[x]);
 }

@@ -30,7 +30,7 @@ fz_status_t subject_rewrite(struct subject *s, const char *names) {
 
 fz_status_t subject_run(struct subject *s, uint64_t seed, const struct fzk_table *k,
                         uint32_t threads) {
-    fzi_arena_free(&s->run.arena);
+    interpreter_free(&s->run);
     s->run = (struct interpreter){.k = k, .threads = threads};
     for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
         fz_tensor_t *t = fzi_arena_copy(&s->run.arena, &s->graph->inputs[i]->t, sizeof *t);
@@ -38,7 +38,8 @@ fz_status_t subject_run(struct subject *s, uint64_t seed, const struct fzk_table
             if (t->dims[d] < 0) t->dims[d] = 2;
         text_fill(t, seed * 64 + i + 1000);
         void *made = t->data;
-        t->data = fzi_arena_copy(&s->run.arena, made, t->size);
+        FZ_TRY(interpreter_alloc(&s->run, t));
+        memcpy(t->data, made, t->size);
         free(made);
         s->graph->inputs[i]->note = t;
     }
@@ -46,7 +47,7 @@ fz_status_t subject_run(struct subject *s, uint64_t seed, const struct fzk_table
 }
 
 void subject_close(struct subject *s) {
-    fzi_arena_free(&s->run.arena);
+    interpreter_free(&s->run);
     fzi_source_close(&s->source);
     fzi_arena_free(&s->arena);
 }

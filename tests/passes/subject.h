@@ -30,8 +30,8 @@ double subject_difference(const struct subject *a, const struct subject *b);
 /* True if all outputs have the same bytes. */
 bool subject_equal(const struct subject *a, const struct subject *b);
 
-/* Freezes MODEL to a file, opens that, and runs it with THREADS on the inputs that A was run on: the
- * outputs must be A's, byte for byte. False with the thread's error set if not. */
+/* Freezes MODEL to a file, opens that, and runs it with THREADS on the inputs that A was run on:
+ * the outputs must be A's, byte for byte. False with the thread's error set if not. */
 bool subject_frozen_equal(const struct subject *a, const struct pb *model,
                           const fz_freeze_options_t *options, int32_t threads);
 
