@@ -84,6 +84,7 @@ static void test(enum random_kind kind, uint64_t seed) {
     char message[64];
     bool winograd = seed % 2;
     if (!winograd) options.flags = FZ_FREEZE_NO_WINOGRAD;
+    if (seed % 8 == 7) options.flags |= FZ_FREEZE_LITERAL_QDQ;
     random_graph(kind, seed, &text);
     if (show) fprintf(stderr, "%s\n", text.data);
     const char *at = text.data;
