@@ -45,8 +45,8 @@ fz_status_t fzi_pass_recurrent(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph);
 
 /* Puts the branch that is taken in the place of NODE if that is an If whose condition is known;
- * *NEXT is then where a walk over GRAPH goes on. The fold pass does so at once: the other branch may
- * hold what cannot even be inferred, and exporters write such guards. */
+ * *NEXT is then where a walk over GRAPH goes on. The fold pass does so at once: the other branch
+ * may hold what cannot even be inferred, and exporters write such guards. */
 bool fzi_pass_take_branch(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                           struct fz_node **next);
 
