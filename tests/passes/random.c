@@ -55,6 +55,7 @@ static void put_random(struct maker *m, const char *name, const char *type, cons
 struct conv {
     int64_t spatial, group, n, cin, cout;
     int64_t in[3], kernel[3], stride[3], dilation[3], before[3], after[3], out[3];
+    int64_t more[3]; /* output_padding of ConvTranspose */
     const char *auto_pad;
 };
 
@@ -107,6 +108,7 @@ static void put_conv_attrs(struct maker *m, const struct conv *c) {
     put_list(m, "kernel_shape", c->kernel, c->spatial, NULL);
     put_list(m, "strides", c->stride, c->spatial, NULL);
     put_list(m, "dilations", c->dilation, c->spatial, NULL);
+    if (c->more[0] + c->more[1] > 0) put_list(m, "output_padding", c->more, c->spatial, NULL);
     if (c->auto_pad) fzi_text_add(m->out, " auto_pad=\"%s\"", c->auto_pad);
     else put_list(m, "pads", c->before, c->spatial, c->after);
     fzi_text_add(m->out, " group=%lld\n", (long long)c->group);
@@ -181,6 +183,17 @@ static void put_float_inputs(struct maker *m, const struct subject_of *s) {
     put_random(m, "b2", "float32", s->bias);
 }
 
+/* Pads of a ConvTranspose cut from its output; some of each tap must remain. */
+static void draw_transposed(struct maker *m, struct conv *c) {
+    for (int64_t i = 0; i < c->spatial; i++) {
+        int64_t extent = c->dilation[i] * (c->kernel[i] - 1) + 1;
+        int64_t most = c->stride[i] > c->dilation[i] ? c->stride[i] : c->dilation[i];
+        c->before[i] = draw(m, 0, (extent - 1) / 2);
+        c->after[i] = draw(m, 0, (extent - 1) / 2);
+        c->more[i] = chance(m, 30) ? draw(m, 0, most - 1) : 0;
+    }
+}
+
 static void put_float(struct maker *m) {
     struct subject_of s;
     draw_product(m, &s, 3);
@@ -192,7 +205,7 @@ static void put_float(struct maker *m) {
     if (transposed) {
         image(s.w, sizeof s.w, s.c.cin, s.c.cout / s.c.group, s.c.kernel, s.c.spatial);
         s.y[0] = 0;
-        for (int i = 0; i < 3; i++) s.c.before[i] = s.c.after[i] = 0;
+        draw_transposed(m, &s.c);
     }
     put_float_inputs(m, &s);
     if (bias) put_random(m, "b", "float32", n);
