@@ -268,7 +268,7 @@ part_fuzz() {
     done
     "$b/tests/fuzz/seeds" "$b/corpus" >/dev/null 2>&1
     "$b/tests/fuzz/artifact_seeds" "$b/files" "$b"/*.fz >/dev/null 2>&1
-    seconds=30; [ $full = yes ] || seconds=10
+    seconds=30
     suite 'fuzz import' "$b/tests/fuzz/fuzz_import" -max_len=65536 -max_total_time=$seconds "$b/corpus"
     suite 'fuzz artifact' "$b/tests/fuzz/fuzz_artifact" -max_len=262144 -max_total_time=$seconds "$b/files"
     suite 'fuzz run' "$b/tests/fuzz/fuzz_run" -max_len=262144 -max_total_time=$seconds "$b/files"
