@@ -16,6 +16,7 @@ struct fz_blas {
     void (*sgemm)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
                   const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
     void *library;
+    int one_at_a_time;           /* a build without threads: its buffers bear one call at a time */
     char version[32], core[32]; /* "0.3.21", "Haswell": what the profile's name is made of */
 };
 
