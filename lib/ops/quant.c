@@ -31,6 +31,19 @@ fz_status_t fzi_quant_grid(const struct fz_op *op, const fz_tensor_t *x, const f
                             (long long)block);
 }
 
+void fzi_quant_rows(const struct fz_quant_grid *grid, int64_t begin, int64_t end,
+                    fz_quant_fn elements, const void *job) {
+    for (int64_t r = begin; r < end; r++) {
+        int64_t o = r / grid->n, a = r % grid->n, i = r * grid->inner;
+        if (grid->per_axis) {
+            elements(job, i, grid->inner, a);
+            continue;
+        }
+        for (int64_t e = 0; e < grid->inner; e++)
+            elements(job, i + e, 1, (o * grid->n_blocks + a / grid->block) * grid->inner + e);
+    }
+}
+
 int64_t fzi_quant_low(int32_t dtype) {
     return fzi_type_is_signed(dtype) ? -(1ll << (fz_type_bits(dtype) - 1)) : 0;
 }

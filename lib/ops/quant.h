@@ -17,6 +17,12 @@ struct fz_quant_grid {
 fz_status_t fzi_quant_grid(const struct fz_op *op, const fz_tensor_t *x, const fz_tensor_t *scale,
                            int64_t axis, int64_t block, struct fz_quant_grid *grid);
 
+/* Calls ELEMENTS(job, i, n, s) for rows [BEGIN, END) of GRID, numbered over outer and axis: N
+ * elements from I on share scale number S. The grid is per axis or blocked. */
+typedef void (*fz_quant_fn)(const void *job, int64_t i, int64_t n, int64_t s);
+void fzi_quant_rows(const struct fz_quant_grid *grid, int64_t begin, int64_t end,
+                    fz_quant_fn elements, const void *job);
+
 /* Smallest and largest value of an integer type of at most 32 bits. */
 int64_t fzi_quant_low(int32_t dtype);
 int64_t fzi_quant_high(int32_t dtype);

@@ -56,7 +56,8 @@ struct job {
 };
 
 /* N elements from I on share scale number S. */
-static void run_elements(const struct job *j, int64_t i, int64_t n, int64_t s) {
+static void run_elements(const void *job, int64_t i, int64_t n, int64_t s) {
+    const struct job *j = job;
     const struct fzk_table *k = j->call->env->k;
     int64_t zero = 0, low, high;
     uint8_t *y = j->y->data;
@@ -91,19 +92,9 @@ static void run_flat(void *arg, int64_t begin, int64_t end) {
     run_elements(arg, begin, end - begin, 0);
 }
 
-/* Rows of `inner` elements, numbered over outer and axis. */
 static void run_rows(void *arg, int64_t begin, int64_t end) {
     const struct job *j = arg;
-    const struct fz_quant_grid *g = &j->grid;
-    for (int64_t r = begin; r < end; r++) {
-        int64_t o = r / g->n, a = r % g->n, i = r * g->inner;
-        if (g->per_axis) {
-            run_elements(j, i, g->inner, a);
-            continue;
-        }
-        for (int64_t e = 0; e < g->inner; e++)
-            run_elements(j, i + e, 1, (o * g->n_blocks + a / g->block) * g->inner + e);
-    }
+    fzi_quant_rows(&j->grid, begin, end, run_elements, j);
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
