@@ -35,6 +35,21 @@ uint32_t fzk_cpu_mask(void) {
     mask |= FZK_CPU_V4;
     return c7 & bit_AVX512VNNI ? mask | FZK_CPU_AVX512VNNI : mask;
 }
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+
+/* The bits of the kernel's documentation, "ARM64 ELF hwcaps". */
+enum { HWCAP_ASIMD_BIT = 1 << 1, HWCAP_ASIMDDP_BIT = 1 << 20, HWCAP2_I8MM_BIT = 1 << 13 };
+
+uint32_t fzk_cpu_mask(void) {
+    unsigned long caps = getauxval(AT_HWCAP), caps2 = getauxval(AT_HWCAP2);
+    if (!(caps & HWCAP_ASIMD_BIT)) return 0;
+    if (!(caps & HWCAP_ASIMDDP_BIT)) return FZK_CPU_NEON;
+    uint32_t mask = FZK_CPU_NEON | FZK_CPU_NEON_DOTPROD;
+    return caps2 & HWCAP2_I8MM_BIT ? mask | FZK_CPU_NEON_I8MM : mask;
+}
+#elif defined(__aarch64__)
+uint32_t fzk_cpu_mask(void) { return FZK_CPU_NEON; }
 #else
 uint32_t fzk_cpu_mask(void) { return 0; }
 #endif

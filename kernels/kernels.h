@@ -11,15 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* CPU features that choose kernels; a set of them is a mask. Each x86 bit stands for all that the
+/* CPU features that choose kernels; a set of them is a mask. Each bit stands for all that the
  * compiler flags of its files need. */
 enum {
     FZK_CPU_V3 = 1,          /* x86-64-v3: AVX2, FMA, BMI, F16C */
     FZK_CPU_V4 = 2,          /* x86-64-v4: AVX-512 F BW CD DQ VL; implies V3 */
     FZK_CPU_AVX512VNNI = 4,  /* implies V4 */
     FZK_CPU_AVXVNNI = 8,     /* implies V3 */
-    FZK_CPU_NEON_DOTPROD = 16,
-    FZK_CPU_NEON_I8MM = 32
+    FZK_CPU_NEON = 16,           /* every 64-bit Arm */
+    FZK_CPU_NEON_DOTPROD = 32,   /* implies NEON */
+    FZK_CPU_NEON_I8MM = 64       /* implies NEON_DOTPROD */
 };
 
 #include "kernels_types.h"
