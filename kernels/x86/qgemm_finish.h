@@ -1,7 +1,8 @@
 /* The ends of the integer kernels of one instruction set: sums of columns become outputs. Included
  * behind the vectors (qgemm_v16.h or qgemm_v8.h). The bits are those of c/qgemm_out.h. */
-#include <stdbool.h>
-#include <string.h>
+enum { A_AS_S8 = 0 };
+
+#include "qgemm_panel.h"
 
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
@@ -69,55 +70,4 @@ static void finish_rows(const struct finish *f, int64_t rows) {
     if (f->out->kind == FZK_QOUT_8) finish_8(f, rows);
     else if (f->out->kind == FZK_QOUT_F32) finish_f32(f, rows);
     else finish_i32(f, rows);
-}
-
-/* ---- what depends on the column only */
-
-/* Columns of one panel, padded to 32. */
-struct panel {
-    int32_t init[FZK_PANEL] __attribute__((aligned(64)));
-    float scale[FZK_PANEL] __attribute__((aligned(64)));
-    float bias[FZK_PANEL] __attribute__((aligned(64)));
-    int32_t zb[FZK_PANEL] __attribute__((aligned(64)));
-};
-
-/* A NaN scale makes every t NaN, which counts as 0. An infinite one gives NaN for a sum of 0, else
- * saturates: so does the largest finite number. */
-FZK_INLINE float bounded(float scale) {
-    if (scale != scale) return 0;
-    const float most = 0x1.fffffep127f;
-    scale = scale > most ? most : scale;
-    return scale < -most ? -most : scale;
-}
-
-FZK_INLINE void fill_columns(const struct fzk_qgemm *g, int64_t j, int64_t width, struct panel *p) {
-    const struct fzk_qout *o = &g->out;
-    uint32_t za = (uint32_t)g->za + (g->a_signed ? 128 : 0);
-    if (g->za_rows || g->zb) za = 0;
-    for (int64_t l = 0; l < width; l++) p->init[l] = (int32_t)(-za * (uint32_t)g->col_sum[j + l]);
-    if (o->bias_i32)
-        for (int64_t l = 0; l < width; l++)
-            p->init[l] = (int32_t)((uint32_t)p->init[l] + (uint32_t)o->bias_i32[j + l]);
-    if (g->zb)
-        for (int64_t l = 0; l < width; l++) p->zb[l] = g->zb[j + l];
-    if (o->kind == FZK_QOUT_I32) return;
-    if (o->n_scale != 1)
-        for (int64_t l = 0; l < width; l++) p->scale[l] = o->scale[j + l];
-    if (o->kind == FZK_QOUT_8)
-        for (int64_t l = 0; l < width; l++) p->scale[l] = bounded(p->scale[l]);
-    if (o->bias_f32)
-        for (int64_t l = 0; l < width; l++) p->bias[l] = o->bias_f32[j + l];
-}
-
-static void clear_panel(struct panel *p) {
-    memset(p, 0, sizeof *p);
-    for (int l = 0; l < FZK_PANEL; l++) p->bias[l] = -0.0f;
-}
-
-/* Columns J .. J + 31; those past n keep what they have. */
-static void fill_panel(const struct fzk_qgemm *g, int64_t j, struct panel *p) {
-    if (g->out.kind != FZK_QOUT_I32 && g->out.n_scale == 1)
-        for (int l = 0; l < FZK_PANEL; l++) p->scale[l] = g->out.scale[0];
-    if (g->n - j >= FZK_PANEL) fill_columns(g, j, FZK_PANEL, p);
-    else fill_columns(g, j, g->n - j, p);
 }

@@ -7,8 +7,7 @@
  * (bytes 0 and 2 of a quad, bytes 1 and 3), and qa_wide(pair) spreads a pair.
  *
  * s8 values of A enter as u8 by flipping the top bit, which adds 128 to them and to their zero
- * point. The zero points enter through the initial values of the sums, for
- *     sum (a - za)(b - zb) = sum a b - za * sum b + zb * (k * za - sum a)   (modulo 2^32). */
+ * point. */
 #include "qgemm_finish.h"
 
 enum {
@@ -23,6 +22,8 @@ enum { WIDE_SIZE = 8192 /* dwords: 32 KiB of stack; the rows of a tile whose K i
 #else
 enum { WIDE_SIZE = 0 };
 #endif
+
+#include "qgemm_block.h"
 
 /* What a tile needs, in the order of the work. Pointers are to the tile's first row. */
 struct tile {
@@ -152,25 +153,6 @@ static const tile_fn tiles[R_MAX + 1][2] = {TILES(TILE)};
 
 /* ---- the loops around */
 
-/* Some rows of A and C, on their way through all panels. */
-struct block {
-    int64_t rows, kq;
-    int64_t a_row[BLOCK_ROWS], c_row[BLOCK_ROWS], r_row[BLOCK_ROWS];
-    float row_scale[BLOCK_ROWS];
-    uint32_t minus_za[BLOCK_ROWS], excess[BLOCK_ROWS]; /* -za, and k * za - sum of a */
-    uint32_t *wide;                                    /* rows of kq pairs, or NULL */
-};
-
-/* Sum of a row's bytes, as u8. */
-static uint32_t row_sum(const struct fzk_qgemm *g, const uint8_t *a) {
-    uint32_t sum = 0;
-    uint8_t flip = g->a_signed ? 0x80 : 0;
-    for (int64_t i = 0; i < g->n_segments; i++)
-        for (int64_t k = 0; k < g->segments[i].len; k++)
-            sum += (uint8_t)(a[g->segments[i].off + k] ^ flip);
-    return sum;
-}
-
 /* The quads of a row as pairs of dwords; bytes past a segment's end are zero. */
 static void widen_row(const struct fzk_qgemm *g, const uint8_t *row, uint32_t *pair) {
     const uint32_t bytes = 0x00FF00FF, flip = g->a_signed ? 0x80808080 : 0;
@@ -194,52 +176,9 @@ static void widen_row(const struct fzk_qgemm *g, const uint8_t *row, uint32_t *p
     }
 }
 
-/* Offsets of rows I0 .. I0 + ROWS, STEP apart, of runs of RUN rows (0: one run). */
-static void fill_rows(int64_t i0, int64_t rows, int64_t run, int64_t step, int64_t run_stride,
-                      int64_t *offsets) {
-    int64_t y = run ? i0 / run : 0, x = i0 - y * run;
-    for (int64_t r = 0; r < rows; x = 0, y++) {
-        int64_t count = run && run - x < rows - r ? run - x : rows - r;
-        int64_t at = y * run_stride + x * step;
-        for (int64_t l = 0; l < count; l++, at += step) offsets[r + l] = at;
-        r += count;
-    }
-}
-
-static void fill_zero_points(const struct fzk_qgemm *g, int64_t i0, struct block *k) {
-    for (int64_t r = 0; r < k->rows; r++) {
-        uint32_t za = (uint32_t)(g->za_rows ? g->za_rows[i0 + r] : g->za);
-        if (g->a_signed) za += 128;
-        k->minus_za[r] = -za;
-        const uint8_t *a = (const uint8_t *)g->a + k->a_row[r];
-        k->excess[r] = g->zb ? (uint32_t)g->k * za - row_sum(g, a) : 0;
-    }
-}
-
-static void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows, struct block *k) {
-    const struct fzk_qout *o = &g->out;
-    k->rows = rows;
-    fill_rows(i0, rows, g->run, g->lda, g->run_stride, k->a_row);
-    fill_rows(i0, rows, g->run, o->ldc, o->c_run_stride, k->c_row);
-    if (o->residual) fill_rows(i0, rows, g->run, o->ldr, o->r_run_stride, k->r_row);
-    if (o->kind == FZK_QOUT_F32)
-        for (int64_t r = 0; r < rows; r++)
-            k->row_scale[r] = o->row_scale ? o->row_scale[i0 + r] : o->a_scale;
-    if (g->za_rows || g->zb) fill_zero_points(g, i0, k);
-    for (int64_t r = 0; k->wide && r < rows; r++)
+static void widen_block(const struct fzk_qgemm *g, const struct block *k) {
+    for (int64_t r = 0; k->wide && r < k->rows; r++)
         widen_row(g, (const uint8_t *)g->a + k->a_row[r], k->wide + 2 * k->kq * r);
-}
-
-/* Initial sums of a tile whose rows have zero points of their own, or whose weights have some. */
-static void fill_init(const struct fzk_qgemm *g, const struct block *k, const struct panel *p,
-                      int64_t r0, int64_t rows, int64_t j, int32_t init[R_MAX][FZK_PANEL]) {
-    for (int64_t r = 0; r < rows; r++) {
-        uint32_t minus_za = k->minus_za[r0 + r], excess = k->excess[r0 + r];
-        for (int l = 0; l < FZK_PANEL; l++) {
-            uint32_t x = (uint32_t)p->init[l] + minus_za * (uint32_t)g->col_sum[j + l];
-            init[r][l] = (int32_t)(x + excess * (uint32_t)p->zb[l]);
-        }
-    }
 }
 
 /* One panel of rows R0 .. R0 + ROWS of the block. */
@@ -309,6 +248,7 @@ void CAT(fzk_qgemm_u8s8_, QISA)(const struct fzk_qgemm *g) {
     for (int64_t i = 0; i < n_blocks; i++) {
         int64_t end = g->m * (i + 1) / n_blocks;
         fill_block(g, i0, end - i0, &k);
+        widen_block(g, &k);
         run_block(g, &k);
         i0 = end;
     }
