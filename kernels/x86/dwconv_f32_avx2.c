@@ -26,6 +26,6 @@ FZK_INLINE __m256i first(int64_t n) {
 #define MAX(a, b) _mm256_max_ps(a, b)
 enum { LANES = 8, PIXELS = 4 };
 
-#include "dwconv_f32_tile.h"
+#include "tiles/dwconv_f32_tile.h"
 
 void fzk_dwconv_f32_avx2(const struct fzk_dwconv_f32 *d) { dwconv(d); }

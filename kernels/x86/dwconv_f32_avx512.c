@@ -20,6 +20,6 @@
 #define MAX(a, b) _mm512_max_ps(a, b)
 enum { LANES = 16, PIXELS = 7 };
 
-#include "dwconv_f32_tile.h"
+#include "tiles/dwconv_f32_tile.h"
 
 void fzk_dwconv_f32_avx512(const struct fzk_dwconv_f32 *d) { dwconv(d); }

@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #include "x86.h"
-#include "gemm_f32_sweep.h"
+#include "tiles/gemm_f32_sweep.h"
 
 enum {
     MAX_ROWS = 14,
