@@ -157,6 +157,19 @@ void kt_fill_bytes(struct kt *t, void *p, int64_t n) {
     for (int64_t i = 0; i < n; i++) bytes[i] = (uint8_t)(kt_random(t) >> 24);
 }
 
+void kt_fill_integers(struct kt *t, void *p, int64_t n, size_t width) {
+    kt_fill_bytes(t, p, n * (int64_t)width);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    uint8_t *bytes = p;
+    for (int64_t i = 0; i < n; i++, bytes += width)
+        for (size_t j = 0; j < width / 2; j++) {
+            uint8_t b = bytes[j];
+            bytes[j] = bytes[width - 1 - j];
+            bytes[width - 1 - j] = b;
+        }
+#endif
+}
+
 float *kt_f32(struct kt *t, int64_t n, enum kt_values values) {
     float *p = kt_buffer(t, n, 4);
     kt_fill_f32(t, p, n, values);

@@ -80,6 +80,8 @@ int64_t kt_range(struct kt *t, int64_t lo, int64_t hi); /* lo <= result <= hi */
 void kt_fill_f32(struct kt *t, float *p, int64_t n, enum kt_values values);
 void kt_fill_f64(struct kt *t, double *p, int64_t n, enum kt_values values);
 void kt_fill_bytes(struct kt *t, void *p, int64_t n); /* any bytes */
+/* Any integers of WIDTH bytes, the same numbers on every host. */
+void kt_fill_integers(struct kt *t, void *p, int64_t n, size_t width);
 float *kt_f32(struct kt *t, int64_t n, enum kt_values values); /* kt_buffer and fill */
 
 /* ---- results */

@@ -306,7 +306,7 @@ static void integers(struct kt *t) {
         float *x = kt_f32(t, n, n % 2 ? KT_BITS : KT_SPECIAL);
         for (int64_t i = 0; i < n; i += 3) x[i] = (float)kt_range(t, -4000, 4000) / 8;
         int32_t *v = kt_buffer(t, n, 4);
-        kt_fill_bytes(t, v, n * 4);
+        kt_fill_integers(t, v, n, 4);
         kt_protect(t);
         uint8_t *a = kt_buffer(t, n, 1);
         int8_t *b = kt_buffer(t, n, 1);
@@ -385,7 +385,7 @@ static void requantize(struct kt *t) {
             int64_t rows = n % 4, ld = n + 3, count = rows ? (rows - 1) * ld + n : 0;
             int32_t *acc = kt_buffer(t, count, 4);
             for (int64_t i = 0; i < count; i++) acc[i] = (int32_t)kt_range(t, -90000, 90000);
-            if (count > 5) kt_fill_bytes(t, acc, 20);
+            if (count > 5) kt_fill_integers(t, acc, 5, 4);
             float *m = kt_buffer(t, step ? n : 1, 4);
             for (int64_t i = 0; i < (step ? n : 1); i++)
                 m[i] = (float)kt_range(t, 1, 64) * 0x1p-14f;
@@ -421,7 +421,7 @@ static void transpose(struct kt *t) {
             int64_t n_x = rows ? (rows - 1) * ldx + cols : 0;
             int64_t n_y = cols ? (cols - 1) * ldy + rows : 0;
             uint8_t *x = kt_buffer(t, n_x, (size_t)width);
-            kt_fill_bytes(t, x, n_x * width);
+            kt_fill_integers(t, x, n_x, (size_t)width);
             kt_protect(t);
             uint8_t *y = kt_buffer(t, n_y, (size_t)width);
             t->k->transpose_2d(width, y, x, rows, cols, ldx, ldy);
