@@ -307,6 +307,8 @@ static void integers(struct kt *t) {
         for (int64_t i = 0; i < n; i += 3) x[i] = (float)kt_range(t, -4000, 4000) / 8;
         int32_t *v = kt_buffer(t, n, 4);
         kt_fill_integers(t, v, n, 4);
+        uint8_t *u = kt_buffer(t, n, 1);
+        for (int64_t i = 0; i < n; i++) u[i] = (uint8_t)(v[i / 4] >> i % 4 * 8);
         kt_protect(t);
         uint8_t *a = kt_buffer(t, n, 1);
         int8_t *b = kt_buffer(t, n, 1);
@@ -317,8 +319,8 @@ static void integers(struct kt *t) {
         t->k->f32_to_i8(b, x, n);
         t->k->f32_to_i32(c, x, n);
         t->k->f32_to_i64(d, x, n);
-        t->k->u8_to_f32(e, (uint8_t *)v, n);
-        t->k->i8_to_f32(f, (int8_t *)v, n);
+        t->k->u8_to_f32(e, u, n);
+        t->k->i8_to_f32(f, (int8_t *)u, n);
         t->k->i32_to_f32(g, v, n);
         kt_check(t, a, n, 1);
         kt_check(t, b, n, 1);
