@@ -12,7 +12,7 @@
  *  - It is thread-safe. A model may be used by any number of threads at once;
  *    a session by one thread at a time.
  *  - An options argument may be NULL, which means all defaults. Otherwise its
- *       first member SIZE must be sizeof of the struct; every other member is
+ *    first member SIZE must be sizeof of the struct; every other member is
  *      0 for its default. Members are only ever appended, so that a program
  *      compiled against an older header keeps working; bytes beyond what the
  *      library knows must be 0, else FZ_E_USAGE.
@@ -164,6 +164,8 @@ typedef struct fz_open_options {
     int32_t protection;      /* FZ_PROTECT_ level wanted; 0: the default, 2 */
     uint32_t flags;          /* FZ_OPEN_ bits */
     uint64_t max_file_size;  /* refuse larger files; 0 means 64 GiB */
+    int32_t threads;         /* 2: hash in a second thread; 0 means 1 */
+    uint32_t reserved;       /* must be 0 */
 } fz_open_options_t;
 
 /* Opens the frozen file at PATH, verifies it and seals it in read-only memory.

@@ -29,6 +29,19 @@ struct fz_artifact_info {
 enum { FZ_ARTIFACT_HEAD = 4096 };
 fz_status_t fzi_artifact_head(const void *head, uint64_t file_size, struct fz_artifact_info *info);
 
+/* The checksums of a file's blocks, taken while its bytes come by, so that fzi_artifact_read need
+ * not look at all of them once more. All zero at the start; `crcs` stays NULL if the header is bad
+ * or memory is short, and fzi_artifact_read then takes the sums itself. */
+struct fz_artifact_sums {
+    struct fz_layout *layout;
+    uint32_t *crcs;
+};
+/* The SIZE bytes at DATA are those from OFF on of a file of FILE_SIZE bytes. All must come, in
+ * order; OFF 0 begins anew, and brings FZ_ARTIFACT_HEAD bytes at least, or the whole file. */
+void fzi_artifact_sums_add(struct fz_artifact_sums *sums, uint64_t file_size, uint64_t off,
+                           const void *data, size_t size);
+void fzi_artifact_sums_free(struct fz_artifact_sums *sums);
+
 /* Proves the image of SIZE bytes at DATA (64-byte aligned) and describes it in *PLAN and *INFO,
  * which point into DATA. The header is read first; every byte is then either header, section,
  * checksum table or zero padding, and is checked; then every record of the plan is. FZ_E_FORMAT
@@ -37,9 +50,11 @@ fz_status_t fzi_artifact_head(const void *head, uint64_t file_size, struct fz_ar
  * With BACK non-NULL (FZ_OPEN_MAP) DATA holds the front only, SIZE is its size, and the rest of the
  * file lies at BACK; its bytes are not looked at here but left to fzi_artifact_check_block.
  *
- * On a big-endian host call fzi_artifact_swap first. */
+ * SUMS, unless NULL, are those of the very bytes that lie there. On a big-endian host call
+ * fzi_artifact_swap first. */
 fz_status_t fzi_artifact_read(const void *data, size_t size, const void *back,
-                              struct fz_plan *plan, struct fz_artifact_info *info);
+                              const struct fz_artifact_sums *sums, struct fz_plan *plan,
+                              struct fz_artifact_info *info);
 
 /* Turns the bytes of a whole frozen file at DATA into an image of the host's byte order, in place.
  * Nothing to do on a little-endian host; on a big-endian one the bytes are proved first, since

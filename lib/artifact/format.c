@@ -2,6 +2,7 @@
 #include "artifact/format.h"
 
 #include "artifact/artifact.h"
+#include "base/crc32c.h"
 
 static const struct {
     const char *name;
@@ -82,6 +83,29 @@ void fzi_format_block(uint64_t crc_off, uint64_t front_size, uint64_t file_size,
     uint64_t end = front ? crc_off : file_size;
     *off = front ? i * FZ_BLOCK : front_size + (i - n_front) * FZ_BLOCK;
     *size = end - *off < FZ_BLOCK ? end - *off : FZ_BLOCK;
+}
+
+/* Bytes [off, off + size) of what CRCS are the checksums of. */
+static void add_part(uint32_t *crcs, uint64_t off, const uint8_t *data, size_t size) {
+    while (size > 0) {
+        size_t room = FZ_BLOCK - off % FZ_BLOCK, n = size < room ? size : room;
+        crcs[off / FZ_BLOCK] = fzi_crc32c(crcs[off / FZ_BLOCK], data, n);
+        data += n;
+        off += n;
+        size -= n;
+    }
+}
+
+void fzi_format_add_crc(const struct fz_layout *layout, uint32_t *crcs, uint64_t off,
+                        const uint8_t *data, size_t size) {
+    uint64_t end = off + size;
+    if (off < layout->crc_off)
+        add_part(crcs, off, data, (end < layout->crc_off ? end : layout->crc_off) - off);
+    if (end > layout->front_size) {
+        uint64_t from = off > layout->front_size ? off : layout->front_size;
+        add_part(crcs + layout->n_front_blocks, from - layout->front_size, data + (from - off),
+                 end - from);
+    }
 }
 
 static bool all_zero(const uint8_t *p, size_t size) {

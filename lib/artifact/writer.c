@@ -64,26 +64,11 @@ static fz_status_t get_at(int fd, uint8_t *p, size_t size, uint64_t off) {
     return FZ_OK;
 }
 
-/* Adds SIZE bytes at file offset W->at, which lie in one part, to the checksums of their blocks. */
-static void add_crc(struct writer *w, const uint8_t *data, size_t size) {
-    const struct fz_layout *l = &w->layout;
-    bool front = w->at < l->crc_off;
-    uint64_t from = front ? w->at : w->at - l->front_size;
-    uint32_t *crcs = w->crcs + (front ? 0 : l->n_front_blocks);
-    while (size > 0) {
-        size_t room = FZ_BLOCK - from % FZ_BLOCK, n = size < room ? size : room;
-        crcs[from / FZ_BLOCK] = fzi_crc32c(crcs[from / FZ_BLOCK], data, n);
-        data += n;
-        from += n;
-        size -= n;
-    }
-}
-
 /* Appends SIZE bytes, in file byte order, to the section under way. */
 static fz_status_t put_bytes(struct writer *w, const uint8_t *data, size_t size) {
     FZ_TRY(put_at(w->fd, data, size, w->at));
     fzi_sha256_update(&w->hash, data, size);
-    add_crc(w, data, size);
+    fzi_format_add_crc(&w->layout, w->crcs, w->at, data, size);
     w->at += size;
     return report(w, size);
 }
@@ -111,7 +96,7 @@ static fz_status_t put_zeros(struct writer *w, uint64_t size, bool hashed) {
         size_t n = size < sizeof zeros ? (size_t)size : sizeof zeros;
         FZ_TRY(put_at(w->fd, zeros, n, w->at));
         if (hashed) fzi_sha256_update(&w->hash, zeros, n);
-        add_crc(w, zeros, n);
+        fzi_format_add_crc(&w->layout, w->crcs, w->at, zeros, n);
         w->at += n;
         size -= n;
     }

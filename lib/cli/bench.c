@@ -163,7 +163,8 @@ static int run(const struct arguments *a) {
         return trouble("--open is sealed or map, not '%s'", a->open);
     if (a->threads && !parse_number(a->threads, "--threads", 0, 1024, &threads)) return TROUBLE;
     if (a->seconds && !parse_number(a->seconds, "--seconds", 0, 86400, &seconds)) return TROUBLE;
-    fz_open_options_t options = {.size = sizeof options, .flags = map ? FZ_OPEN_MAP : 0};
+    fz_open_options_t options = {.size = sizeof options, .flags = map ? FZ_OPEN_MAP : 0,
+                                 .threads = threads == 1 ? 1 : 2};
     struct result r = {0};
     fz_model_t *model;
     double start = now();

@@ -4,12 +4,15 @@
 #include "exec/profile.h"
 
 /* Level 3 is entered when the model is known to be wanted: its memory is never given back. */
-static struct fz_seal_request request_of(const fz_open_options_t *options) {
+static struct fz_seal_request request_of(const fz_open_options_t *options,
+                                          struct fz_artifact_sums *sums) {
     bool forever = options->protection == FZ_PROTECT_FOREVER;
     return (struct fz_seal_request){.level = forever ? FZ_PROTECT_SEALED : options->protection,
                                     .max_size = options->max_file_size,
                                     .map = (options->flags & FZ_OPEN_MAP) != 0,
-                                    .swap = true};
+                                    .swap = true,
+                                    .threads = options->threads,
+                                    .sums = options->flags & FZ_OPEN_MAP ? NULL : sums};
 }
 
 static void write_hex(const uint8_t digest[32], char hex[65]) {
@@ -57,9 +60,10 @@ static fz_status_t prepare_checks(struct fz_model *model) {
     return model->checked ? FZ_OK : fzi_error(FZ_E_NOMEM, "no memory for the model");
 }
 
-static fz_status_t finish(struct fz_model *model, const fz_open_options_t *options) {
-    FZ_TRY(fzi_artifact_read(model->seal.data, model->seal.size, model->seal.back, &model->plan,
-                             &model->info));
+static fz_status_t finish(struct fz_model *model, const fz_open_options_t *options,
+                          const struct fz_artifact_sums *sums) {
+    FZ_TRY(fzi_artifact_read(model->seal.data, model->seal.size, model->seal.back, sums,
+                             &model->plan, &model->info));
     FZ_TRY(check_digest(model, options->expect));
     FZ_TRY(prepare_checks(model));
     FZ_TRY(fzi_profile_enter(model, model->info.profile,
@@ -70,38 +74,43 @@ static fz_status_t finish(struct fz_model *model, const fz_open_options_t *optio
 }
 
 static fz_status_t make(fz_status_t sealed, struct fz_seal *seal, const fz_open_options_t *options,
-                        struct fz_model **out) {
+                        struct fz_artifact_sums *sums, struct fz_model **out) {
+    fz_status_t status = sealed;
+    struct fz_model *model = status == FZ_OK ? fzi_calloc(1, sizeof *model) : NULL;
     *out = NULL;
-    if (sealed != FZ_OK) return sealed;
-    struct fz_model *model = fzi_calloc(1, sizeof *model);
-    if (!model) {
+    if (model) {
+        model->seal = *seal;
+        status = finish(model, options, sums);
+        if (status == FZ_OK) *out = model;
+        else fzi_model_free(model);
+    } else if (status == FZ_OK) {
         fzi_seal_release(seal);
-        return fzi_error(FZ_E_NOMEM, "no memory for the model");
+        status = fzi_error(FZ_E_NOMEM, "no memory for the model");
     }
-    model->seal = *seal;
-    fz_status_t status = finish(model, options);
-    if (status == FZ_OK) *out = model;
-    else fzi_model_free(model);
+    fzi_artifact_sums_free(sums);
     return status;
 }
 
 fz_status_t fzi_model_open(int fd, const fz_open_options_t *options, struct fz_model **out) {
-    struct fz_seal_request request = request_of(options);
+    struct fz_artifact_sums sums = {NULL, NULL};
+    struct fz_seal_request request = request_of(options, &sums);
     struct fz_seal seal = {0};
-    return make(fzi_seal_fd(fd, &request, &seal), &seal, options, out);
+    return make(fzi_seal_fd(fd, &request, &seal), &seal, options, &sums, out);
 }
 
 fz_status_t fzi_model_open_memory(const void *data, size_t size, const fz_open_options_t *options,
                                   struct fz_model **out) {
-    struct fz_seal_request request = request_of(options);
+    struct fz_artifact_sums sums = {NULL, NULL};
+    struct fz_seal_request request = request_of(options, &sums);
     struct fz_seal seal = {0};
-    return make(fzi_seal_memory(data, size, &request, &seal), &seal, options, out);
+    return make(fzi_seal_memory(data, size, &request, &seal), &seal, options, &sums, out);
 }
 
 fz_status_t fzi_model_adopt(int fd, const fz_open_options_t *options, struct fz_model **out) {
-    struct fz_seal_request request = request_of(options);
+    struct fz_artifact_sums sums = {NULL, NULL};
+    struct fz_seal_request request = request_of(options, &sums);
     struct fz_seal seal = {0};
-    return make(fzi_seal_adopt(fd, &request, &seal), &seal, options, out);
+    return make(fzi_seal_adopt(fd, &request, &seal), &seal, options, &sums, out);
 }
 
 void fzi_model_free(struct fz_model *model) {

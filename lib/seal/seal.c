@@ -1,5 +1,4 @@
-/* Copies, hashes and protects. One pass over the source: each piece is read into its final place
- * and hashed there, while it lies in the L2 cache. */
+/* Protects: the levels, from the strongest that is wanted downwards. */
 #include "seal/seal.h"
 
 #include <errno.h>
@@ -12,54 +11,19 @@
 
 #include "artifact/format.h"
 #include "base/sha256.h"
+#include "seal/copy.h"
 #include "seal/system.h"
-
-enum { PIECE = 262144 };
-
-/* Where bytes come from: a file, or memory if fd is negative. */
-struct source {
-    int fd;
-    const uint8_t *data;
-    size_t size;
-};
 
 static fz_status_t no_memory(size_t size) {
     return fzi_error(FZ_E_NOMEM, "no memory for a model of %zu bytes", size);
 }
 
-/* Reads by offset: the descriptor's own position is its owner's. */
-static fz_status_t read_at(int fd, uint8_t *to, size_t size, size_t off) {
-    while (size > 0) {
-        ssize_t n = pread(fd, to, size, (off_t)off);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fzi_error(FZ_E_IO, "cannot read the file: %s", strerror(errno));
-        if (n == 0) return fzi_error(FZ_E_IO, "the file became shorter while it was read");
-        to += n;
-        off += (size_t)n;
-        size -= (size_t)n;
-    }
-    return FZ_OK;
-}
-
-/* Copies SOURCE to TO, hashing the copy. MEMFD, if not negative, is what lies at TO. */
-static fz_status_t copy(const struct source *source, uint8_t *to, int memfd, uint8_t digest[32]) {
-    struct fz_sha256 hash;
-    fzi_sha256_init(&hash);
-    for (size_t off = 0, n; off < source->size; off += n) {
-        n = source->size - off < PIECE ? source->size - off : PIECE;
-        if (memfd >= 0 && !fzi_system_reserve(memfd, off, n)) return no_memory(source->size);
-        if (source->fd < 0) memcpy(to + off, source->data + off, n);
-        else FZ_TRY(read_at(source->fd, to + off, n, off));
-        fzi_sha256_update(&hash, to + off, n);
-    }
-    fzi_sha256_final(&hash, digest);
-    return FZ_OK;
-}
-
-/* Copies and, on a host of the other byte order, swaps. The digest is that of the file's bytes. */
-static fz_status_t fill(const struct source *source, const struct fz_seal_request *request,
-                        void *to, int memfd, struct fz_seal *out) {
-    FZ_TRY(copy(source, to, memfd, out->digest));
+/* Copies into memory and, on a host of the other byte order, swaps. The digest is that of the
+ * file's bytes. */
+static fz_status_t fill(const struct fz_source *source, const struct fz_seal_request *request,
+                        void *to, struct fz_seal *out) {
+    const struct fz_target target = {.to = to, .memfd = -1};
+    FZ_TRY(fzi_seal_copy(source, &target, request->threads, request->sums, out->digest));
     out->digest_known = true;
     return request->swap ? fzi_artifact_swap(to, source->size) : FZ_OK;
 }
@@ -68,11 +32,11 @@ static fz_status_t fill(const struct source *source, const struct fz_seal_reques
  * offer the level; or an error that holds for every level. */
 
 /* Level 0: plain memory. */
-static fz_status_t seal_none(const struct source *source, const struct fz_seal_request *request,
+static fz_status_t seal_none(const struct fz_source *source, const struct fz_seal_request *request,
                              struct fz_seal *out) {
     uint8_t *data = fzi_alloc_aligned(source->size);
     if (!data) return no_memory(source->size);
-    fz_status_t status = fill(source, request, data, -1, out);
+    fz_status_t status = fill(source, request, data, out);
     if (status != FZ_OK) {
         fzi_free(data);
         return status;
@@ -83,12 +47,12 @@ static fz_status_t seal_none(const struct source *source, const struct fz_seal_r
 }
 
 /* Level 1: pages that are read-only until somebody says otherwise. */
-static fz_status_t seal_pages(const struct source *source, const struct fz_seal_request *request,
+static fz_status_t seal_pages(const struct fz_source *source, const struct fz_seal_request *request,
                               struct fz_seal *out) {
     void *map =
         mmap(NULL, source->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) return errno == ENOMEM ? no_memory(source->size) : FZ_OK;
-    fz_status_t status = fill(source, request, map, -1, out);
+    fz_status_t status = fill(source, request, map, out);
     if (status != FZ_OK || mprotect(map, source->size, PROT_READ) != 0) {
         munmap(map, source->size);
         return status;
@@ -116,27 +80,39 @@ static void seal_and_map(int memfd, size_t size, const struct fz_seal_request *r
     close(fd);
 }
 
-/* Levels 2 and 3. Pages are reserved before they are touched, since a mapped memfd answers a lack
- * of memory with SIGBUS. */
-static fz_status_t seal_memfd(const struct source *source, const struct fz_seal_request *request,
-                              struct fz_seal *out) {
+/* The same through a mapping, where bytes must be swapped. Its pages are reserved before they are
+ * touched, since a mapped memfd answers a lack of memory with SIGBUS. */
+static fz_status_t fill_mapped(const struct fz_source *source,
+                               const struct fz_seal_request *request, int memfd,
+                               struct fz_seal *out) {
+    if (!fzi_system_reserve(memfd, source->size)) return no_memory(source->size);
+    void *map = mmap(NULL, source->size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+    if (map == MAP_FAILED) return no_memory(source->size);
+    fz_status_t status = fill(source, request, map, out);
+    munmap(map, source->size); /* or the seal would be refused */
+    return status;
+}
+
+/* Levels 2 and 3. */
+static fz_status_t seal_memfd(const struct fz_source *source,
+                              const struct fz_seal_request *request, struct fz_seal *out) {
     int memfd = fzi_system_memfd(source->size);
     if (memfd < 0) return FZ_OK;
-    fz_status_t status = FZ_OK;
-    void *map = MAP_FAILED;
-    if (ftruncate(memfd, (off_t)source->size) == 0)
-        map = mmap(NULL, source->size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
-    if (map != MAP_FAILED) {
-        status = fill(source, request, map, memfd, out);
-        munmap(map, source->size); /* or the seal would be refused */
-        if (status == FZ_OK) seal_and_map(memfd, source->size, request, out);
+    fz_status_t status;
+    if (FZ_BIG_ENDIAN && request->swap) {
+        status = fill_mapped(source, request, memfd, out);
+    } else {
+        const struct fz_target target = {.memfd = memfd};
+        status = fzi_seal_copy(source, &target, request->threads, request->sums, out->digest);
+        out->digest_known = status == FZ_OK;
     }
+    if (status == FZ_OK) seal_and_map(memfd, source->size, request, out);
     close(memfd);
     return status;
 }
 
 /* Tries the levels from the one that is wanted downwards. */
-static fz_status_t seal(const struct source *source, const struct fz_seal_request *request,
+static fz_status_t seal(const struct fz_source *source, const struct fz_seal_request *request,
                         struct fz_seal *out) {
     fz_status_t status = FZ_OK;
     if (source->size == 0) return fzi_error(FZ_E_FORMAT, "the file is empty");
@@ -178,7 +154,7 @@ static fz_status_t measure_front(int fd, size_t size, size_t *front) {
     struct fz_artifact_info info;
     if (size < sizeof head)
         return fzi_error(FZ_E_FORMAT, "not a frozen file: it has %zu bytes", size);
-    FZ_TRY(read_at(fd, head, sizeof head, 0));
+    FZ_TRY(fzi_seal_read(fd, head, sizeof head, 0));
     FZ_TRY(fzi_artifact_head(head, size, &info));
     *front = (size_t)info.front_size;
     return FZ_OK;
@@ -187,7 +163,7 @@ static fz_status_t measure_front(int fd, size_t size, size_t *front) {
 /* FZ_OPEN_MAP: the front of FD is sealed, the back mapped. */
 static fz_status_t seal_front(int fd, size_t size, const struct fz_seal_request *request,
                               struct fz_seal *out) {
-    struct source source = {.fd = fd};
+    struct fz_source source = {.fd = fd};
     FZ_TRY(measure_front(fd, size, &source.size));
     FZ_TRY(seal(&source, request, out));
     /* That digest is of the front only, and the file's pages can change under their mapping. */
@@ -220,7 +196,7 @@ static fz_status_t finish(fz_status_t status, struct fz_seal *out) {
 }
 
 fz_status_t fzi_seal_fd(int fd, const struct fz_seal_request *request, struct fz_seal *out) {
-    struct source source = {.fd = fd};
+    struct fz_source source = {.fd = fd};
     *out = (struct fz_seal){0};
     FZ_TRY(file_size(fd, request, &source.size));
     return finish(request->map ? seal_front(fd, source.size, request, out)
@@ -230,7 +206,7 @@ fz_status_t fzi_seal_fd(int fd, const struct fz_seal_request *request, struct fz
 
 fz_status_t fzi_seal_memory(const void *data, size_t size, const struct fz_seal_request *request,
                             struct fz_seal *out) {
-    struct source source = {.fd = -1, .data = data, .size = size};
+    struct fz_source source = {.fd = -1, .data = data, .size = size};
     *out = (struct fz_seal){0};
     if (request->max_size && size > request->max_size)
         return fzi_error(FZ_E_LIMIT, "the file has %zu bytes, more than the limit of %llu", size,

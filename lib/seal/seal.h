@@ -25,6 +25,8 @@ struct fz_seal_request {
     bool keep_fd;
     bool map;             /* FZ_OPEN_MAP: protect the front, map the rest from the file */
     bool swap;            /* the bytes are a frozen file: turn them to the host's byte order */
+    int threads;          /* 2: hash beside the copy; else one after the other */
+    struct fz_artifact_sums *sums; /* unless NULL: gets the checksums of a file that is copied */
     uint64_t max_size;    /* refuse more with FZ_E_LIMIT; 0: no limit */
 };
 

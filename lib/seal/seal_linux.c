@@ -31,9 +31,10 @@ int fzi_system_memfd(size_t size) {
 }
 
 /* Signals may interrupt it; a file system that cannot do it leaves things as they were. */
-bool fzi_system_reserve(int fd, size_t off, size_t size) {
+bool fzi_system_reserve(int fd, size_t size) {
     int result;
-    do result = fallocate(fd, 0, (off_t)off, (off_t)size);
+    if (ftruncate(fd, (off_t)size) != 0) return false;
+    do result = fallocate(fd, 0, 0, (off_t)size);
     while (result != 0 && errno == EINTR);
     return result == 0 || (errno != ENOSPC && errno != ENOMEM);
 }
@@ -76,8 +77,8 @@ int fzi_system_memfd(size_t size) {
     (void)size;
     return -1;
 }
-bool fzi_system_reserve(int fd, size_t off, size_t size) {
-    (void)fd, (void)off, (void)size;
+bool fzi_system_reserve(int fd, size_t size) {
+    (void)fd, (void)size;
     return true;
 }
 int fzi_system_seal(int fd) {

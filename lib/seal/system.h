@@ -7,9 +7,9 @@
 
 /* A memfd that can be sealed and may grow to SIZE; negative if there are none. */
 int fzi_system_memfd(size_t size);
-/* Reserves bytes [off, off + size) of memfd FD, so that touching them cannot fail later. False only
- * if there is no memory. */
-bool fzi_system_reserve(int fd, size_t off, size_t size);
+/* Gives memfd FD its SIZE and reserves its pages, so that touching them cannot fail later. False
+ * only if there is no memory. */
+bool fzi_system_reserve(int fd, size_t size);
 /* Write-seals memfd FD, which must not be mapped writable, and gives a descriptor of it that cannot
  * write; negative if either is refused. */
 int fzi_system_seal(int fd);

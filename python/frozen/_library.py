@@ -46,6 +46,8 @@ class OpenOptions(ctypes.Structure):
         ("protection", c_int32),
         ("flags", c_uint32),
         ("max_file_size", c_uint64),
+        ("threads", c_int32),
+        ("reserved", c_uint32),
     ]
 
 

@@ -19,7 +19,9 @@ AT(fz_open_options_t, expect, 8);
 AT(fz_open_options_t, protection, 16);
 AT(fz_open_options_t, flags, 20);
 AT(fz_open_options_t, max_file_size, 24);
-SIZE(fz_open_options_t, 32);
+AT(fz_open_options_t, threads, 32);
+AT(fz_open_options_t, reserved, 36);
+SIZE(fz_open_options_t, 40);
 
 AT(fz_io_t, name, 0);
 AT(fz_io_t, dtype, 8);

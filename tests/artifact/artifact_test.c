@@ -25,7 +25,7 @@ struct image {
 
 static fz_status_t read_file(const void *data, size_t size) {
     struct image image;
-    return fzi_artifact_read(data, size, NULL, &image.plan, &image.info);
+    return fzi_artifact_read(data, size, NULL, NULL, &image.plan, &image.info);
 }
 
 static uint8_t *must_file(unsigned flags, size_t *size) {
@@ -48,7 +48,7 @@ static void round_trip(unsigned flags) {
     struct image image;
     struct fz_plan_source source = sample_source(flags);
     uint8_t *data = must_file(flags, &size);
-    fz_status_t status = fzi_artifact_read(data, size, NULL, &image.plan, &image.info);
+    fz_status_t status = fzi_artifact_read(data, size, NULL, NULL, &image.plan, &image.info);
     if (status != FZ_OK) fail_msg("%s", fzi_error_text());
     SAME(strings, strings_size);
     SAME(ops, n_ops);
@@ -233,7 +233,7 @@ static void test_front_and_back(void **state) {
     memcpy(a, data, front);
     memcpy(b, data + front, size - front);
     b[100] ^= 4; /* is not looked at yet */
-    assert_int_equal(fzi_artifact_read(a, front, b, &image.plan, &image.info), FZ_OK);
+    assert_int_equal(fzi_artifact_read(a, front, b, NULL, &image.plan, &image.info), FZ_OK);
     assert_ptr_equal(image.plan.weights, b);
     uint64_t first, count, last = image.info.n_blocks - 1;
     fzi_artifact_weight_blocks(&image.info, 64, 120000, &first, &count);
@@ -267,7 +267,7 @@ static void test_section_digest(void **state) {
     for (uint32_t k = 0; k < FZ_SECTIONS_MIN; k++) {
         h->sections[k].sha256[k] ^= 1;
         sample_repair_checksums(data, size);
-        assert_int_equal(fzi_artifact_read(data, size, NULL, &image.plan, &image.info), FZ_OK);
+        assert_int_equal(fzi_artifact_read(data, size, NULL, NULL, &image.plan, &image.info), FZ_OK);
         assert_int_equal(fzi_artifact_verify(&image.info, NULL, NULL), FZ_E_CORRUPT);
         assert_non_null(strstr(fzi_error_text(), fzi_format_name(k + 1)));
         h->sections[k].sha256[k] ^= 1;

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t *file = image_make(data, size, &file_size);
     struct fz_model model = {0};
     if (!file) return 0;
-    if (fzi_artifact_read(file, file_size, NULL, &model.plan, &model.info) == FZ_OK &&
+    if (fzi_artifact_read(file, file_size, NULL, NULL, &model.plan, &model.info) == FZ_OK &&
         fzi_model_prepare(&model, NULL) == FZ_OK)
         use(&model);
     fzi_model_release(&model);

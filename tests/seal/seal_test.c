@@ -20,7 +20,7 @@
 #include "base/sha256.h"
 #include "seal/seal.h"
 
-enum { SIZE = 1000003 };
+enum { SIZE = 5000011 };
 
 static uint8_t bytes[SIZE];
 
@@ -44,6 +44,7 @@ static int make_file(int mode) {
 static struct {
     int memfd, seals, reopen; /* errno that the call fails with, or 0 */
     bool short_reads;
+    off_t ends_at;            /* the file seems to end here; 0: where it does */
     int n;                    /* calls that were spoilt */
 } broken;
 
@@ -70,6 +71,7 @@ static int my_open(const char *path, int flags) {
 static ssize_t my_pread(int fd, void *data, size_t size, off_t off) {
     static unsigned n;
     if (broken.short_reads && ++n % 3 == 0 && spoil(EINTR)) return -1;
+    if (broken.ends_at && off >= broken.ends_at) return 0;
     size_t part = broken.short_reads && size > 1000 ? 1 + size / 3 : size;
     return syscall(SYS_pread64, fd, data, part, off);
 }
@@ -109,12 +111,14 @@ static void unprotect_and_store(uint8_t *data) {
     store(data);
 }
 
-static struct fz_seal must_seal(int fd, int level) {
+static struct fz_seal must_seal_by(int fd, int level, int threads) {
     struct fz_seal seal;
-    struct fz_seal_request request = {.level = level};
+    struct fz_seal_request request = {.level = level, .threads = threads};
     if (fzi_seal_fd(fd, &request, &seal) != FZ_OK) fail_msg("%s", fzi_error_text());
     return seal;
 }
+
+static struct fz_seal must_seal(int fd, int level) { return must_seal_by(fd, level, 1); }
 
 static void check_bytes(const struct fz_seal *seal) {
     uint8_t digest[32];
@@ -147,6 +151,33 @@ static void test_levels(void **state) {
         fzi_seal_release(&seal);
     }
     close(fd);
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    int fd = make_file(O_RDONLY);
+    for (int i = 0; i < 40; i++) {
+        struct fz_seal seal = must_seal_by(fd, i % 4, 2);
+        check_bytes(&seal);
+        fzi_seal_release(&seal);
+    }
+    close(fd);
+}
+
+/* A file that becomes shorter while it is read ends the copy, and the thread beside it. */
+static void test_shrinking(void **state) {
+    (void)state;
+    struct fz_seal seal;
+    struct fz_seal_request request = {.level = 2};
+    for (int threads = 1; threads <= 2; threads++) {
+        int fd = make_file(O_RDONLY);
+        request.threads = threads;
+        broken.ends_at = SIZE / 2;
+        assert_int_equal(fzi_seal_fd(fd, &request, &seal), FZ_E_IO);
+        broken.ends_at = 0;
+        assert_null(seal.data);
+        close(fd);
+    }
 }
 
 static void test_memory(void **state) {
@@ -359,7 +390,7 @@ static void test_map(void **state) {
         assert_true(faults(store, seal.back));
         struct fz_plan plan;
         struct fz_artifact_info info;
-        assert_int_equal(fzi_artifact_read(seal.data, seal.size, seal.back, &plan, &info), FZ_OK);
+        assert_int_equal(fzi_artifact_read(seal.data, seal.size, seal.back, NULL, &plan, &info), FZ_OK);
         assert_int_equal(fzi_artifact_verify(&info, NULL, NULL), FZ_OK);
         /* The file's weights change: the front does not, and the checksums tell. */
         assert_int_equal(pwrite(writer, "?", 1, (off_t)(seal.size + 8)), 1);
@@ -389,6 +420,7 @@ int main(void) {
     for (size_t i = 0; i < SIZE; i++) bytes[i] = (uint8_t)(i * 31 >> 3);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),      cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_shrinking),
         cmocka_unit_test(test_sealed),      cmocka_unit_test(test_forever),
         cmocka_unit_test(test_truthful),    cmocka_unit_test(test_refused),
         cmocka_unit_test(test_short_reads), cmocka_unit_test(test_no_leak),

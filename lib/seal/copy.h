@@ -1,0 +1,29 @@
+/* Brings a file's bytes to where they are protected, and hashes them on the way. */
+#ifndef FZ_SEAL_COPY_H
+#define FZ_SEAL_COPY_H
+
+#include "artifact/artifact.h"
+
+/* Where bytes come from: a file, or memory if fd is negative. */
+struct fz_source {
+    int fd;
+    const uint8_t *data;
+    size_t size;
+};
+
+/* Where they go: to memory, or by write into the memfd if `to` is NULL. */
+struct fz_target {
+    uint8_t *to;
+    int memfd;
+};
+
+/* Copies SOURCE to TARGET. DIGEST gets the SHA-256 of the bytes that TARGET holds then, and SUMS,
+ * unless NULL, their checksums. THREADS of 2 or more: hashes in a thread of its own, beside the
+ * copy. FZ_E_IO, FZ_E_NOMEM. */
+fz_status_t fzi_seal_copy(const struct fz_source *source, const struct fz_target *target,
+                          int threads, struct fz_artifact_sums *sums, uint8_t digest[32]);
+
+/* Reads SIZE bytes at OFF; the descriptor's own position is its owner's. FZ_E_IO. */
+fz_status_t fzi_seal_read(int fd, uint8_t *to, size_t size, size_t off);
+
+#endif
