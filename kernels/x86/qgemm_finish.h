@@ -2,7 +2,7 @@
  * behind the vectors (qgemm_v16.h or qgemm_v8.h). The bits are those of c/qgemm_out.h. */
 enum { A_AS_S8 = 0 };
 
-#include "qgemm_panel.h"
+#include "tiles/qgemm_panel.h"
 
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)

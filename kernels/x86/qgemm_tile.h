@@ -23,7 +23,7 @@ enum { WIDE_SIZE = 8192 /* dwords: 32 KiB of stack; the rows of a tile whose K i
 enum { WIDE_SIZE = 0 };
 #endif
 
-#include "qgemm_block.h"
+#include "tiles/qgemm_block.h"
 
 /* What a tile needs, in the order of the work. Pointers are to the tile's first row. */
 struct tile {

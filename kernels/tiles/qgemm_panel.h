@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "tiles/unroll.h"
 
 /* What flips the top bit of A's bytes where that is needed, else 0. */
 static inline uint8_t a_flip(bool a_signed) { return a_signed == (A_AS_S8 == 1) ? 0 : 0x80; }
