@@ -298,10 +298,14 @@ typedef void (*fz_task_fn)(void *arg, size_t i);
 typedef void (*fz_parallel_fn)(void *context, size_t count, fz_task_fn task,
                                void *arg);
 
+enum {
+    FZ_SESSION_RECEIPTS = 1  /* digest inputs and outputs of every run */
+};
+
 typedef struct fz_session_options {
     size_t size;             /* sizeof(fz_session_options_t) */
     int32_t threads;         /* 0 means 1; -1: as many as the host allows */
-    uint32_t flags;          /* must be 0 */
+    uint32_t flags;          /* FZ_SESSION_ bits */
     fz_parallel_fn parallel; /* the caller's threads instead; may be NULL */
     void *parallel_context;
     int32_t parallel_width;  /* how many tasks PARALLEL can run at once */
@@ -357,6 +361,29 @@ FZ_API fz_status_t fz_session_set_deadline(fz_session_t *session,
  * runs; async-signal-safe.                                        Since 0.1 */
 FZ_API void fz_session_cancel(fz_session_t *session);
 
+/* Writes the receipt of SESSION's last run, which succeeded, to TEXT: one line
+ * of canonical JSON (keys sorted, no spaces, no line break) with a NUL behind,
+ * about 330 bytes:
+ *
+ *   {"input":"<64 hex digits>","library":"0.1.0","model":"<id>",
+ *    "output":"<64 hex digits>","profile":"portable/1",
+ *    "type":"frozen-receipt/1"}
+ *
+ * Input and output are what fz_tensor_digest() gives for all inputs and all
+ * outputs. Whoever has the model and the inputs can run them again, on any
+ * host, and must get this line. NEEDED, if not NULL, gets the bytes that TEXT
+ * must have, the NUL included; with a smaller SIZE the call fails.
+ *
+ * The session must have been made with FZ_SESSION_RECEIPTS. Such a session
+ * needs room for all outputs in fz_session_run(), else that is FZ_E_USAGE, and
+ * its runs take the time to hash inputs and outputs besides.
+ *
+ * FZ_OK, FZ_E_USAGE (also if no run has succeeded yet, or the last one has
+ * not), FZ_E_UNVERIFIED as fz_model_id(), FZ_E_LIMIT if SIZE is too small.
+ *                                                                 Since 0.1 */
+FZ_API fz_status_t fz_session_receipt(const fz_session_t *session, char *text,
+                                      size_t size, size_t *needed);
+
 /* Counters of a session. */
 typedef struct fz_session_stats {
     uint64_t n_runs;        /* runs that succeeded */
@@ -385,6 +412,13 @@ FZ_API fz_status_t fz_session_set_trace(fz_session_t *session,
 /* Writes the SHA-256 of the SIZE bytes at DATA to DIGEST.         Since 0.1 */
 FZ_API fz_status_t fz_sha256(const void *data, size_t size,
                              uint8_t digest[32]);
+
+/* Writes the SHA-256 over the N tensors at TENSORS to DIGEST: of each one, in
+ * order, its type, its rank and its dimensions as 64-bit integers, then its
+ * elements, everything little-endian whatever the host is. FZ_OK or FZ_E_USAGE.
+ *                                                                 Since 0.1 */
+FZ_API fz_status_t fz_tensor_digest(const fz_tensor_t *tensors, size_t n,
+                                    uint8_t digest[32]);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,8 @@ fz_status_t fz_session_create(fz_model_t *model, const fz_session_options_t *opt
     *out = NULL;
     if (!model) return fzi_error(FZ_E_USAGE, "fz_session_create: MODEL is NULL");
     FZ_TRY(fzi_options_copy(&o, sizeof o, options, "fz_session_options_t"));
-    if (o.threads < -1 || o.threads > THREADS_MAX || o.flags || o.reserved)
+    if (o.threads < -1 || o.threads > THREADS_MAX || o.reserved ||
+        o.flags & ~(uint32_t)FZ_SESSION_RECEIPTS)
         return fzi_error(FZ_E_USAGE, "fz_session_options_t: bad threads, flags or reserved");
     return fzi_session_new(model, &o, out);
 }
@@ -35,6 +36,29 @@ fz_status_t fz_session_set_deadline(fz_session_t *session, uint64_t microseconds
 
 void fz_session_cancel(fz_session_t *session) {
     if (session) atomic_store_explicit(&session->cancelled, true, memory_order_relaxed);
+}
+
+fz_status_t fz_session_receipt(const fz_session_t *session, char *text, size_t size,
+                               size_t *needed) {
+    if (needed) *needed = 0;
+    if (size && text) text[0] = 0;
+    if (!session || (!text && size))
+        return fzi_error(FZ_E_USAGE, "fz_session_receipt: a pointer is NULL");
+    return fzi_receipt_write(session, text, size, needed);
+}
+
+fz_status_t fz_tensor_digest(const fz_tensor_t *tensors, size_t n, uint8_t digest[32]) {
+    if (!digest || (n && !tensors))
+        return fzi_error(FZ_E_USAGE, "fz_tensor_digest: a pointer is NULL");
+    memset(digest, 0, 32);
+    for (size_t i = 0; i < n; i++) {
+        fz_tensor_t t = tensors[i];
+        FZ_TRY(fzi_tensor_measure(&t));
+        if (t.size > tensors[i].size || (t.size && !t.data))
+            return fzi_error(FZ_E_USAGE, "fz_tensor_digest: tensor %zu has too few bytes", i);
+    }
+    fzi_receipt_digest(tensors, n, digest);
+    return FZ_OK;
 }
 
 fz_status_t fz_session_stats(const fz_session_t *session, fz_session_stats_t *out) {

@@ -277,7 +277,13 @@ fz_status_t fzi_session_run(struct fz_session *session, const fz_tensor_t *input
     if (n_outputs > plan->n_outputs)
         return fzi_error(FZ_E_USAGE, "the model has %zu outputs, %zu were asked for",
                          plan->n_outputs, n_outputs);
+    struct fz_receipt *receipt = &session->receipt;
+    receipt->known = false;
+    if (receipt->wanted && n_outputs != plan->n_outputs)
+        return fzi_error(FZ_E_USAGE, "a run with a receipt needs all %zu outputs, not %zu",
+                         plan->n_outputs, n_outputs);
     for (uint32_t i = 0; i < n_inputs; i++) FZ_TRY(check_input(session, i, &inputs[i]));
+    if (receipt->wanted) fzi_receipt_digest(inputs, n_inputs, receipt->input);
     session->env.resize = resize;
     session->env.eval = eval;
     session->env.poll = poll;
@@ -285,5 +291,9 @@ fz_status_t fzi_session_run(struct fz_session *session, const fz_tensor_t *input
     fz_status_t status = run(session, inputs, outputs, n_outputs);
     fzi_fpenv_leave(old);
     if (status == FZ_E_CANCELLED) atomic_store(&session->cancelled, false);
+    if (receipt->wanted && status == FZ_OK) {
+        fzi_receipt_digest(outputs, n_outputs, receipt->output);
+        receipt->known = true;
+    }
     return status;
 }

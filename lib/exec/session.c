@@ -81,6 +81,7 @@ fz_status_t fzi_session_new(struct fz_model *model, const fz_session_options_t *
     if (!session) return fzi_error(FZ_E_NOMEM, "no memory for a session");
     session->model = model;
     session->options = *options;
+    session->receipt.wanted = (options->flags & FZ_SESSION_RECEIPTS) != 0;
     session->late = fzi_calloc(model->plan.n_values, sizeof *session->late);
     session->spare = fzi_calloc(model->plan.n_values, sizeof *session->spare);
     session->outputs = fzi_calloc(model->plan.n_outputs, sizeof *session->outputs);

@@ -4,6 +4,7 @@
 
 #include "exec/model.h"
 #include "exec/pool.h"
+#include "exec/receipt.h"
 
 enum { FZ_BINDINGS_MAX = 8 };
 
@@ -70,6 +71,7 @@ struct fz_session {
     uint64_t arena_wanted, macs; /* of the newest binding */
     uint64_t deadline_us, deadline_ns; /* per run; absolute end of this one, 0: none */
     atomic_bool cancelled;
+    struct fz_receipt receipt;
     fz_trace_fn trace;
     void *trace_context;
 };

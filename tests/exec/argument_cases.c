@@ -36,7 +36,7 @@ static void options_of_any_age(void **state) {
 static void options_out_of_range(void **state) {
     fz_model_t *model = open_built(one_node("Relu", "2,3", "2,3"));
     fz_session_t *session;
-    fz_session_options_t o[] = {{.threads = -2}, {.threads = 1 << 20}, {.flags = 1},
+    fz_session_options_t o[] = {{.threads = -2}, {.threads = 1 << 20}, {.flags = 2},
                                 {.reserved = 1}};
     for (size_t i = 0; i < sizeof o / sizeof *o; i++) {
         o[i].size = sizeof *o;

@@ -1,6 +1,6 @@
 /* The contract of the public headers, sentence by sentence.
  *
- * usage: exec_test [GROUP]...     groups: arguments outputs models host threads; default: all.
+ * usage: exec_test [GROUP]...     groups: arguments outputs models receipts host threads; default: all.
  * "host" needs a process of its own: no sanitizer, no valgrind. */
 #include "support.h"
 
@@ -16,6 +16,7 @@ static const struct group groups[] = {
     {"arguments", argument_cases, &n_argument_cases},
     {"outputs", output_cases, &n_output_cases},
     {"models", model_cases, &n_model_cases},
+    {"receipts", receipt_cases, &n_receipt_cases},
     {"host", host_cases, &n_host_cases},
     {"threads", thread_cases, &n_thread_cases},
 };
