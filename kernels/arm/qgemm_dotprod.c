@@ -60,13 +60,8 @@ FZK_INLINE void tile(const struct tile *t, const int rows, const int nv) {
         const uint8_t *a = t->a;
         const int8_t *b = t->b + j * FZK_QUAD;
         FZK_NO_UNROLL
-        for (int64_t q = t->kq; q >= 2; q -= 2) {
+        for (const uint8_t *end = a + a_step * t->kq; a < end; a += a_step, b += QUAD_STEP)
             quad(acc, a, b, rows, nv);
-            quad(acc, a + a_step, b + QUAD_STEP, rows, nv);
-            a += 2 * a_step;
-            b += 2 * QUAD_STEP;
-        }
-        if (t->kq % 2) quad(acc, a, b, rows, nv);
         FZK_UNROLL
         for (int r = 0; r < rows; r++) {
             FZK_UNROLL
