@@ -24,44 +24,81 @@ FZK_INLINE const float *row_at(int rows, int r, const float *a0, const float *a1
     return r < half ? a0 + r * lda : a1 + (r - half) * lda;
 }
 
-/* acc[r][v] += a[r][lane] * b[v]: one step of k, two vectors of B at a time. */
-FZK_INLINE void step(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const float32x4_t *a,
-                     int lane, const float *b, int64_t panel_stride) {
+/* acc + b * a[lane]. Written as the instruction, in the order of the program: compilers would hoist
+ * copies of a[lane] and loads until registers run out. */
+FZK_INLINE float32x4_t fma_lane(float32x4_t acc, float32x4_t b, float32x4_t a, int lane) {
+    if (lane == 0) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc) : "w"(b), "w"(a));
+    if (lane == 1) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[1]" : "+w"(acc) : "w"(b), "w"(a));
+    if (lane == 2) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[2]" : "+w"(acc) : "w"(b), "w"(a));
+    if (lane == 3) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[3]" : "+w"(acc) : "w"(b), "w"(a));
+    return acc;
+}
+
+/* N vectors of B from number AT on, counted through rows of VECS. B1 is the second panel, if there
+ * is one. The loads happen here, in pairs. */
+FZK_INLINE void load_b(int n, float32x4_t *to, int vecs, const float *b, const float *b1, int at) {
     FZK_UNROLL
-    for (int v = 0; v < vecs; v += 2) {
-        const float *at = b + (v / VECS) * panel_stride + v % VECS * LANES;
-        float32x4_t b0 = vld1q_f32(at), b1 = vld1q_f32(at + LANES);
+    for (int i = 0; i < n; i++) {
+        int k = (at + i) / vecs, v = (at + i) % vecs;
+        to[i] = vld1q_f32((v < VECS ? b : b1) + k * FZK_PANEL + v % VECS * LANES);
+    }
+    if (n == 1) __asm__ volatile("" : "+w"(to[0]));
+    FZK_UNROLL
+    for (int i = 0; i + 1 < n; i += 2) __asm__ volatile("" : "+w"(to[i]), "+w"(to[i + 1]));
+}
+
+/* acc[r][v] += a[r][k] * b[k][v] for four steps of k. Where there are registers for it, a few
+ * vectors of B are loaded together, else each one while the one before is in use. */
+FZK_INLINE void four_steps(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const float32x4_t *a,
+                           const float *b, const float *b1) {
+    const int spare = 32 - rows * vecs - rows, group = spare >= 8 ? 8 : spare >= 4 ? 4 : 1;
+    const int size = group < vecs ? group : vecs, total = LANES * vecs;
+    float32x4_t now[8], next;
+    load_b(size, now, vecs, b, b1, 0);
+    FZK_UNROLL
+    for (int i = 0; i < total; i += size) {
+        if (size > 1 && i > 0) load_b(size, now, vecs, b, b1, i);
+        if (size == 1 && i + 1 < total) load_b(1, &next, vecs, b, b1, i + 1);
         FZK_UNROLL
-        for (int r = 0; r < rows; r++) acc[r][v] = vfmaq_n_f32(acc[r][v], b0, a[r][lane]);
-        FZK_UNROLL
-        for (int r = 0; r < rows; r++) acc[r][v + 1] = vfmaq_n_f32(acc[r][v + 1], b1, a[r][lane]);
+        for (int j = 0; j < size; j++) {
+            int v = (i + j) % vecs, lane = (i + j) / vecs;
+            FZK_UNROLL
+            for (int r = 0; r < rows; r++) acc[r][v] = fma_lane(acc[r][v], now[j], a[r], lane);
+        }
+        if (size == 1) now[0] = next;
     }
 }
 
-/* LEN steps, four at a time. */
+/* LEN steps. */
 FZK_INLINE void steps(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const float *a0,
                       const float *a1, int64_t lda, const float *b, int64_t panel_stride,
                       int64_t len) {
-    float32x4_t a[MAX_ROWS];
+    const float *b1 = b + panel_stride;
+    __asm__("" : "+r"(b1)); /* else it is added at every load */
     FZK_NO_UNROLL
     for (; len >= LANES; len -= LANES) {
+        float32x4_t a[MAX_ROWS];
         FZK_UNROLL
         for (int r = 0; r < rows; r++) a[r] = vld1q_f32(row_at(rows, r, a0, a1, lda));
-        FZK_UNROLL
-        for (int lane = 0; lane < LANES; lane++)
-            step(rows, vecs, acc, a, lane, b + lane * FZK_PANEL, panel_stride);
+        four_steps(rows, vecs, acc, a, b, b1);
         a0 += LANES;
         a1 += LANES;
         b += LANES * FZK_PANEL;
+        b1 += LANES * FZK_PANEL;
     }
     FZK_NO_UNROLL
-    for (; len > 0; len--) {
+    for (; len > 0; len--, a0++, a1++, b += FZK_PANEL, b1 += FZK_PANEL) {
         FZK_UNROLL
-        for (int r = 0; r < rows; r++) a[r] = vld1q_dup_f32(row_at(rows, r, a0, a1, lda));
-        step(rows, vecs, acc, a, 0, b, panel_stride);
-        a0++;
-        a1++;
-        b += FZK_PANEL;
+        for (int v = 0; v < vecs; v += 2) {
+            float32x4_t bv[2];
+            load_b(2, bv, vecs, b, b1, v);
+            FZK_UNROLL
+            for (int r = 0; r < rows; r++) {
+                float a = *row_at(rows, r, a0, a1, lda);
+                acc[r][v] = vfmaq_n_f32(acc[r][v], bv[0], a);
+                acc[r][v + 1] = vfmaq_n_f32(acc[r][v + 1], bv[1], a);
+            }
+        }
     }
 }
 
