@@ -42,7 +42,7 @@ static void convert(fz_tensor_t *t) {
     if (t->dtype == FZ_TYPE_BOOL)
         for (size_t i = 0; i < t->size; i++) p[i] = p[i] != 0;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    size_t width = alignment(t);
+    size_t width = t->dtype == FZ_TYPE_C64 ? 4 : alignment(t);
     for (size_t i = 0; i < t->size; i += width)
         for (size_t k = 0; k < width / 2; k++) {
             uint8_t swap = p[i + k];

@@ -215,8 +215,10 @@ static bool inside(const struct imported *im, const void *p) {
     return at >= start && at < start + im->source.onnx_size;
 }
 
-/* Wherever the weights lie in the file: aligned, right, and not copied. */
+/* Wherever the weights lie in the file: aligned, right, and not copied where their bytes have the
+ * host's order. */
 static void weights_in_place(void **state) {
+    const bool in_place = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     double *data = malloc(N_BIG * 8);
     assert_non_null(data);
     for (int i = 0; i < N_BIG; i++) data[i] = i;
@@ -227,9 +229,9 @@ static void weights_in_place(void **state) {
             const fz_tensor_t *t = &im.graph->outputs[k]->t;
             assert_int_equal((uintptr_t)t->data % 8, 0);
             assert_memory_equal(t->data, data, N_BIG * 8);
-            assert_true(inside(&im, t->data));
+            assert_true(inside(&im, t->data) == in_place);
         }
-        assert_true(im.arena.used < N_BIG);
+        assert_true(!in_place || im.arena.used < N_BIG);
         close_import(&im);
         /* If the file's bytes are to be kept they are left alone. */
         fz_freeze_options_t options = {.size = sizeof options, .flags = FZ_FREEZE_KEEP_ONNX};

@@ -36,14 +36,29 @@ void pb_int(struct pb *m, uint32_t field, int64_t value) {
     pb_varint(m, (uint64_t)value);
 }
 
+/* Numbers of WIDTH bytes, which messages hold least byte first. */
+static void append_numbers(struct pb *m, const void *data, size_t size, size_t width) {
+    pb_append(m, data, size);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (uint8_t *p = m->data + m->size - size; p + width <= m->data + m->size; p += width)
+        for (size_t i = 0; i < width / 2; i++) {
+            uint8_t b = p[i];
+            p[i] = p[width - 1 - i];
+            p[width - 1 - i] = b;
+        }
+#else
+    (void)width;
+#endif
+}
+
 void pb_f32(struct pb *m, uint32_t field, float value) {
     pb_varint(m, field << 3 | 5);
-    pb_append(m, &value, 4);
+    append_numbers(m, &value, 4, 4);
 }
 
 void pb_f64(struct pb *m, uint32_t field, double value) {
     pb_varint(m, field << 3 | 1);
-    pb_append(m, &value, 8);
+    append_numbers(m, &value, 8, 8);
 }
 
 void pb_bytes(struct pb *m, uint32_t field, const void *data, size_t size) {
@@ -86,7 +101,10 @@ struct pb pb_tensor(const char *name, int32_t dtype, const char *dims) {
 struct pb pb_raw_tensor(const char *name, int32_t dtype, const char *dims, const void *data,
                         size_t size) {
     struct pb m = pb_tensor(name, dtype, dims);
-    pb_bytes(&m, TENSOR_RAW, data, size);
+    size_t width = dtype == FZ_TYPE_STRING ? 1 : (size_t)fz_type_bits(dtype) / 8;
+    pb_varint(&m, TENSOR_RAW << 3 | 2);
+    pb_varint(&m, size);
+    append_numbers(&m, data, size, width < 1 ? 1 : width < 8 ? width : 8);
     return m;
 }
 
