@@ -64,7 +64,8 @@ enum {
     FZ_E_PROFILE = 15,    /* made for another numerics profile than here */
     FZ_E_SYSTEM = 16,     /* the operating system refused */
     FZ_E_INTERNAL = 17,   /* a defect of the library; please report it */
-    FZ_E_ANSWER = 18      /* a known answer came out with other bits */
+    FZ_E_ANSWER = 18,      /* a known answer came out with other bits */
+    FZ_E_SIGNATURE = 19    /* not signed, or not by the key that is asked for */
 };
 
 /* The name of STATUS, "FZ_E_SHAPE" say; "FZ_E_?" for an unknown number. The
@@ -166,6 +167,8 @@ typedef struct fz_open_options {
     uint64_t max_file_size;  /* refuse larger files; 0 means 64 GiB */
     int32_t threads;         /* 2: hash in a second thread; 0 means 1 */
     uint32_t reserved;       /* must be 0 */
+    const char *signer;      /* PEM file: refuse what this key has not signed */
+    const char *signature;   /* its file; NULL: the model's PATH with ".sig" */
 } fz_open_options_t;
 
 /* Opens the frozen file at PATH, verifies it and seals it in read-only memory.
@@ -182,10 +185,17 @@ typedef struct fz_open_options {
  * and fz_model_id() answers FZ_E_UNVERIFIED until fz_model_verify() has
  * passed.
  *
+ * With a SIGNER, the public half of an Ed25519 key, only models are opened that
+ * it has signed: SIGNATURE must hold the 64 bytes that fz_sign() of sign.h
+ * makes. What is signed are the two lines "frozen-model/1" and "sha256:<id>",
+ * each ended by a line feed, so that other tools can sign and check, too.
+ * Without libcrypto in the library this is FZ_E_UNSUPPORTED.
+ *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO, FZ_E_SYSTEM,
  * FZ_E_FORMAT      not a frozen file, damaged, or of a newer format,
  * FZ_E_UNSUPPORTED an operator or revision that this library does not have,
  * FZ_E_DIGEST      sound, but not the model that OPTIONS expects,
+ * FZ_E_SIGNATURE   sound, but not signed by the signer that OPTIONS name,
  * FZ_E_LIMIT       larger than OPTIONS allow,
  * FZ_E_PROFILE     made for another BLAS than this host's.         Since 0.1 */
 FZ_API fz_status_t fz_model_open(const char *path,
@@ -193,7 +203,8 @@ FZ_API fz_status_t fz_model_open(const char *path,
                                  fz_model_t **out);
 
 /* Opens the frozen file that FD refers to, from its start. FD stays the
- * caller's and its file offset is left alone. Else as fz_model_open().
+ * caller's and its file offset is left alone. A SIGNER needs a SIGNATURE
+ * here. Else as fz_model_open().
  * Since 0.1 */
 FZ_API fz_status_t fz_model_open_fd(int fd, const fz_open_options_t *options,
                                     fz_model_t **out);

@@ -7,14 +7,10 @@
 #include <unistd.h>
 
 #include "api/options.h"
+#include "api/tell.h"
 #include "seal/seal.h"
 #include "freeze/freeze.h"
 #include "import/import.h"
-
-static fz_status_t tell(fz_status_t status) {
-    if (status != FZ_OK) fz_set_last_error(fzi_error_text());
-    return status;
-}
 
 static fz_status_t complete(const fz_freeze_options_t *from, fz_freeze_options_t *to) {
     FZ_TRY(fzi_options_copy(to, sizeof *to, from, "fz_freeze_options_t"));
@@ -22,8 +18,6 @@ static fz_status_t complete(const fz_freeze_options_t *from, fz_freeze_options_t
     if (strcmp(to->numerics, "portable") != 0 && strcmp(to->numerics, "blas") != 0)
         return fzi_error(FZ_E_USAGE, "numerics must be \"portable\" or \"blas\", not \"%s\"",
                          to->numerics);
-    if (to->flags & FZ_FREEZE_RANGE_PER_ROW)
-        return fzi_error(FZ_E_UNSUPPORTED, "ranges per row are not supported yet");
     if (to->flags >> 5) return fzi_error(FZ_E_USAGE, "fz_freeze_options_t.flags has unknown bits");
     if ((to->n_dims && !to->dims) || (to->n_kat_inputs && !to->kat_inputs))
         return fzi_error(FZ_E_USAGE, "fz_freeze_options_t has a NULL list");
@@ -68,7 +62,7 @@ static fz_status_t freeze_file(const char *onnx_path, const char *fz_path,
 FZ_API fz_status_t fz_freeze_file(const char *onnx_path, const char *fz_path,
                                   const fz_freeze_options_t *options, char hex[65]) {
     if (hex) hex[0] = 0;
-    return tell(freeze_file(onnx_path, fz_path, options, hex));
+    return fzi_tell(freeze_file(onnx_path, fz_path, options, hex));
 }
 
 /* Freezes into a nameless file, *FD, and completes the open options. */
@@ -94,15 +88,15 @@ static fz_status_t freeze_open(const struct fz_freeze_from *from,
                                const fz_open_options_t *open_options, fz_model_t **out) {
     fz_open_options_t p;
     int fd;
-    fz_status_t status = tell(freeze_nameless(from, options, open_options, &p, &fd));
+    fz_status_t status = fzi_tell(freeze_nameless(from, options, open_options, &p, &fd));
     return status == FZ_OK ? fz_model_adopt_fd(fd, &p, out) : status;
 }
 
 FZ_API fz_status_t fz_freeze_open(const char *onnx_path, const fz_freeze_options_t *options,
                                   const fz_open_options_t *open_options, fz_model_t **out) {
-    if (!out) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open: OUT is NULL"));
+    if (!out) return fzi_tell(fzi_error(FZ_E_USAGE, "fz_freeze_open: OUT is NULL"));
     *out = NULL;
-    if (!onnx_path) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open: ONNX_PATH is NULL"));
+    if (!onnx_path) return fzi_tell(fzi_error(FZ_E_USAGE, "fz_freeze_open: ONNX_PATH is NULL"));
     struct fz_freeze_from from = {.path = onnx_path};
     return freeze_open(&from, options, open_options, out);
 }
@@ -111,9 +105,9 @@ FZ_API fz_status_t fz_freeze_open_memory(const void *data, size_t size,
                                          const fz_freeze_options_t *options,
                                          const fz_open_options_t *open_options,
                                          fz_model_t **out) {
-    if (!out) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open_memory: OUT is NULL"));
+    if (!out) return fzi_tell(fzi_error(FZ_E_USAGE, "fz_freeze_open_memory: OUT is NULL"));
     *out = NULL;
-    if (!data) return tell(fzi_error(FZ_E_USAGE, "fz_freeze_open_memory: DATA is NULL"));
+    if (!data) return fzi_tell(fzi_error(FZ_E_USAGE, "fz_freeze_open_memory: DATA is NULL"));
     struct fz_freeze_from from = {.data = data, .size = size};
     return freeze_open(&from, options, open_options, out);
 }
@@ -154,14 +148,14 @@ static fz_status_t read_tensor(const char *path, struct fz_tensor_file *file,
 FZ_API fz_status_t fz_tensor_read_onnx(const char *path, fz_tensor_t *tensor,
                                        fz_tensor_file_t **out) {
     if (!path || !tensor || !out)
-        return tell(fzi_error(FZ_E_USAGE, "fz_tensor_read_onnx: a pointer is NULL"));
+        return fzi_tell(fzi_error(FZ_E_USAGE, "fz_tensor_read_onnx: a pointer is NULL"));
     *out = NULL;
     struct fz_tensor_file *file = fzi_calloc(1, sizeof *file);
-    if (!file) return tell(fzi_error(FZ_E_NOMEM, "no memory for a tensor"));
+    if (!file) return fzi_tell(fzi_error(FZ_E_NOMEM, "no memory for a tensor"));
     fz_status_t status = read_tensor(path, file, tensor);
     if (status == FZ_OK) *out = file;
     else fz_tensor_file_close(file);
-    return tell(status);
+    return fzi_tell(status);
 }
 
 FZ_API void fz_tensor_file_close(fz_tensor_file_t *file) {

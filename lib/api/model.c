@@ -1,6 +1,7 @@
 /* The fz_model_ functions. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "api/options.h"
@@ -15,15 +16,37 @@ fz_status_t fz_model_open_fd(int fd, const fz_open_options_t *options, fz_model_
     return fzi_model_open(fd, &o, out);
 }
 
+/* With a signer but no signature, that is PATH.sig: TEXT, which the caller releases. */
+static fz_status_t name_signature(const char *path, fz_open_options_t *options, char **text) {
+    *text = NULL;
+    if (!options->signer || options->signature) return FZ_OK;
+    size_t size = strlen(path) + sizeof ".sig";
+    *text = fzi_alloc(size);
+    if (!*text) return fzi_error(FZ_E_NOMEM, "no memory to open the model");
+    snprintf(*text, size, "%s.sig", path);
+    options->signature = *text;
+    return FZ_OK;
+}
+
 fz_status_t fz_model_open(const char *path, const fz_open_options_t *options, fz_model_t **out) {
+    fz_open_options_t o;
+    char *signature;
     if (!out) return fzi_error(FZ_E_USAGE, "fz_model_open: OUT is NULL");
     *out = NULL;
     if (!path) return fzi_error(FZ_E_USAGE, "fz_model_open: PATH is NULL");
+    FZ_TRY(fzi_options_copy(&o, sizeof o, options, "fz_open_options_t"));
+    o.size = sizeof o;
+    FZ_TRY(name_signature(path, &o, &signature));
+    fz_status_t status = FZ_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) return fzi_error(FZ_E_IO, "cannot open '%s': %s", path, strerror(errno));
-    fz_status_t status = fz_model_open_fd(fd, options, out);
-    close(fd);
-    return status == FZ_OK ? FZ_OK : fzi_error_context(status, "%s", path);
+    if (fd < 0) status = fzi_error(FZ_E_IO, "cannot open '%s': %s", path, strerror(errno));
+    else status = fz_model_open_fd(fd, &o, out);
+    if (fd >= 0) {
+        close(fd);
+        if (status != FZ_OK) fzi_error_context(status, "%s", path);
+    }
+    fzi_free(signature);
+    return status;
 }
 
 fz_status_t fz_model_open_memory(const void *data, size_t size, const fz_open_options_t *options,

@@ -37,6 +37,8 @@ static inline fz_status_t fzi_open_options_complete(fz_open_options_t *to,
         return fzi_error(FZ_E_USAGE, "there is no protection level %d", to->protection);
     if (to->threads < 0 || to->threads > 1024 || to->reserved)
         return fzi_error(FZ_E_USAGE, "fz_open_options_t: bad threads or reserved");
+    if (to->signer && !to->signature)
+        return fzi_error(FZ_E_USAGE, "a model without a path needs a signature beside its signer");
     if (to->protection == 0) to->protection = FZ_PROTECT_SEALED;
     if (to->max_file_size == 0) to->max_file_size = 1ull << 36;
     if (to->expect && strspn(to->expect, "0123456789abcdef") != 64)

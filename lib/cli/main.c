@@ -1,4 +1,4 @@
-/* fz: freeze, look at, run, verify, time, test and compare models. */
+/* fz: freeze, look at, run, verify, time, test, compare and sign models. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +20,8 @@ static const struct verb verbs[] = {
     {"run", verb_run,
      "MODEL [--input NAME=FILE.npy]... [--output-dir DIR] [--threads N] [--expect HEX]",
      "run a model once; prints each output's index, name, type and shape"},
-    {"verify", verb_verify, "FILE.fz [--expect HEX] [--kat]",
-     "check every digest of a frozen file and, with --kat, its known answer"},
+    {"verify", verb_verify, "FILE.fz [--expect HEX] [--kat] [--key PUBLIC.pem [--signature FILE]]",
+     "check every digest of a frozen file, with --kat its known answer, with --key who signed it"},
     {"bench", verb_bench,
      "MODEL [--open sealed|map] [--shape NAME=1x3x224x224]... [--input NAME=FILE.npy]...\n"
      "            [--threads N] [--seconds S] [--json] [--steps]",
@@ -31,6 +31,12 @@ static const struct verb verbs[] = {
     {"compare", verb_compare,
      "A B [--input NAME=FILE.npy]... [--nodes]",
      "how far the outputs of two models, or two folders of .npy, are apart"},
+#ifdef FZ_HAVE_STORE
+    {"keygen", verb_keygen, "PRIVATE.pem PUBLIC.pem [--kind ed25519|p256]",
+     "make a pair of keys for signing"},
+    {"sign", verb_sign, "FILE.fz --key PRIVATE.pem [-o FILE.fz.sig]",
+     "sign a frozen file; fz verify --key PUBLIC.pem checks it"},
+#endif
 };
 
 static void usage(FILE *to) {

@@ -1,6 +1,7 @@
 /* Opening: seal the bytes, prove them, prepare the plan. */
 #include "exec/open.h"
 
+#include "base/signature.h"
 #include "exec/profile.h"
 
 /* Level 3 is entered when the model is known to be wanted: its memory is never given back. */
@@ -38,19 +39,22 @@ void fzi_model_learn_id(struct fz_model *model, const uint8_t digest[32]) {
     atomic_store_explicit(&model->id_state, FZ_ID_KNOWN, memory_order_release);
 }
 
-/* A mapped file's digest is not known yet: it has to be read for this. */
-static fz_status_t check_digest(struct fz_model *model, const char *expect) {
+/* Whether the model is the one that is expected, and signed by whom it has to be. A mapped file's
+ * digest is not known yet: it has to be read for this. */
+static fz_status_t check_identity(struct fz_model *model, const fz_open_options_t *options) {
     char hex[65];
     if (model->seal.digest_known) fzi_model_learn_id(model, model->seal.digest);
-    if (!expect) return FZ_OK;
+    if (!options->expect && !options->signer) return FZ_OK;
     if (!model->seal.digest_known) {
         uint8_t digest[32];
         FZ_TRY(fzi_artifact_verify(&model->info, NULL, digest));
         fzi_model_learn_id(model, digest);
     }
     fzi_model_hex(model, hex);
-    if (strcmp(hex, expect) == 0) return FZ_OK;
-    return fzi_error(FZ_E_DIGEST, "the model is %s, expected was %s", hex, expect);
+    if (options->expect && strcmp(hex, options->expect) != 0)
+        return fzi_error(FZ_E_DIGEST, "the model is %s, expected was %s", hex, options->expect);
+    if (!options->signer) return FZ_OK;
+    return fzi_signature_check(options->signer, options->signature, hex);
 }
 
 /* One byte per block of the back part: whether it was checked. */
@@ -64,7 +68,7 @@ static fz_status_t finish(struct fz_model *model, const fz_open_options_t *optio
                           const struct fz_artifact_sums *sums) {
     FZ_TRY(fzi_artifact_read(model->seal.data, model->seal.size, model->seal.back, sums,
                              &model->plan, &model->info));
-    FZ_TRY(check_digest(model, options->expect));
+    FZ_TRY(check_identity(model, options));
     FZ_TRY(prepare_checks(model));
     FZ_TRY(fzi_profile_enter(model, model->info.profile,
                              (options->flags & FZ_OPEN_ANY_PROFILE) != 0));

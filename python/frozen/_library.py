@@ -48,6 +48,8 @@ class OpenOptions(ctypes.Structure):
         ("max_file_size", c_uint64),
         ("threads", c_int32),
         ("reserved", c_uint32),
+        ("signer", c_char_p),
+        ("signature", c_char_p),
     ]
 
 

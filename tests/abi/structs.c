@@ -21,7 +21,9 @@ AT(fz_open_options_t, flags, 20);
 AT(fz_open_options_t, max_file_size, 24);
 AT(fz_open_options_t, threads, 32);
 AT(fz_open_options_t, reserved, 36);
-SIZE(fz_open_options_t, 40);
+AT(fz_open_options_t, signer, 40);
+AT(fz_open_options_t, signature, 48);
+SIZE(fz_open_options_t, 56);
 
 AT(fz_io_t, name, 0);
 AT(fz_io_t, dtype, 8);
