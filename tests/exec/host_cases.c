@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <fenv.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -107,6 +108,66 @@ static void floating_point_environment(void **state) {
     fz_model_close(model);
 }
 
+/* A parallel-for of the caller's whose own thread is in ENVIRONMENT. */
+struct guest {
+    uint32_t environment;
+    size_t n_changed, n_tasks;
+};
+struct share {
+    struct guest *guest;
+    fz_task_fn task;
+    void *arg;
+    size_t count;
+};
+
+/* Task by task: each must find and leave the environment as it is. */
+static void *run_share(void *arg) {
+    const struct share *s = arg;
+    uint32_t mine = environment();
+    for (size_t i = 0; i < s->count; i++) {
+        set_environment(s->guest->environment);
+        s->task(s->arg, i);
+        uint32_t after = environment();
+        set_environment(mine);
+        s->guest->n_tasks++;
+        s->guest->n_changed += after != s->guest->environment;
+    }
+    return NULL;
+}
+
+static void parallel_as_guest(void *context, size_t count, fz_task_fn task, void *arg) {
+    struct share share = {context, task, arg, count};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run_share, &share) == 0) pthread_join(thread, NULL);
+}
+
+static void environment_of_the_callers_threads(void **state) {
+    const char *const models[] = {"cnn", "lstm", "vit", "cnn.qdq"};
+    struct guest guest = {0};
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        fz_model_t *model = open_digits(models[m]);
+        fz_session_t *session = open_session(model, 1);
+        fz_tensor_t x = digits(0, 64), want = {0};
+        assert_ok(fz_session_run(session, &x, 1, &want, 1));
+        for (int i = 0; i < N_ENVIRONMENTS; i++) {
+            fz_session_options_t o = {.size = sizeof o, .parallel = parallel_as_guest,
+                                      .parallel_context = &guest, .parallel_width = 3};
+            fz_session_t *other;
+            fz_tensor_t y = {0};
+            guest.environment = environments[i];
+            assert_ok(fz_session_create(model, &o, &other));
+            assert_ok(fz_session_run(other, &x, 1, &y, 1));
+            assert_int_equal(y.size, want.size);
+            assert_memory_equal(y.data, want.data, want.size);
+            fz_session_close(other);
+        }
+        fz_session_close(session);
+        fz_model_close(model);
+    }
+    assert_true(guest.n_tasks > 0);
+    assert_int_equal(guest.n_changed, 0);
+}
+
 /* Freezing computes as well: the id says whether it did so in its own environment. */
 static void freezing_in_any_environment(void **state) {
     const char *const models[] = {"cnn", "vit", "mlp.qdq", "lstm.dyn"};
@@ -169,6 +230,7 @@ static void run_after_fork(void **state) {
 const struct CMUnitTest host_cases[] = {
     cmocka_unit_test(no_system_call),
     cmocka_unit_test(floating_point_environment),
+    cmocka_unit_test(environment_of_the_callers_threads),
     cmocka_unit_test(freezing_in_any_environment),
     cmocka_unit_test(run_after_fork),
 };

@@ -131,6 +131,52 @@ static void residual(struct kt *t) {
         for (int64_t m = 7; m <= 16; m += 8) product(t, m, 38, k, (int)(k + m) & 15, KT_UNIFORM);
 }
 
+/* fma(A1, B1, A0 * B0), where A0 * B0 is exact, in every element of a 5 x 33 product. */
+static void round_once(struct kt *t, const float a[2], const float b[2], float want) {
+    enum { M = 5, N = 33 };
+    struct fzk_segment segment = {.off = 0, .len = 2};
+    struct fzk_gemm_f32 g = {.m = M, .n = N, .k = 2, .lda = 2, .ldc = N, .segments = &segment,
+                             .n_segments = 1};
+    float *x = kt_buffer(t, M * 2, 4), *y = kt_buffer(t, 2 * 2 * FZK_PANEL, 4);
+    for (int i = 0; i < M * 2; i++) x[i] = a[i % 2];
+    for (int i = 0; i < 4 * FZK_PANEL; i++) y[i] = b[i / FZK_PANEL % 2];
+    g.a = x;
+    g.b = y;
+    kt_protect(t);
+    g.c = kt_buffer(t, M * N, 4);
+    t->k->gemm_f32(&g);
+    for (int i = 0; i < M * N; i++)
+        if (fzk_bits(g.c[i]) != fzk_bits(want))
+            kt_fail(t, "%08x instead of %08x", fzk_bits(g.c[i]), fzk_bits(want));
+    kt_check_f32(t, g.c, M * N);
+}
+
+/* 2^e, also as a subnormal number. */
+static float power(int e) { return fzk_float(e < -126 ? 1u << (e + 149) : (uint32_t)(e + 127) << 23); }
+
+/* Sums so close to the middle of two floats that a double cannot tell: rounding twice goes to the
+ * even one. Near: an odd c plus a product of half its unit times 1 - u^2, which gives c. Middle: a
+ * product that lies in the middle plus a tiny number, which decides. */
+static void rounding(struct kt *t) {
+    for (int i = 1; i < 64; i += t->quick ? 20 : 2)
+        for (int e = -120; e < 120; e += t->quick ? 23 : 5)
+            for (int sign = 0; sign < 4; sign++) {
+                kt_step(t, "near, i=%d e=%d sign=%d", i, e, sign);
+                float u = (float)i * 0x1p-23f, s = sign & 1 ? -1.0f : 1.0f;
+                float c = power(e) * (1 + u), half = sign & 2 ? -0.5f : 0.5f;
+                int low = (e - 23) / 2;
+                float a[2] = {c, power(low) * (1 + u) * half};
+                round_once(t, a, (float[]){s, s * power(e - 23 - low) * (1 - u)}, c * s);
+                kt_step(t, "middle, i=%d e=%d sign=%d", i, e, sign);
+                float v = 1 + (float)i * 0x1p-12f, p = fzk_float(fzk_bits(v * v) & ~0u << 1);
+                float tiny = power(e - 60 < -149 ? -149 : e - 60) * (sign & 2 ? -1.0f : 1.0f);
+                float down = (double)v * (double)v > (double)p ? p : p - 0x1p-23f;
+                float want = power(e) * (sign & 2 ? down : down + 0x1p-23f);
+                round_once(t, (float[]){tiny, v * power(e / 2)},
+                           (float[]){s, s * v * power(e - e / 2)}, want * s);
+            }
+}
+
 static void call(const struct fzk_table *k, void *arg) { k->gemm_f32(arg); }
 
 /* 16 elements more to a row: rows 4096 bytes apart would fight for one cache set. */
@@ -216,4 +262,5 @@ const struct kt_case gemm_cases[] = {
     {"gemm_f32/shapes", KT_KERNEL(gemm_f32), shapes, bench},
     {"gemm_f32/convolutions", KT_KERNEL(gemm_f32), convs, bench_conv},
     {"gemm_f32/residual", KT_KERNEL(gemm_f32), residual, bench_cold},
+    {"gemm_f32/rounding", KT_KERNEL(gemm_f32), rounding, NULL},
     {0}};

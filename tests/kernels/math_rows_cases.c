@@ -412,6 +412,53 @@ static void requantize(struct kt *t) {
         }
 }
 
+/* Every half around zero, each once to an even and once to an odd number; and what is no number. */
+static void requantize_ties(struct kt *t) {
+    static const struct { float m; uint8_t u8; int8_t i8; } special[] = {
+        {NAN_, 128, 3}, {-NAN_, 128, 3}, {INF, 255, 127}, {-INF, 0, -128}, {0, 128, 3},
+        {-0.0f, 128, 3}, {3e38f, 255, 127}, {0x1p-149f, 128, 3}};
+    for (int zero = 0; zero < 2; zero++) {
+        kt_step(t, "zero=%d", zero);
+        int64_t n = 1201;
+        int32_t *acc = kt_buffer(t, n, 4);
+        float *m = kt_buffer(t, 1, 4);
+        *m = 0.5f;
+        for (int64_t i = 0; i < n; i++) acc[i] = (int32_t)i - 600;
+        kt_protect(t);
+        uint8_t *y = kt_buffer(t, n, 1);
+        int8_t *z = kt_buffer(t, n, 1);
+        struct fzk_requantize g = {.rows = 1, .n = n, .acc = acc, .ldacc = n, .y = y, .ldy = n,
+                                   .m = m, .zero = 127 + zero};
+        t->k->requantize_u8(&g);
+        g.y = z;
+        g.zero = zero;
+        t->k->requantize_i8(&g);
+        for (int64_t i = 0; i < n; i++) {
+            float v = (float)acc[i] * 0.5f;
+            if (y[i] != exact(v, 127 + zero, 0, 255) || z[i] != exact(v, zero, -128, 127))
+                kt_fail(t, "%a became %d %d", (double)v, y[i], z[i]);
+        }
+        kt_check(t, y, n, 1);
+        kt_check(t, z, n, 1);
+    }
+    for (size_t i = 0; i < sizeof special / sizeof special[0]; i++) {
+        kt_step(t, "m=%a", (double)special[i].m);
+        int32_t acc[20];
+        uint8_t y[20];
+        int8_t z[20];
+        for (int j = 0; j < 20; j++) acc[j] = 7;
+        struct fzk_requantize g = {.rows = 1, .n = 20, .acc = acc, .y = y, .m = &special[i].m,
+                                   .zero = 128};
+        t->k->requantize_u8(&g);
+        g.y = z;
+        g.zero = 3;
+        t->k->requantize_i8(&g);
+        for (int j = 0; j < 20; j++)
+            if (y[j] != special[i].u8 || z[j] != special[i].i8)
+                kt_fail(t, "became %d %d", y[j], z[j]);
+    }
+}
+
 static void transpose(struct kt *t) {
     static const int64_t sizes[] = {0, 1, 3, 15, 16, 17, 40, 65};
     enum { N = sizeof sizes / sizeof sizes[0] };
@@ -503,5 +550,6 @@ const struct kt_case math_rows_cases[] = {
     {"f32_to_i32/integers", KT_KERNEL(f32_to_i32), integers, NULL},
     {"quantize_f32_u8/lengths", KT_KERNEL(quantize_f32_u8), quantize, NULL},
     {"requantize_u8/rows", KT_KERNEL(requantize_u8), requantize, NULL},
+    {"requantize_u8/ties", KT_KERNEL(requantize_u8), requantize_ties, NULL},
     {"transpose_2d/sizes", KT_KERNEL(transpose_2d), transpose, NULL},
     {0}};
