@@ -32,7 +32,7 @@ static struct pb constant(void) {
 static struct pb sparse(void) {
     struct pb m = {0};
     pb_msg(&m, 1, pb_raw_tensor("sp", FZ_TYPE_U8, "1", "a", 1));
-    pb_msg(&m, 2, pb_raw_tensor("", FZ_TYPE_I64, "1,2", "\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16));
+    pb_msg(&m, 2, pb_raw_tensor("", FZ_TYPE_I64, "1,2", (int64_t[]){1, 1}, 16));
     pb_int(&m, 3, 2);
     pb_int(&m, 3, 3);
     return m;
