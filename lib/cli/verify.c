@@ -19,7 +19,8 @@ static int verify(fz_model_t *model, bool kat, bool is_signed) {
         return FAILED;
     }
     int level = fz_model_protection(model);
-    printf("ok %s  %s, protection %d (%s)%s%s\n", hex, fz_model_profile(model), level, levels[level],
+    printf("ok %s  %s, protection %d (%s)%s%s\n", hex, fz_model_profile(model), level,
+           levels[level],
            kat ? ", known answer equal" : "", is_signed ? ", signed by the key" : "");
     return GOOD;
 }

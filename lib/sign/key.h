@@ -6,7 +6,8 @@
 
 #include "base/base.h"
 
-/* Makes a pair of KIND (FZ_KEY_ of sign.h) and writes its halves to files that must not be there. */
+/* Makes a pair of KIND (FZ_KEY_ of sign.h) and writes its halves to files that must not be there
+ * yet. */
 fz_status_t fzi_key_generate(int32_t kind, const char *private_path, const char *public_path);
 
 /* Reads the private or the public key of the PEM file at PATH; release it with EVP_PKEY_free().
