@@ -8,7 +8,7 @@
 #define QISA i8mm
 enum { A_AS_S8 = 0, R_MAX = 12, EVEN = 1 };
 #define TILES(X)                                                                                   \
-    X(1, 8) X(2, 8) X(3, 4) X(4, 4) X(5, 4) X(6, 4) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2)      \
+    X(1, 8) X(2, 4) X(3, 4) X(4, 4) X(5, 2) X(6, 2) X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2)      \
     X(12, 2)
 
 #include "qgemm_rows.h"
@@ -100,7 +100,7 @@ FZK_INLINE void row_columns(const struct tile *t, int64_t j, const int nv) {
     const int8_t *b = t->b + j * FZK_QUAD;
     FZK_NO_UNROLL
     for (int64_t q = 0; q < t->kq; q++, b += QUAD_STEP) {
-        uint8x8_t x = vreinterpret_u8_u32(vld1_dup_u32((const uint32_t *)(a + q / 2 * 16 + q % 2 * 4)));
+        uint8x8_t x = vld1_u8(a + q / 2 * 16 + q % 2 * 4);
         FZK_UNROLL
         for (int v = 0; v < nv; v++)
             acc[v] = vsudotq_lane_s32(acc[v], vld1q_s8(b + 16 * v), x, 0);

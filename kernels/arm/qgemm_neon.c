@@ -9,7 +9,7 @@
 
 #define QISA neon
 enum { A_AS_S8 = 1, R_MAX = 4, EVEN = 1 };
-#define TILES(X) X(1, 4) X(2, 4) X(3, 2) X(4, 2)
+#define TILES(X) X(1, 4) X(2, 2) X(3, 2) X(4, 2)
 
 #include "qgemm_rows.h"
 
@@ -46,14 +46,21 @@ FZK_INLINE void quads(int32x4_t acc[R_MAX][4][2], const uint8_t *a, const int8_t
     for (int r = 0; r < rows; r++) {
         int8x16_t x0 = vld1q_s8((const int8_t *)a + 32 * r);
         int8x16_t x1 = vld1q_s8((const int8_t *)a + 32 * r + 16);
+        int16x8_t low[4], high[4]; /* in steps, so that none waits for the one before */
         FZK_UNROLL
         for (int v = 0; v < nv; v++) {
-            int16x8_t low = vmull_s8(vget_low_s8(x0), vget_low_s8(y0[v]));
-            int16x8_t high = vmull_high_s8(x0, y0[v]);
-            low = vmlsl_s8(low, vget_low_s8(x1), vget_low_s8(y1[v]));
-            high = vmlsl_high_s8(high, x1, y1[v]);
-            acc[r][v][0] = vpadalq_s16(acc[r][v][0], low);
-            acc[r][v][1] = vpadalq_s16(acc[r][v][1], high);
+            low[v] = vmull_s8(vget_low_s8(x0), vget_low_s8(y0[v]));
+            high[v] = vmull_high_s8(x0, y0[v]);
+        }
+        FZK_UNROLL
+        for (int v = 0; v < nv; v++) {
+            low[v] = vmlsl_s8(low[v], vget_low_s8(x1), vget_low_s8(y1[v]));
+            high[v] = vmlsl_high_s8(high[v], x1, y1[v]);
+        }
+        FZK_UNROLL
+        for (int v = 0; v < nv; v++) {
+            acc[r][v][0] = vpadalq_s16(acc[r][v][0], low[v]);
+            acc[r][v][1] = vpadalq_s16(acc[r][v][1], high[v]);
         }
     }
 }
