@@ -67,8 +67,8 @@ bool fzi_format_layout(struct fz_layout *layout);
 /* Where block I lies in a file of these measures. */
 void fzi_format_block(uint64_t crc_off, uint64_t front_size, uint64_t file_size, uint64_t i,
                       uint64_t *off, uint64_t *size);
-/* Adds SIZE bytes at file offset OFF to CRCS, the checksums under way of LAYOUT's blocks; bytes that
- * no block covers are left out. */
+/* Adds SIZE bytes at file offset OFF to CRCS, the checksums under way of LAYOUT's blocks; bytes
+ * that no block covers are left out. */
 void fzi_format_add_crc(const struct fz_layout *layout, uint32_t *crcs, uint64_t off,
                         const uint8_t *data, size_t size);
 /* Width of section KIND's elements and size of its records. */

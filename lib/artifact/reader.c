@@ -83,7 +83,8 @@ void fzi_artifact_sums_add(struct fz_artifact_sums *sums, uint64_t file_size, ui
         struct fz_layout layout;
         /* Whatever is wrong here is found and told by fzi_artifact_read. */
         fzi_artifact_sums_free(sums);
-        if (fzi_format_header(data, &layout, NULL) != FZ_OK || layout.file_size != file_size) return;
+        if (fzi_format_header(data, &layout, NULL) != FZ_OK) return;
+        if (layout.file_size != file_size) return;
         sums->layout = fzi_alloc(sizeof layout);
         sums->crcs = fzi_calloc((size_t)layout.crc_count, sizeof *sums->crcs);
         if (!sums->layout || !sums->crcs) fzi_artifact_sums_free(sums);

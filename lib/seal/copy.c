@@ -1,5 +1,5 @@
-/* The one pass over a file that is opened: each piece is read, hashed while it lies in the L2 cache,
- * and written where it stays.
+/* The one pass over a file that is opened: each piece is read, hashed while it lies in the L2
+ * cache, and written where it stays.
  *
  * A memfd is filled by write, not through a mapping: the kernel then neither clears its pages first
  * nor takes a fault for each, which together cost as much as the copy. The piece that is hashed is
