@@ -80,6 +80,8 @@ int verb_compare(int argc, char **argv);
 #ifdef FZ_HAVE_STORE
 int verb_keygen(int argc, char **argv);
 int verb_sign(int argc, char **argv);
+int verb_audit(int argc, char **argv);
+int verb_replay(int argc, char **argv);
 #endif
 
 #endif

@@ -68,8 +68,10 @@ static void print_text(const fz_model_t *model, const struct facts *f) {
         printf("arena     %llu bytes\nwork      %llu multiply-accumulates\n",
                (unsigned long long)f->stats.arena_size, (unsigned long long)f->stats.macs);
     printf("steps     %llu\n", (unsigned long long)f->stats.n_steps);
-    printf("operators (rev, count)\n");
     const char *text = fz_model_text(model, "operators");
+    if (text && strstr(text, "frozen.DynamicQuantizeRows "))
+        printf("ranges    one per row, where the model quantises as it runs\n");
+    printf("operators (rev, count)\n");
     for (const char *line = text ? text : ""; *line; line += strcspn(line, "\n") + 1)
         printf("  %.*s\n", (int)strcspn(line, "\n"), line);
 }

@@ -13,12 +13,14 @@ struct verb {
 static const struct verb verbs[] = {
     {"freeze", verb_freeze,
      "IN.onnx -o OUT.fz [--numerics portable|blas] [--dim NAME=N]... [--keep-onnx]\n"
-     "            [--no-winograd] [--literal-qdq] [--no-kat] [--seed N]",
+     "            [--no-winograd] [--literal-qdq] [--dynamic-range tensor|per-row]\n"
+     "            [--no-kat] [--seed N] [--kat-input NAME=FILE.npy]...",
      "turn an ONNX model into a frozen file and print its id"},
     {"info", verb_info, "MODEL [--json] [--passes] [--provenance]",
      "inputs, outputs, id, profile, operators, memory, work"},
     {"run", verb_run,
-     "MODEL [--input NAME=FILE.npy]... [--output-dir DIR] [--threads N] [--expect HEX]",
+     "MODEL [--input NAME=FILE.npy]... [--output-dir DIR] [--threads N] [--expect HEX]\n"
+     "            [--receipt FILE] [--log LOG [--key PRIVATE.pem]] [--keep-inputs DIR]",
      "run a model once; prints each output's index, name, type and shape"},
     {"verify", verb_verify, "FILE.fz [--expect HEX] [--kat] [--key PUBLIC.pem [--signature FILE]]",
      "check every digest of a frozen file, with --kat its known answer, with --key who signed it"},
@@ -36,6 +38,11 @@ static const struct verb verbs[] = {
      "make a pair of keys for signing"},
     {"sign", verb_sign, "FILE.fz --key PRIVATE.pem [-o FILE.fz.sig]",
      "sign a frozen file; fz verify --key PUBLIC.pem checks it"},
+    {"audit", verb_audit, "LOG [--key PUBLIC.pem] [--head HEX]",
+     "prove a log of receipts: no line changed, removed or added in between"},
+    {"replay", verb_replay,
+     "LOG --inputs DIR [--model FILE.fz]... [--threads N] [--key PUBLIC.pem]",
+     "run again what a log says was run, and compare the bits"},
 #endif
 };
 
