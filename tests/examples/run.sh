@@ -14,6 +14,7 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 PATH=$PATH:/usr/local/go/bin:$HOME/.cargo/bin
 CC=${CC:-cc} CXX=${CXX:-c++}
 passed=0 failed=0 skipped=0
+built= # the build folder, if there is one
 more= # arguments of an example behind the usual two
 
 # ---- reports
@@ -66,7 +67,8 @@ find_library() {
     if [ -z "$1" ]; then
         step meson setup "$work/build" "$src" -Dbuildtype=release -Dtests=false &&
             step ninja -C "$work/build" && install_build "$work/build" || { fail build; return 1; }
-    elif [ -f "$1/build.ninja" ]; then install_build "$1" || return 1
+        built=$work/build
+    elif [ -f "$1/build.ninja" ]; then built=$1; install_build "$1" || return 1
     else root=$1
     fi
     pc=$(find "$root" -name libfrozen.pc)
@@ -212,6 +214,18 @@ example_luajit() {
     more=
 }
 
+# Whether same-bits.sh finds one output of libfrozen under each of the CPUs that take no cross build,
+# and what ONNX Runtime has to set against it. It is skipped where its package can't be had.
+example_same_bits() {
+    { there qemu-x86_64 qemu-user && there npm npm; } || return
+    begin same-bits
+    if step sh "$examples/same-bits.sh" --build "$built" --images 4 --without-arm \
+        --work "${FZ_TEST_BUILD:-$work}/same-bits" &&
+        grep -Eq '^different outputs +1 +[0-9]+ +1 +[0-9]+$' "$work/log"; then pass same-bits.sh
+    elif grep -q '^failed: npm' "$work/log"; then skip 'the package of ONNX Runtime is not to be had'
+    else fail same-bits.sh; fi
+}
+
 # ---- the README's C: compiled as it is written there, and run beside a digits.fz
 
 readme() {
@@ -233,6 +247,7 @@ main() {
     argument=${1:+$(cd "$1" && pwd)} || exit 2
     find_library "$argument" && freeze && example_c && {
         for e in threads cmake cxx python go rust java node luajit; do "example_$e"; done
+        [ -z "$built" ] || example_same_bits
         readme
         sed 's/^/    /' "$work/expected"
     }
