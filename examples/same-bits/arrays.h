@@ -1,5 +1,5 @@
-/* Arrays in files, for the two programs of this folder: inputs from .npy files, outputs as the bytes
- * that they are in memory. */
+/* Arrays in files, for the two programs of this folder: inputs from .npy files, outputs as the
+ * bytes that they are in memory. */
 #ifndef ARRAYS_H
 #define ARRAYS_H
 

@@ -10,8 +10,8 @@
 typedef struct status *status_t; /* NULL is success */
 
 /* The package that carries the library carries no header, so what is called is declared here: the
- * members of `struct OrtApi` at the places that onnxruntime_c_api.h gives them. All of them belong to
- * version 1 of that interface, to which later versions only append. */
+ * members of `struct OrtApi` at the places that onnxruntime_c_api.h gives them. All of them belong
+ * to version 1 of that interface, to which later versions only append. */
 struct api {
     void *skip_0[2];
     const char *(*get_error_message)(status_t status);
