@@ -33,6 +33,15 @@ enum {
     FZ_FREEZE_RANGE_PER_ROW = 16 /* DynamicQuantizeLinear: a range per row */
 };
 
+/* FZ_FREEZE_RANGE_PER_ROW. ONNX takes the range of DynamicQuantizeLinear over
+ * the whole tensor, so that the rows of a batch change each other's bits. With
+ * this flag each row of the integer product behind it has a range, a scale and
+ * a zero point of its own: for a matrix product a row is one index of all
+ * dimensions but the last, for a convolution it is one image. Row i of a batch
+ * then has the bits that it has alone. Where the numbers or the range are read
+ * by anything but such products, freezing is refused with FZ_E_UNSUPPORTED and
+ * the list of nodes. A model without DynamicQuantizeLinear is not changed. */
+
 /* Called now and then with the share DONE of the work, 0.0 to 1.0, and the
  * name of the phase. Return 0 to go on, anything else to give up
  * (FZ_E_CANCELLED). */

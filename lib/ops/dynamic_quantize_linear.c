@@ -1,5 +1,7 @@
 /* DynamicQuantizeLinear: a uint8 form of x with the scale and zero point of its own range, which
- * always holds 0. One range for the whole tensor, as ONNX defines it. */
+ * always holds 0. One range for the whole tensor, as ONNX defines it. frozen.DynamicQuantizeRows,
+ * which freezing puts in its place when it is told to, takes one range for each index of x's first
+ * OUTER dimensions: row r has the bits of DynamicQuantizeLinear of row r alone. */
 #include "ops/quant.h"
 
 enum { GRAIN = 16384 };
@@ -12,10 +14,38 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
+struct params {
+    int64_t outer;
+};
+
+static fz_status_t lower_rows(struct fz_lower *lower, struct fz_node *node, void *params) {
+    (void)lower;
+    return fzi_attr_int(node, "outer", 0, &((struct params *)params)->outer);
+}
+
+static fz_status_t infer_rows(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0];
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32)));
+    fzi_infer_like(call, 0, FZ_TYPE_U8, x);
+    if (p->outer < 0 || p->outer > FZ_RANK_MAX || (x->rank >= 0 && p->outer > x->rank))
+        return fzi_error(FZ_E_SHAPE, "%s: %lld dimensions of rows for rank %d", op->name,
+                         (long long)p->outer, x->rank);
+    if (x->rank < 0) {
+        fzi_infer_unknown(call, 1, FZ_TYPE_F32);
+        fzi_infer_unknown(call, 2, FZ_TYPE_I32);
+        return FZ_OK;
+    }
+    fzi_infer_shape(call, 1, FZ_TYPE_F32, (int32_t)p->outer, x->dims);
+    fzi_infer_shape(call, 2, FZ_TYPE_I32, (int32_t)p->outer, x->dims);
+    return FZ_OK;
+}
+
 struct job {
     const struct fz_call *call;
     const float *x;
     uint8_t *y;
+    int64_t n; /* elements of a row */
     float scale;
     int32_t zero;
 };
@@ -34,13 +64,17 @@ static void choose(const float range[2], struct job *j) {
     else j->zero = (int32_t)fzi_quant_round(0 - low, j->scale, 0, 0, 255);
 }
 
-static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    struct job j = {.call = call, .x = call->in[0]->data};
-    int64_t n = fzi_tensor_count(call->in[0]);
+static void choose_from(struct job *j) {
     float range[2] = {0, 0};
+    if (j->n) j->call->env->k->minmax_f32(range, j->x, j->n);
+    choose(range, j);
+}
+
+static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
+    int64_t n = fzi_tensor_count(call->in[0]);
+    struct job j = {.call = call, .x = call->in[0]->data, .n = n};
     (void)op;
-    if (n) call->env->k->minmax_f32(range, j.x, n);
-    choose(range, &j);
+    choose_from(&j);
     if (call->out[1]) *(float *)call->out[1]->data = j.scale;
     if (call->n_out > 2 && call->out[2]) *(uint8_t *)call->out[2]->data = (uint8_t)j.zero;
     if (!call->out[0]) return FZ_OK;
@@ -49,9 +83,51 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
+/* Row R of the tensor. */
+static struct job row_of(const struct job *all, int64_t r) {
+    struct job j = *all;
+    j.x += r * j.n;
+    if (j.y) j.y += r * j.n;
+    choose_from(&j);
+    if (j.call->out[1]) ((float *)j.call->out[1]->data)[r] = j.scale;
+    if (j.call->out[2]) ((int32_t *)j.call->out[2]->data)[r] = j.zero;
+    return j;
+}
+
+static void quantize_rows(void *arg, int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+        struct job j = row_of(arg, r);
+        if (j.y) quantize(&j, 0, j.n);
+    }
+}
+
+static fz_status_t run_rows(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0];
+    struct job all = {.call = call, .x = x->data, .y = call->out[0] ? call->out[0]->data : NULL};
+    int64_t rows;
+    (void)op;
+    fzi_dims_count(x->dims, 0, (int32_t)p->outer, &rows);
+    fzi_dims_count(x->dims, (int32_t)p->outer, x->rank, &all.n);
+    if (rows >= call->env->threads || all.n < GRAIN) {
+        fzi_run_range(call->env, rows, fzi_max_i64(GRAIN / fzi_max_i64(all.n, 1), 1),
+                      quantize_rows, &all);
+        return FZ_OK;
+    }
+    for (int64_t r = 0; r < rows; r++) { /* few long rows: each is cut */
+        struct job j = row_of(&all, r);
+        if (j.y) fzi_run_range(call->env, j.n, GRAIN, quantize, &j);
+    }
+    return FZ_OK;
+}
+
 const struct fz_op fz_ops_dynamic_quantize_linear[] = {
     {.name = "DynamicQuantizeLinear", .domain = "", .since = 11, .rev = 1,
      .min_in = 1, .max_in = 1, .min_out = 3, .max_out = 3, .attrs = "",
      .infer = infer, .run = run},
+    {.name = "DynamicQuantizeRows", .domain = "frozen", .since = 1, .rev = 1,
+     .min_in = 1, .max_in = 1, .min_out = 3, .max_out = 3, .attrs = "outer",
+     .params_size = sizeof(struct params), .lower = lower_rows, .infer = infer_rows,
+     .run = run_rows},
     {0},
 };

@@ -1,6 +1,6 @@
 /* frozen.QConv: an 8-bit convolution over NHWC (or NWC). Inputs are FZ_Q_..., as for
- * frozen.QMatMul. The border is padded with x's zero point. Work is cut into bands of output rows;
- * a band whose taps leave the image reads a padded copy of its input. */
+ * frozen.QMatMul, where a row is an image. The border is padded with x's zero point. Work is cut
+ * into bands of output rows; a band whose taps leave the image reads a padded copy of its input. */
 #include "ops/integer.h"
 
 struct geometry {
@@ -65,7 +65,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
         !weights_fit(c, call->in[FZ_Q_W], &sums))
         return fzi_error(FZ_E_FORMAT, "%s: the packed weights do not fit", op->name);
     FZ_TRY(fzi_integer_depth(op, 0, 0, c->kernel[1] * c->kernel[2] * (c->cin / c->group)));
-    FZ_TRY(fzi_packed_check(op, call, c->cout, sums));
+    FZ_TRY(fzi_packed_check(op, call, c->cout, sums, 1));
     FZ_TRY(shape(op, c, x, &out));
     const fz_tensor_t *r = call->n_in > FZ_Q_RESIDUAL ? call->in[FZ_Q_RESIDUAL] : NULL;
     if (r && (r->dtype != FZ_TYPE_F32 || p->out.kind != FZK_QOUT_F32 ||
@@ -82,13 +82,16 @@ static size_t sums_size(const struct fz_conv_params *p) {
     return (size_t)fzi_ceil_div(p->cout, FZK_PANEL) * FZK_PANEL * sizeof(int32_t);
 }
 
-static void cut(const struct fz_conv_params *p, const struct fz_env *env, struct geometry *t) {
+/* ROWS: the images have ranges of their own, so that a band lies within one. */
+static void cut(const struct fz_conv_params *p, const struct fz_env *env, bool rows,
+                struct geometry *t) {
     struct fz_conv_geometry *g = &t->g;
     t->flat = !g->padded && p->kernel[1] == 1 && p->kernel[2] == 1 && p->stride[1] == 1 &&
               p->stride[2] == 1;
     if (t->flat) {
-        g->in[2] = g->out[2] = g->n * g->out[1] * g->out[2];
-        g->n = g->in[1] = g->out[1] = 1;
+        g->in[2] = g->out[2] = (rows ? 1 : g->n) * g->out[1] * g->out[2];
+        g->in[1] = g->out[1] = 1;
+        if (!rows) g->n = 1;
     }
     int64_t width = fzi_max_i64(g->out[2], 1), pixels = g->n * g->out[1] * width;
     int64_t target = fzi_min_i64(fzi_max_i64(262144 / fzi_max_i64(p->cin, 1), 56), 4096);
@@ -121,7 +124,7 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
     *t = (struct geometry){0};
     for (int64_t i = 0; i < p->conv.spatial; i++) in[3 - p->conv.spatial + i] = x->dims[1 + i];
     FZ_TRY(fzi_conv_measure(op, &p->conv, x->dims[0], in, &t->g));
-    cut(&p->conv, call->env, t);
+    cut(&p->conv, call->env, fzi_packed_zeros(call, 0) != NULL, t);
     return FZ_OK;
 }
 
@@ -139,13 +142,27 @@ struct job {
     struct geometry t;
     const struct fzk_segment *segments;
     int64_t n_segments, pitch; /* bytes between rows of the image that A lies in */
-    int32_t zero;
 };
 
 struct band {
     int64_t n, h, w, rows, cols;
     const uint8_t *a;
 };
+
+/* The zero point of the band's image. */
+static int32_t zero_of(const struct job *j, const struct band *b) {
+    const int32_t *zeros = fzi_packed_zeros(j->call, b->n);
+    return zeros ? *zeros : fzi_packed_zero(j->call);
+}
+
+/* The ending for columns from FIRST on; C at element offset AT. */
+static struct fzk_qout out_of(const struct job *j, const struct band *b, int64_t first,
+                              int64_t at) {
+    struct fzk_qout out = fzi_packed_out(j->call, first, at, j->p->conv.cout);
+    const float *scales = fzi_packed_scales(j->call, b->n);
+    if (scales) out.a_scale = *scales;
+    return out;
+}
 
 /* The band's input with zero points where it leaves the image. */
 static void copy_padded(const struct job *j, const struct band *b, uint8_t *to) {
@@ -156,15 +173,16 @@ static void copy_padded(const struct job *j, const struct band *b, uint8_t *to) 
     /* With wide padding and strides the band may end before the image begins. */
     int64_t from = fzi_max_i64(left, 0), begin = fzi_min_i64(from - left, j->t.cols_in);
     int64_t n = fzi_max_i64(fzi_min_i64(j->t.cols_in - begin, g->in[2] - from), 0);
+    int32_t zero = zero_of(j, b);
     for (int64_t i = 0; i < rows; i++, to += j->pitch) {
         int64_t y = b->h * p->stride[1] - g->before[1] + i;
         bool inside = y >= 0 && y < g->in[1];
         int64_t keep = inside ? n : 0, start = inside ? begin : 0;
-        memset(to, j->zero, (size_t)(start * p->cin));
+        memset(to, zero, (size_t)(start * p->cin));
         if (keep)
             memcpy(to + start * p->cin, x + ((b->n * g->in[1] + y) * g->in[2] + from) * p->cin,
                    (size_t)(keep * p->cin));
-        memset(to + (start + keep) * p->cin, j->zero,
+        memset(to + (start + keep) * p->cin, zero,
                (size_t)((j->t.cols_in - start - keep) * p->cin));
     }
 }
@@ -190,9 +208,9 @@ static void multiply(const struct job *j, const struct band *b, int64_t group, i
                                            FZK_QUAD,
         .col_sum = (const int32_t *)j->call->in[FZ_Q_SUMS]->data +
                    (group * g->panels + first) * FZK_PANEL,
-        .zb = zeros ? (const int32_t *)zeros->data + column : NULL, .za = j->zero,
+        .zb = zeros ? (const int32_t *)zeros->data + column : NULL, .za = zero_of(j, b),
         .a_signed = j->p->x_signed != 0,
-        .out = fzi_packed_out(j->call, column, out_at(j, b) + column, p->cout)};
+        .out = out_of(j, b, column, out_at(j, b) + column)};
     q.out.c_run_stride = q.out.r_run_stride = g->out[2] * p->cout;
     j->call->env->k->qgemm_u8s8(&q);
 }
@@ -204,9 +222,9 @@ static void depthwise(const struct job *j, const struct band *b) {
         .kw = p->kernel[2], .stride_y = p->stride[1], .stride_x = p->stride[2],
         .dilation_y = p->dilation[1], .dilation_x = p->dilation[2], .a = b->a,
         .a_row = j->pitch, .a_col = p->cin, .w = j->call->in[FZ_Q_W]->data,
-        .col_sum = j->call->in[FZ_Q_SUMS]->data, .za = j->zero,
+        .col_sum = j->call->in[FZ_Q_SUMS]->data, .za = zero_of(j, b),
         .a_signed = j->p->x_signed != 0,
-        .out = fzi_packed_out(j->call, 0, out_at(j, b), p->cout)};
+        .out = out_of(j, b, 0, out_at(j, b))};
     d.out.c_run_stride = d.out.r_run_stride = j->t.g.out[2] * p->cout;
     j->call->env->k->qdwconv_u8s8(&d);
 }
@@ -227,6 +245,7 @@ static void depthwise_wide(const struct job *j, const struct band *b, int32_t *a
     const int16_t *w = j->call->in[FZ_Q_W]->data;
     const fz_tensor_t *bias = j->call->n_in > FZ_Q_BIAS ? j->call->in[FZ_Q_BIAS] : NULL;
     const int32_t *start = j->p->out.kind != FZK_QOUT_F32 && bias ? bias->data : NULL;
+    int32_t zero = zero_of(j, b);
     for (int64_t e = 0; e < b->rows * b->cols; e++) {
         int64_t h = e / b->cols, x = e % b->cols;
         const uint8_t *a = b->a + h * p->stride[1] * j->pitch + x * p->stride[2] * p->cin;
@@ -235,15 +254,14 @@ static void depthwise_wide(const struct job *j, const struct band *b, int32_t *a
             add_tap(acc,
                     a + t / p->kernel[2] * p->dilation[1] * j->pitch +
                         t % p->kernel[2] * p->dilation[2] * p->cin,
-                    w + t * p->cout, j->zero, j->p->x_signed != 0, p->cout);
+                    w + t * p->cout, zero, j->p->x_signed != 0, p->cout);
         struct fzk_qgemm q = {
             .m = 1,
             .n = p->cout,
             .a = a, /* an empty chain reads nothing of it */
             .col_sum = acc,
             .b = (const int8_t *)w,
-            .out = fzi_packed_out(j->call, 0, out_at(j, b) + (h * j->t.g.out[2] + x) * p->cout,
-                                  p->cout)};
+            .out = out_of(j, b, 0, out_at(j, b) + (h * j->t.g.out[2] + x) * p->cout)};
         q.out.bias_i32 = acc;
         j->call->env->k->qgemm_u8s8(&q);
     }
@@ -288,7 +306,7 @@ static void task(void *arg, size_t i) {
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    struct job j = {.call = call, .p = call->params, .zero = fzi_packed_zero(call)};
+    struct job j = {.call = call, .p = call->params};
     if (!call->out[0]->size) return FZ_OK;
     FZ_TRY(measure(op, call, &j.t));
     j.pitch = (j.t.g.padded ? j.t.cols_in : j.t.g.in[2]) * j.p->conv.cin;

@@ -1,5 +1,6 @@
 /* frozen.QMatMul: 8-bit x [..., k] times packed 8-bit weights [k, n]. Inputs are FZ_Q_...: x,
- * weights, column sums, weights' zero points, scale, bias, x's zero point, x's scale, residual. */
+ * weights, column sums, weights' zero points, scale, bias, x's zero point, x's scale, residual. x
+ * has one scale and zero point, or with int32 zero points one of each for every row. */
 #include "ops/integer.h"
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
@@ -11,7 +12,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(fzi_integer_depth(op, 0, 0, p->k));
     struct fzk_segment segment = {0, p->k};
     int64_t panels = fzi_ceil_div(p->n, FZK_PANEL);
-    FZ_TRY(fzi_packed_check(op, call, p->n, panels * FZK_PANEL));
+    FZ_TRY(fzi_packed_check(op, call, p->n, panels * FZK_PANEL, x->rank - 1));
     if (w->dtype != FZ_TYPE_I8 || !fzi_shape_known(w) || w->rank != 4 || w->dims[0] != panels ||
         w->dims[1] != fzk_qpack_kq(&segment, 1) || w->dims[2] != FZK_PANEL ||
         w->dims[3] != FZK_QUAD)
@@ -51,8 +52,10 @@ static void task(void *arg, size_t i) {
         .b = (const int8_t *)j->call->in[FZ_Q_W]->data + panel * kq * FZK_PANEL * FZK_QUAD,
         .col_sum = (const int32_t *)j->call->in[FZ_Q_SUMS]->data + column,
         .zb = zeros ? (const int32_t *)zeros->data + column : NULL,
-        .za = fzi_packed_zero(j->call), .a_signed = p->x_signed != 0,
+        .za = fzi_packed_zero(j->call), .za_rows = fzi_packed_zeros(j->call, row),
+        .a_signed = p->x_signed != 0,
         .out = fzi_packed_out(j->call, column, row * p->n + column, p->n)};
+    g.out.row_scale = fzi_packed_scales(j->call, row);
     j->call->env->k->qgemm_u8s8(&g);
 }
 

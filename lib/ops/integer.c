@@ -3,11 +3,12 @@
 
 /* PLAIN: MatMulInteger, ConvInteger. QLINEAR: QLinearMatMul, QLinearConv. FLOAT:
  * com.microsoft.MatMulIntegerToFloat, frozen.ConvIntegerToFloat. */
-const struct fz_integer_inputs fzi_matmul_inputs[4] = {
+const struct fz_integer_inputs fzi_matmul_inputs[5] = {
     {0, 1, 2, 3, -1, -1, -1, -1, -1}, {0, 3, 2, 5, 1, 4, 6, 7, -1}, {0, 1, 4, 5, 2, 3, -1, -1, 6},
-    {0, 3, 2, 5, 1, 4, 6, 7, 8}};
-const struct fz_integer_inputs fzi_conv_inputs[3] = {
-    {0, 1, 2, 3, -1, -1, -1, -1, -1}, {0, 3, 2, 5, 1, 4, 6, 7, 8}, {0, 1, 4, 5, 2, 3, -1, -1, 6}};
+    {0, 3, 2, 5, 1, 4, 6, 7, 8},      {0, 1, 4, 5, 2, 3, -1, -1, 6}};
+const struct fz_integer_inputs fzi_conv_inputs[5] = {
+    {0, 1, 2, 3, -1, -1, -1, -1, -1}, {0, 3, 2, 5, 1, 4, 6, 7, 8}, {0, 1, 4, 5, 2, 3, -1, -1, 6},
+    {0, 3, 2, 5, 1, 4, 6, 7, 8},      {0, 1, 4, 5, 2, 3, -1, -1, 6}};
 
 #define BYTES (FZ_T(U8) | FZ_T(I8))
 
@@ -56,7 +57,8 @@ static fz_status_t check_scales(const struct fz_op *op, const struct fz_call *ca
                                 int64_t n) {
     if (form == FZ_INTEGER_PLAIN) return FZ_OK;
     const fz_tensor_t *w_scale = fzi_integer_in(call, at->w_scale);
-    FZ_TRY(check_scalar(op, fzi_integer_in(call, at->x_scale), FZ_T(F32), "the input's scale"));
+    if (op->kind != FZ_INTEGER_ROWS)
+        FZ_TRY(check_scalar(op, fzi_integer_in(call, at->x_scale), FZ_T(F32), "the input's scale"));
     if (!w_scale) return fzi_error(FZ_E_FORMAT, "%s: the weights' scale is missing", op->name);
     FZ_TRY(check_row(op, w_scale, FZ_T(F32), n, "scales"));
     if (form != FZ_INTEGER_QLINEAR) return FZ_OK;
@@ -73,7 +75,8 @@ fz_status_t fzi_integer_check(const struct fz_op *op, const struct fz_call *call
     const fz_tensor_t *bias = fzi_integer_in(call, at->bias);
     FZ_TRY(fzi_infer_type(op, call, (uint32_t)at->x, BYTES));
     FZ_TRY(fzi_infer_type(op, call, (uint32_t)at->w, BYTES));
-    if (x_zero) FZ_TRY(check_scalar(op, x_zero, 1ull << x->dtype, "the input's zero point"));
+    if (x_zero && op->kind != FZ_INTEGER_ROWS)
+        FZ_TRY(check_scalar(op, x_zero, 1ull << x->dtype, "the input's zero point"));
     FZ_TRY(check_row(op, w_zero, 1ull << w->dtype, n, "zero points"));
     FZ_TRY(check_scales(op, call, at, form, n));
     uint64_t type = form == FZ_INTEGER_QLINEAR ? FZ_T(I32) : FZ_T(F32);
@@ -81,6 +84,24 @@ fz_status_t fzi_integer_check(const struct fz_op *op, const struct fz_call *call
     if (bias && n >= 0 && fzi_shape_known(bias) && fzi_tensor_count(bias) != n)
         return fzi_error(FZ_E_SHAPE, "%s: the bias does not fit %lld channels", op->name,
                          (long long)n);
+    return FZ_OK;
+}
+
+fz_status_t fzi_integer_check_rows(const struct fz_op *op, const fz_tensor_t *x,
+                                   const fz_tensor_t *scale, const fz_tensor_t *zero,
+                                   int32_t outer) {
+    const fz_tensor_t *both[] = {scale, zero};
+    for (int i = 0; i < 2; i++) {
+        const fz_tensor_t *t = both[i];
+        if (!t || t->dtype != (i ? FZ_TYPE_I32 : FZ_TYPE_F32))
+            return fzi_error(FZ_E_TYPE, "%s: rows need float32 scales and int32 zero points",
+                             op->name);
+        if (x->rank < 0 || t->rank < 0) continue;
+        bool fits = t->rank == outer && outer < x->rank;
+        for (int32_t d = 0; fits && d < outer; d++)
+            fits = x->dims[d] < 0 || t->dims[d] < 0 || x->dims[d] == t->dims[d];
+        if (!fits) return fzi_error(FZ_E_SHAPE, "%s: not one range for each row", op->name);
+    }
     return FZ_OK;
 }
 

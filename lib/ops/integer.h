@@ -39,11 +39,15 @@ struct fz_integer_inputs {
     int8_t x, w, x_zero, w_zero, x_scale, w_scale, y_scale, y_zero, bias;
 };
 enum fz_integer_form { FZ_INTEGER_PLAIN, FZ_INTEGER_QLINEAR, FZ_INTEGER_FLOAT };
-extern const struct fz_integer_inputs fzi_matmul_inputs[4], fzi_conv_inputs[3];
-/* frozen.QLinearGemm: a QLinearMatMul with a bias, by index of fzi_matmul_inputs. */
-enum { FZ_INTEGER_GEMM = 3 };
+extern const struct fz_integer_inputs fzi_matmul_inputs[5], fzi_conv_inputs[5];
+/* More kinds of operators, by index of the same tables. frozen.QLinearGemm: a QLinearMatMul with a
+ * bias. frozen.MatMulIntegerRows, frozen.ConvIntegerRows: the float forms of a quantised x that has
+ * a scale and an int32 zero point for each row (all dimensions but the last) or each image. */
+enum { FZ_INTEGER_GEMM = 3, FZ_INTEGER_ROWS = 4 };
 static inline enum fz_integer_form fzi_integer_form(const struct fz_op *op) {
-    return op->kind == FZ_INTEGER_GEMM ? FZ_INTEGER_QLINEAR : (enum fz_integer_form)op->kind;
+    return op->kind == FZ_INTEGER_GEMM   ? FZ_INTEGER_QLINEAR
+           : op->kind == FZ_INTEGER_ROWS ? FZ_INTEGER_FLOAT
+                                         : (enum fz_integer_form)op->kind;
 }
 
 /* Input I of the call, NULL for -1 or an absent one. */
@@ -55,6 +59,10 @@ static inline const fz_tensor_t *fzi_integer_in(const struct fz_call *call, int8
 fz_status_t fzi_integer_check(const struct fz_op *op, const struct fz_call *call,
                               const struct fz_integer_inputs *at, enum fz_integer_form form,
                               int64_t n);
+/* FZ_E_SHAPE unless scales and zero points are one for each index of x's first OUTER dimensions. */
+fz_status_t fzi_integer_check_rows(const struct fz_op *op, const fz_tensor_t *x,
+                                   const fz_tensor_t *scale, const fz_tensor_t *zero,
+                                   int32_t outer);
 /* Fills OUT from the call. */
 void fzi_integer_read(const struct fz_call *call, const struct fz_integer_inputs *at,
                       enum fz_integer_form form, const struct fz_integer_params *p,
@@ -95,11 +103,16 @@ fz_status_t fzi_qmatmul_pack(struct fz_graph *graph, const struct fz_value *w, b
 fz_status_t fzi_qconv_pack(struct fz_graph *graph, const struct fz_value *w,
                            const struct fz_value *w_zero, struct fz_packed_params *p,
                            struct fz_value **in);
-/* Checks everything but x and w of a packed form with N columns. */
+/* Checks everything but x and w of a packed form with N columns. With an int32 zero point x has a
+ * scale and a zero point for each row: each index of its first OUTER dimensions. */
 fz_status_t fzi_packed_check(const struct fz_op *op, const struct fz_call *call, int64_t n,
-                             int64_t sums);
+                             int64_t sums, int32_t outer);
 /* The kernel's ending for columns from FIRST on; C and residual at element offset AT. */
 struct fzk_qout fzi_packed_out(const struct fz_call *call, int64_t first, int64_t at, int64_t ldc);
+/* x's zero points and scales from row ROW on, or NULL if there is one of each: fzi_packed_zero(),
+ * and a_scale of fzi_packed_out(). */
+const int32_t *fzi_packed_zeros(const struct fz_call *call, int64_t row);
+const float *fzi_packed_scales(const struct fz_call *call, int64_t row);
 int32_t fzi_packed_zero(const struct fz_call *call);
 int32_t fzi_packed_type(const struct fz_packed_params *p);
 

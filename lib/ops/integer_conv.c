@@ -1,6 +1,7 @@
 /* ConvInteger, QLinearConv and frozen.ConvIntegerToFloat (a ConvInteger whose sums are scaled to
  * float) as they are written: plain loops over NCHW, the reference for frozen.QConv, which takes
- * over where weights are constant. Padding is the input's zero point. */
+ * over where weights are constant. Padding is the input's zero point. In frozen.ConvIntegerRows
+ * each image has a scale and a zero point of its own. */
 #include "ops/integer.h"
 
 struct params {
@@ -69,6 +70,9 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     fz_tensor_t out = {0};
     int64_t n = w->rank > 0 ? w->dims[0] : -1;
     FZ_TRY(fzi_integer_check(op, call, at, fzi_integer_form(op), n));
+    if (op->kind == FZ_INTEGER_ROWS)
+        FZ_TRY(fzi_integer_check_rows(op, x, fzi_integer_in(call, at->x_scale),
+                                      fzi_integer_in(call, at->x_zero), 1));
     int32_t dtype = fzi_integer_type(call, at, fzi_integer_form(op));
     fzi_infer_unknown(call, 0, dtype);
     if (x->rank < 0 || !fzi_shape_known(w)) return FZ_OK;
@@ -121,10 +125,14 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     for (int64_t i = 0; i < j.p.spatial; i++) in[3 - j.p.spatial + i] = j.x->dims[2 + i];
     FZ_TRY(fzi_conv_measure(op, &j.p, j.x->dims[0], in, &j.g));
     fzi_integer_read(call, at, fzi_integer_form(op), &params->out, &out);
-    j.zx = fzi_quant_zero(fzi_integer_in(call, at->x_zero), 0);
+    const fz_tensor_t *x_zero = fzi_integer_in(call, at->x_zero);
+    const float *x_scale = out.a_scale;
     bool rows = zero && fzi_tensor_count(zero) > 1;
     int64_t e = 0;
-    for (int64_t n = 0; n < j.g.n; n++)
+    for (int64_t n = 0; n < j.g.n; n++) {
+        int64_t range = op->kind == FZ_INTEGER_ROWS ? n : 0;
+        j.zx = fzi_quant_zero(x_zero, range);
+        if (x_scale) out.a_scale = x_scale + range;
         for (int64_t c = 0; c < j.p.cout; c++)
             for (int64_t d = 0; d < j.g.out[0]; d++)
                 for (int64_t h = 0; h < j.g.out[1]; h++)
@@ -134,6 +142,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
                             accumulate(&j, n, c, pixel, fzi_quant_zero(zero, rows ? c : 0));
                         fzi_integer_finish(&out, call->out[0], e, acc, c);
                     }
+    }
     return FZ_OK;
 }
 
@@ -148,5 +157,7 @@ const struct fz_op fz_ops_integer_conv[] = {
      .kind = FZ_INTEGER_QLINEAR, COMMON},
     {.name = "ConvIntegerToFloat", .domain = "frozen", .since = 1, .min_in = 4, .max_in = 7,
      .kind = FZ_INTEGER_FLOAT, COMMON},
+    {.name = "ConvIntegerRows", .domain = "frozen", .since = 1, .min_in = 5, .max_in = 7,
+     .kind = FZ_INTEGER_ROWS, COMMON},
     {0},
 };

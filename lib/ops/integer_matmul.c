@@ -1,5 +1,6 @@
 /* MatMulInteger, QLinearMatMul and com.microsoft.MatMulIntegerToFloat as they are written: plain
- * loops, the reference for frozen.QMatMul, which takes over where weights are constant. */
+ * loops, the reference for frozen.QMatMul, which takes over where weights are constant. So is
+ * frozen.MatMulIntegerRows, where each row of A has a scale and a zero point of its own. */
 #include "ops/integer.h"
 
 struct shape {
@@ -69,6 +70,9 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     struct shape s;
     int64_t n = b->rank >= 1 ? b->rank >= 2 ? b->dims[b->rank - 1] : 1 : -1;
     FZ_TRY(fzi_integer_check(op, call, at, fzi_integer_form(op), n));
+    if (op->kind == FZ_INTEGER_ROWS)
+        FZ_TRY(fzi_integer_check_rows(op, a, fzi_integer_in(call, at->x_scale),
+                                      fzi_integer_in(call, at->x_zero), a->rank - 1));
     int32_t dtype = fzi_integer_type(call, at, fzi_integer_form(op));
     if (a->rank < 0 || b->rank < 0) {
         fzi_infer_unknown(call, 0, dtype);
@@ -93,6 +97,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_integer_inputs *at = inputs_of(op);
     const fz_tensor_t *a = call->in[at->x], *b = call->in[at->w];
     const fz_tensor_t *b_zero = fzi_integer_in(call, at->w_zero);
+    const fz_tensor_t *a_zero = fzi_integer_in(call, at->x_zero);
     bool rows = b_zero && fzi_tensor_count(b_zero) > 1;
     fz_tensor_t shape = {0};
     struct shape s;
@@ -101,7 +106,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     set_steps(a, &s, s.a_step);
     set_steps(b, &s, s.b_step);
     fzi_integer_read(call, at, fzi_integer_form(op), call->params, &out);
-    int64_t za = fzi_quant_zero(fzi_integer_in(call, at->x_zero), 0);
+    const float *a_scale = out.a_scale;
     fzi_dims_count(s.dims, 0, s.rank, &s.batch);
     for (int64_t e = 0; e < s.batch * s.m * s.n; e++) {
         int64_t j = e % s.n, i = e / s.n % s.m, rest = e / (s.m * s.n), ai = 0, bi = 0;
@@ -110,6 +115,9 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
             bi += rest % s.dims[d] * s.b_step[d];
         }
         int64_t zb = fzi_quant_zero(b_zero, rows ? j : 0);
+        int64_t range = op->kind == FZ_INTEGER_ROWS ? ai * s.m + i : 0;
+        int64_t za = fzi_quant_zero(a_zero, range);
+        if (a_scale) out.a_scale = a_scale + range;
         int32_t acc = accumulate(a, b, (ai * s.m + i) * s.k, bi * s.k * s.n + j, za, zb, &s);
         fzi_integer_finish(&out, call->out[0], e, acc, j);
     }
@@ -151,6 +159,14 @@ const struct fz_op fz_ops_integer_matmul[] = {
      .max_in = 7,
      .attrs = "",
      .kind = FZ_INTEGER_FLOAT,
+     COMMON},
+    {.name = "MatMulIntegerRows",
+     .domain = "frozen",
+     .since = 1,
+     .min_in = 5,
+     .max_in = 7,
+     .attrs = "",
+     .kind = FZ_INTEGER_ROWS,
      COMMON},
     {0},
 };

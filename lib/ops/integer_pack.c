@@ -172,8 +172,25 @@ static fz_status_t check_input(const struct fz_op *op, const struct fz_call *cal
     return fzi_error(FZ_E_FORMAT, "%s: input %u does not fit", op->name, i);
 }
 
+/* x's one scale and zero point, or those of its rows. */
+static fz_status_t check_ranges(const struct fz_op *op, const struct fz_call *call,
+                                int32_t outer) {
+    const struct fz_packed_params *p = call->params;
+    const fz_tensor_t *zero = input(call, FZ_Q_XZERO), *x_scale = input(call, FZ_Q_XSCALE);
+    bool real = p->out.kind == FZK_QOUT_F32;
+    if (real && zero && zero->dtype == FZ_TYPE_I32)
+        return fzi_integer_check_rows(op, call->in[FZ_Q_X], x_scale, zero, outer);
+    if (zero && (zero->dtype != (p->x_signed ? FZ_TYPE_I8 : FZ_TYPE_U8) ||
+                 (fzi_shape_known(zero) && fzi_tensor_count(zero) != 1)))
+        return fzi_error(FZ_E_TYPE, "%s: the zero point does not fit", op->name);
+    if (real && (!x_scale || x_scale->dtype != FZ_TYPE_F32 ||
+                 (fzi_shape_known(x_scale) && fzi_tensor_count(x_scale) != 1)))
+        return fzi_error(FZ_E_TYPE, "%s: the input's scale does not fit", op->name);
+    return FZ_OK;
+}
+
 fz_status_t fzi_packed_check(const struct fz_op *op, const struct fz_call *call, int64_t n,
-                             int64_t sums) {
+                             int64_t sums, int32_t outer) {
     const struct fz_packed_params *p = call->params;
     const struct fz_integer_params *o = &p->out;
     bool eight = o->kind == FZK_QOUT_8, real = o->kind == FZK_QOUT_F32;
@@ -190,14 +207,21 @@ fz_status_t fzi_packed_check(const struct fz_op *op, const struct fz_call *call,
     int64_t n_scale = scale && scale->rank == 0 ? 1 : n;
     FZ_TRY(check_input(op, call, FZ_Q_SCALE, FZ_TYPE_F32, n_scale, eight || real));
     FZ_TRY(check_input(op, call, FZ_Q_BIAS, real ? FZ_TYPE_F32 : FZ_TYPE_I32, n, false));
-    const fz_tensor_t *zero = input(call, FZ_Q_XZERO), *x_scale = input(call, FZ_Q_XSCALE);
-    if (zero && (zero->dtype != (p->x_signed ? FZ_TYPE_I8 : FZ_TYPE_U8) ||
-                 (fzi_shape_known(zero) && fzi_tensor_count(zero) != 1)))
-        return fzi_error(FZ_E_TYPE, "%s: the zero point does not fit", op->name);
-    if (real && (!x_scale || x_scale->dtype != FZ_TYPE_F32 ||
-                 (fzi_shape_known(x_scale) && fzi_tensor_count(x_scale) != 1)))
-        return fzi_error(FZ_E_TYPE, "%s: the input's scale does not fit", op->name);
-    return FZ_OK;
+    return check_ranges(op, call, outer);
+}
+
+/* True if x has a scale and a zero point for each row. */
+static bool has_rows(const struct fz_call *call) {
+    const fz_tensor_t *zero = input(call, FZ_Q_XZERO);
+    return zero && zero->dtype == FZ_TYPE_I32;
+}
+
+const int32_t *fzi_packed_zeros(const struct fz_call *call, int64_t row) {
+    return has_rows(call) ? (const int32_t *)input(call, FZ_Q_XZERO)->data + row : NULL;
+}
+
+const float *fzi_packed_scales(const struct fz_call *call, int64_t row) {
+    return has_rows(call) ? (const float *)input(call, FZ_Q_XSCALE)->data + row : NULL;
 }
 
 int32_t fzi_packed_zero(const struct fz_call *call) {

@@ -78,5 +78,5 @@ fz_status_t fzi_pass_integer(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first; node; node = node->next)
         if (fzi_pass_is(node, "MatMulInteger") || fzi_pass_is(node, "ConvInteger"))
             FZ_TRY(visit(pass, graph, node));
-    return FZ_OK;
+    return pass->options->flags & FZ_FREEZE_RANGE_PER_ROW ? fzi_pass_rows(pass, graph) : FZ_OK;
 }

@@ -102,7 +102,7 @@ static fz_status_t visit_conv(struct fz_pass *pass, struct fz_graph *graph, stru
                   fzi_pass_lowered(graph, node, "frozen", name, node->name, &p, in, b ? 3 : 2, 1));
 }
 
-/* QLinearConv, ConvInteger and frozen.ConvIntegerToFloat. */
+/* QLinearConv, ConvInteger, frozen.ConvIntegerToFloat and frozen.ConvIntegerRows. */
 static fz_status_t visit_qconv(struct fz_pass *pass, struct fz_graph *graph,
                                struct fz_node *node) {
     const struct fz_integer_inputs *at = &fzi_conv_inputs[node->op->kind];
@@ -307,7 +307,14 @@ static fz_status_t visit_reduce(struct fz_pass *pass, struct fz_graph *graph,
     return FZ_OK;
 }
 
-/* Its range is that of the whole tensor, in any order. */
+/* A range for each image does not mind the order within it. */
+static bool has_range_of_image(const struct fz_node *node) {
+    int64_t outer = 0;
+    return fzi_pass_is_frozen(node, "DynamicQuantizeRows") &&
+           fzi_attr_int(node, "outer", 0, &outer) == FZ_OK && outer <= 1;
+}
+
+/* Its range is that of the whole tensor, or of an image, in any order. */
 static fz_status_t visit_dynamic(struct fz_pass *pass, struct fz_graph *graph,
                                  struct fz_node *node) {
     struct fz_value *twin;
@@ -344,11 +351,13 @@ static bool is_elementwise(const struct fz_node *node) {
 static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
     const char *name = node->op->name;
     if (!strcmp(name, "QLinearConv") || !strcmp(name, "ConvInteger") ||
-        fzi_pass_is_frozen(node, "ConvIntegerToFloat"))
+        fzi_pass_is_frozen(node, "ConvIntegerToFloat") ||
+        fzi_pass_is_frozen(node, "ConvIntegerRows"))
         return visit_qconv(pass, graph, node);
     if (!node->n_in || !node->in[0] || !node->n_out) return FZ_OK;
     if (fzi_pass_is_frozen(node, "QTable")) return visit_table(pass, graph, node);
     if (is_elementwise(node) && node->out[0]) return visit_elementwise(pass, graph, node);
+    if (has_range_of_image(node)) return visit_dynamic(pass, graph, node);
     if (node->op->domain[0]) return FZ_OK;
     if (!strcmp(name, "Conv") || !strcmp(name, "ConvTranspose"))
         return visit_conv(pass, graph, node);

@@ -50,6 +50,9 @@ fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph);
 bool fzi_pass_take_branch(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                           struct fz_node **next);
 
+/* What the integer pass ends with if each row is to have a range (rows.c). */
+fz_status_t fzi_pass_rows(struct fz_pass *pass, struct fz_graph *graph);
+
 /* ---- half precision (half.c): what the fold pass does when it meets a node that lacks it */
 
 /* The 16-bit float type that NODE reads but does not handle itself, or 0. */

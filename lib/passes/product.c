@@ -62,6 +62,7 @@ static fz_status_t visit_gemm(struct fz_pass *pass, struct fz_graph *graph, stru
 static bool is_integer(const struct fz_node *node) {
     return fzi_pass_is(node, "MatMulInteger") || fzi_pass_is(node, "QLinearMatMul") ||
            fzi_pass_is_frozen(node, "QLinearGemm") ||
+           fzi_pass_is_frozen(node, "MatMulIntegerRows") ||
            strcmp(node->op->name, "MatMulIntegerToFloat") == 0;
 }
 

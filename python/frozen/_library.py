@@ -98,7 +98,7 @@ class FreezeOptions(ctypes.Structure):
 
 
 OPEN_MAP, OPEN_ANY_PROFILE = 1, 2
-KEEP_ONNX, NO_WINOGRAD, LITERAL_QDQ, NO_KAT = 1, 2, 4, 8
+KEEP_ONNX, NO_WINOGRAD, LITERAL_QDQ, NO_KAT, RANGE_PER_ROW = 1, 2, 4, 8, 16
 
 # name: (result, arguments)
 _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {

@@ -52,6 +52,23 @@ def test_literal_qdq(tmp_path, cnn_onnx, images, labels):
     assert (scores.argmax(axis=1) == labels).sum() >= 494
 
 
+def test_ranges_per_row_make_rows_independent(tmp_path, cnn_onnx, images):
+    source = cnn_onnx.with_name("digits_cnn.dyn.onnx")
+    tensor = frozen.freeze(source, tmp_path / "tensor.fz")
+    assert frozen.freeze(source, tmp_path / "same.fz", dynamic_range="tensor") == tensor
+    assert frozen.freeze(source, tmp_path / "rows.fz", dynamic_range="per-row") != tensor
+    with frozen.Model(tmp_path / "rows.fz") as rows, frozen.Model(tmp_path / "tensor.fz") as one:
+        assert "option dynamic-range-per-row" in rows.text("provenance")
+        scores = rows.run({"input": images[:9]})["logits"]
+        alone = [one.run({"input": images[i:i + 1]})["logits"] for i in range(9)]
+        assert scores.tobytes() == numpy.concatenate(alone).tobytes()
+        assert one.run({"input": images[:9]})["logits"].tobytes() != scores.tobytes()
+    with pytest.raises(ValueError, match="per-row"):
+        frozen.freeze(source, tmp_path / "m.fz", dynamic_range="row")
+    with pytest.raises(ValueError, match="per-row"):
+        frozen.freeze(b"", tmp_path / "m.fz", dynamic_range="row")
+
+
 def test_failures_leave_no_file(tmp_path, cnn_onnx):
     with pytest.raises(frozen.FileError):
         frozen.freeze(tmp_path / "nowhere.onnx", tmp_path / "m.fz")

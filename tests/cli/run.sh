@@ -64,6 +64,13 @@ says 0 "^ok $id" verify a.fz
 says 0 'known answer equal' verify a.fz --kat --expect "$id"
 says 1 expected verify a.fz --expect "$(echo "$id" | tr '0-9a-f' '1-9a-f0')"
 says 2 'hex digits' verify a.fz --expect abc
+dyn=$(dirname "$onnx")/digits_mlp.dyn.onnx
+says 0 . freeze "$dyn" -o tensor.fz --dynamic-range tensor
+says 0 . freeze "$dyn" -o rows.fz --dynamic-range per-row
+says 0 'one per row' info rows.fz
+says 0 'option dynamic-range-per-row' info rows.fz --provenance
+says 0 'known answer equal' verify rows.fz --kat
+says 2 'tensor or per-row' freeze "$dyn" -o none.fz --dynamic-range row
 says 0 . freeze "$onnx" -o mute.fz --no-kat
 says 1 . verify mute.fz --kat
 # One flipped bit anywhere.

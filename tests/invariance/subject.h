@@ -55,6 +55,8 @@ enum outcome { GOOD, BAD, EXCEPTION, NONE }; /* NONE: does not apply to the mode
 
 /* In rows.c: a row of a batch has the bits that it has alone. */
 enum outcome check_rows(struct subject *s);
+/* In rows.c: a range per row gives a batch the bits of rows that have one range for the tensor. */
+enum outcome check_ranges(struct subject *s);
 /* In rows.c: runs with other shapes between, more than a session keeps. */
 enum outcome check_shapes(struct subject *s);
 /* In host.c: what a host may have set, and fork. */

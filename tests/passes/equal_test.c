@@ -21,7 +21,8 @@ static struct {
 } seen[] = {{"frozen.Conv(", 0},   {"frozen.ConvTranspose(", 0}, {"frozen.MatMul(", 0},
             {"frozen.QConv(", 0},  {"frozen.QMatMul(", 0},       {"frozen.QAdd(", 0},
             {"frozen.QMul(", 0},   {"frozen.QTable(", 0},        {"frozen.MaxPool(", 0},
-            {"Swish(", 0},         {"If(", 0}};
+            {"Swish(", 0},         {"If(", 0},
+            {"frozen.DynamicQuantizeRows(", 0}};
 
 static bool fail(const char *graph, const char *what, const char *more) {
     n_failed++;
@@ -86,10 +87,14 @@ static void test(enum random_kind kind, uint64_t seed) {
     if (!winograd) options.flags = FZ_FREEZE_NO_WINOGRAD;
     if (seed % 8 == 7) options.flags |= FZ_FREEZE_LITERAL_QDQ;
     random_graph(kind, seed, &text);
+    /* With a range for each row, what is compared with is the literal form of that. */
+    bool rows = seed % 3 == 1 && strstr(text.data, "DynamicQuantizeLinear");
+    if (rows) options.flags |= FZ_FREEZE_RANGE_PER_ROW;
     if (show) fprintf(stderr, "%s\n", text.data);
     const char *at = text.data;
     struct pb model = text_model(&at, 17);
-    bool good = prepare(text.data, &model, &options, "resolve infer", &plain) &&
+    bool good = prepare(text.data, &model, &options,
+                        rows ? "resolve fold integer clean" : "resolve infer", &plain) &&
                 prepare(text.data, &model, &options, "all", &all);
     if (good) {
         double d = subject_difference(&plain, &all);

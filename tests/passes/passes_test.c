@@ -18,6 +18,7 @@ struct test {
     fz_freeze_options_t options;
     const char *graph;      /* where its graph begins */
     const char *expect;     /* the line behind "expect", or NULL: the graph must stay as it is */
+    const char *refuse;     /* a part of the message that the passes must end with, or NULL */
 };
 
 static unsigned n_passed, n_failed;
@@ -45,6 +46,7 @@ static void fail(const struct test *t, const char *what, const char *more) {
 static void set_option(struct test *t, const char *line) {
     if (!strncmp(line, "literal-qdq", 11)) t->options.flags |= FZ_FREEZE_LITERAL_QDQ;
     else if (!strncmp(line, "no-winograd", 11)) t->options.flags |= FZ_FREEZE_NO_WINOGRAD;
+    else if (!strncmp(line, "per-row", 7)) t->options.flags |= FZ_FREEZE_RANGE_PER_ROW;
     else if (!strncmp(line, "blas", 4)) t->options.numerics = "blas";
     else text_fail(line, "an unknown option");
 }
@@ -124,12 +126,27 @@ static bool check_text(const struct test *t, const char *got, const char *plain)
     return fail(t, "the graph became", got), false;
 }
 
+/* The passes must not make this graph, and say why. */
+static bool check_refusal(const struct test *t, struct pb *model) {
+    struct subject s;
+    char part[256];
+    snprintf(part, sizeof part, "%.*s", (int)strcspn(t->refuse, "\n"), t->refuse);
+    fz_status_t status = subject_open(&s, model, &t->options, &best);
+    if (status == FZ_OK) status = subject_rewrite(&s, t->passes);
+    bool good = status != FZ_OK && strstr(fzi_error_text(), part);
+    if (!good) fail(t, "not refused so", status == FZ_OK ? "it was made" : fzi_error_text());
+    subject_close(&s);
+    pb_free(model);
+    return good;
+}
+
 /* Gives the text that came out in *OUT, or NULL if it is the graph's own. */
 static bool check(const struct test *t, char **out) {
     struct subject s, plain, all;
     const char *at = t->graph;
     struct pb model = text_model(&at, t->opset);
     *out = NULL;
+    if (t->refuse) return check_refusal(t, &model);
     if (!open_rewritten(t, &model, t->passes, &s)) return false;
     if (!open_rewritten(t, &model, t->same, &plain)) return false;
     char *got = text_of(&s), *before = text_of(&plain);
@@ -164,15 +181,17 @@ static struct test read_test(const char **at, const struct test *defaults) {
     t.graph = *at;
     for (; **at && strncmp(*at, "case ", 5) != 0; *at = line_after(*at))
         if (!strncmp(*at, "expect\n", 7)) t.expect = line_after(*at);
+        else if (!strncmp(*at, "refuse ", 7)) t.refuse = *at + 7;
     return t;
 }
 
 static void print_test(const struct test *t, const char *end, const char *got) {
-    const char *stop = strstr(t->at, "\nexpect");
+    const char *stop = t->refuse ? end : strstr(t->at, "\nexpect");
     if (!stop || stop >= end) stop = end;
     while (stop > t->at && (stop[-1] == '\n')) stop--;
     printf("%.*s\n", (int)(stop - t->at), t->at);
-    printf(got ? "expect\n%s\n" : "expect same\n\n", got);
+    if (t->refuse) printf("\n");
+    else printf(got ? "expect\n%s\n" : "expect same\n\n", got);
 }
 
 static void run_file(const char *path) {
