@@ -6,7 +6,7 @@
  * it whole, and one row two of them at once. */
 #include <string.h>
 
-#include "arm.h"
+#include "fma.h"
 #include "tiles/gemm_f32_sweep.h"
 
 enum {
@@ -22,16 +22,6 @@ enum {
 FZK_INLINE const float *row_at(int rows, int r, const float *a0, const float *a1, int64_t lda) {
     const int half = (rows + 1) / 2;
     return r < half ? a0 + r * lda : a1 + (r - half) * lda;
-}
-
-/* acc + b * a[lane]. Written as the instruction, in the order of the program: compilers would hoist
- * copies of a[lane] and loads until registers run out. */
-FZK_INLINE float32x4_t fma_lane(float32x4_t acc, float32x4_t b, float32x4_t a, int lane) {
-    if (lane == 0) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc) : "w"(b), "w"(a));
-    if (lane == 1) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[1]" : "+w"(acc) : "w"(b), "w"(a));
-    if (lane == 2) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[2]" : "+w"(acc) : "w"(b), "w"(a));
-    if (lane == 3) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[3]" : "+w"(acc) : "w"(b), "w"(a));
-    return acc;
 }
 
 /* N vectors of B from number AT on, counted through rows of VECS. B1 is the second panel, if there
@@ -63,7 +53,7 @@ FZK_INLINE void four_steps(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], con
         for (int j = 0; j < size; j++) {
             int v = (i + j) % vecs, lane = (i + j) / vecs;
             FZK_UNROLL
-            for (int r = 0; r < rows; r++) acc[r][v] = fma_lane(acc[r][v], now[j], a[r], lane);
+            for (int r = 0; r < rows; r++) acc[r][v] = fma4_lane(acc[r][v], now[j], a[r], lane);
         }
         if (size == 1) now[0] = next;
     }
@@ -74,7 +64,7 @@ FZK_INLINE void steps(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const fl
                       const float *a1, int64_t lda, const float *b, int64_t panel_stride,
                       int64_t len) {
     const float *b1 = b + panel_stride;
-    __asm__("" : "+r"(b1)); /* else it is added at every load */
+    FZK_FORGET(b1); /* else it is added at every load */
     FZK_NO_UNROLL
     for (; len >= LANES; len -= LANES) {
         float32x4_t a[MAX_ROWS];
@@ -122,13 +112,6 @@ __attribute__((noinline)) static void copy(int rows, int64_t n, float *to, int64
         memcpy(to, from, (size_t)n * sizeof *to);
 }
 
-/* t = lo > x ? lo : x; hi < t ? hi : t: NaN and -0 pass, which the instructions for maximum and
- * minimum do not let them. */
-FZK_INLINE float32x4_t clip(float32x4_t x, float32x4_t lo, float32x4_t hi) {
-    float32x4_t t = vbslq_f32(vcgtq_f32(lo, x), lo, x);
-    return vbslq_f32(vcltq_f32(hi, t), hi, t);
-}
-
 /* Bias, residual, clip and store of a tile. */
 FZK_INLINE void finish(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const struct tile *t,
                        float *c, int64_t ldc, const float *bias, const float *residual,
@@ -148,7 +131,7 @@ FZK_INLINE void finish(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const s
         }
         if (t->clip) {
             FZK_UNROLL
-            for (int r = 0; r < rows; r++) acc[r][v] = clip(acc[r][v], lo, hi);
+            for (int r = 0; r < rows; r++) acc[r][v] = at_most(hi, at_least(lo, acc[r][v]));
         }
         FZK_UNROLL
         for (int r = 0; r < rows; r++) vst1q_f32(c + r * ldc + v * LANES, acc[r][v]);

@@ -1,9 +1,10 @@
-/* The depthwise float convolution, written once for both vector widths. The including file defines
+/* The depthwise float convolution, written once for all vector widths. The including file defines
  * VEC, MASK, LANES, PIXELS (outputs of a row that share a tile) and
  *   LOAD(p, mask), STORE(p, mask, v)   lanes outside of mask are +0 and stay untouched in memory
  *   LOAD_WHOLE(p)                      all lanes
  *   TILE_LOAD, TILE_STORE, TILE_MASKED what the big tiles use: if TILE_MASKED is 0 they see whole
  *                                      vectors only
+ *   MEMORY_OPERANDS                    1: a multiply-add can take its input from memory
  *   FIRST(n)                           the mask of the first n lanes, n > 0
  *   SPLAT(x), ZERO(), ADD, FMADD, MIN, MAX
  * The common kernels (3 x 3 and 5 x 5, stride 1 and 2; 7 x 7, stride 1; not dilated) take tiles of
@@ -46,6 +47,7 @@ FZK_INLINE void finish(int pixels, int masked, const struct spot *t, VEC *sum, f
     }
 }
 
+#if MEMORY_OPERANDS
 /* ROWS x PIXELS outputs of a square kernel of SIZE and STRIDE: input row by input row, so that each
  * output takes its taps in order. Row iy is kernel row iy - r * stride of output row r. */
 FZK_INLINE void square(int size, int stride, int rows, int pixels, const struct spot *t,
@@ -82,9 +84,68 @@ FZK_INLINE void square(int size, int stride, int rows, int pixels, const struct 
     for (int r = 0; r < rows; r++)
         finish(pixels, TILE_MASKED, t, acc[r], t->out + out_off + r * d->out_row);
 }
+#else
+/* Adds input row IY, which starts at IN, to the chains. OFF are the bytes from one of eight pixels to
+ * the first. */
+FZK_INLINE void input_row(int size, int stride, int rows, int pixels, int iy, VEC (*acc)[PIXELS],
+                          const struct spot *t, const float *in, const int64_t *off) {
+    VEC w[2][7];
+    const float *weights = t->w;
+    FZK_FORGET(weights); /* else all rows are kept, and registers run out */
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        int ky = iy - r * stride;
+        if (ky < 0 || ky >= size) continue;
+        FZK_UNROLL
+        for (int kx = 0; kx < size; kx++)
+            w[r][kx] = LOAD_WHOLE(weights + (ky * size + kx) * FZK_PANEL);
+    }
+    const char *from = (const char *)in;
+    FZK_UNROLL
+    for (int i = 0; i < (pixels - 1) * stride + size; i++) {
+        if (i == 8 || i == 16) from += 8 * off[1];
+        VEC at = LOAD_WHOLE((const float *)(from + off[i % 8]));
+        FZK_UNROLL
+        for (int kx = 0; kx < size; kx++) {
+            int x = (i - kx) / stride;
+            if (i < kx || x * stride + kx != i || x >= pixels) continue;
+            FZK_UNROLL
+            for (int r = 0; r < rows; r++) {
+                int ky = iy - r * stride;
+                if (ky >= 0 && ky < size) acc[r][x] = FMADD(at, w[r][kx], acc[r][x]);
+            }
+        }
+    }
+}
+
+/* The same where loads are instructions of their own: each input is loaded once. */
+FZK_INLINE void square(int size, int stride, int rows, int pixels, const struct spot *t,
+                       int64_t in_off, int64_t out_off) {
+    const struct fzk_dwconv_f32 *d = t->d;
+    int64_t off[8];
+    VEC acc[2][PIXELS];
+    FZK_UNROLL
+    for (int i = 0; i < 8; i++) {
+        off[i] = i * d->in_pixel * 4;
+        FZK_FORGET(off[i]); /* else every load adds it up again */
+    }
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int x = 0; x < pixels; x++) acc[r][x] = ZERO();
+    }
+    FZK_UNROLL
+    for (int iy = 0; iy < (rows - 1) * stride + size; iy++)
+        input_row(size, stride, rows, pixels, iy, acc, t, t->in + in_off + iy * d->in_row, off);
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++)
+        finish(pixels, TILE_MASKED, t, acc[r], t->out + out_off + r * d->out_row);
+}
+#endif
 
 /* PIXELS outputs of one row, any kernel. */
-FZK_INLINE void general(int pixels, const struct spot *t, int64_t in_off, int64_t out_off) {
+FZK_INLINE void general(int pixels, int masked, const struct spot *t, int64_t in_off,
+                        int64_t out_off) {
     const struct fzk_dwconv_f32 *d = t->d;
     const int64_t step = d->stride_w * d->in_pixel;
     VEC acc[PIXELS], y[PIXELS];
@@ -108,13 +169,15 @@ FZK_INLINE void general(int pixels, const struct spot *t, int64_t in_off, int64_
                               kx * d->dilation_w * d->in_pixel;
             VEC weight = LOAD_WHOLE(w);
             FZK_UNROLL
-            for (int x = 0; x < pixels; x++)
-                acc[x] = FMADD(LOAD(in + x * step, t->mask), weight, acc[x]);
+            for (int x = 0; x < pixels; x++) {
+                VEC at = masked ? LOAD(in + x * step, t->mask) : LOAD_WHOLE(in + x * step);
+                acc[x] = FMADD(at, weight, acc[x]);
+            }
             room--;
         }
     FZK_UNROLL
     for (int x = 0; x < pixels; x++) acc[x] = first ? acc[x] : ADD(y[x], acc[x]);
-    finish(pixels, 1, t, acc, t->out + out_off);
+    finish(pixels, masked, t, acc, t->out + out_off);
 }
 
 typedef void (*tile_fn)(const struct spot *t, int64_t in_off, int64_t out_off);
@@ -131,11 +194,13 @@ typedef void (*tile_fn)(const struct spot *t, int64_t in_off, int64_t out_off);
     SQUARE(size, stride, 2, PIXELS, full)
 SQUARES(3, 1) SQUARES(3, 2) SQUARES(5, 1) SQUARES(5, 2) SQUARES(7, 1)
 
-#define GENERAL(n, name)                                                                           \
+#define GENERAL(n, masked, name)                                                                   \
     static void general_##name(const struct spot *t, int64_t in_off, int64_t out_off) {            \
-        general(n, t, in_off, out_off);                                                            \
+        general(n, masked, t, in_off, out_off);                                                    \
     }
-GENERAL(PIXELS, full) GENERAL(HALF_PIXELS, half) GENERAL(1, one)
+GENERAL(PIXELS, TILE_MASKED, full) GENERAL(HALF_PIXELS, TILE_MASKED, half)
+GENERAL(1, TILE_MASKED, one)
+GENERAL(PIXELS, 1, part_full) GENERAL(HALF_PIXELS, 1, part_half) GENERAL(1, 1, part_one)
 
 /* Tiles of one kind of kernel: [rows - 1][0 for HALF_PIXELS, 1 for PIXELS]. */
 #define SQUARE_ROW(size, stride)                                                                   \
@@ -177,20 +242,23 @@ static void strip(const struct spot *t, int n, int64_t y, const tile_fn full, co
 static void panel(const struct fzk_dwconv_f32 *d, int64_t c, int64_t y, int64_t rows, int kind) {
     int64_t taps = d->kernel_h * d->kernel_w;
     struct spot t[FZK_PANEL / LANES];
-    int n = 0, n_square = 0;
+    int n = 0, n_whole = 0;
     for (; n < FZK_PANEL / LANES && c + n * LANES < d->channels; n++) {
         int64_t at = c + n * LANES, left = d->channels - at;
         t[n] = (struct spot){.d = d, .in = d->in + at, .out = d->out + at,
                              .mask = FIRST(left < LANES ? left : LANES),
                              .w = d->weights + c * taps + n * LANES,
                              .bias = d->bias ? d->bias + at : NULL};
-        if (kind >= 0 && (TILE_MASKED || left >= LANES)) n_square = n + 1;
+        if (TILE_MASKED || left >= LANES) n_whole = n + 1;
     }
-    if (n_square)
-        strip(t, n_square, y, square_tiles[kind][rows - 1][1], square_tiles[kind][rows - 1][0],
+    if (kind >= 0 && n_whole > 0)
+        strip(t, n_whole, y, square_tiles[kind][rows - 1][1], square_tiles[kind][rows - 1][0],
               NULL);
-    for (int64_t r = 0; r < rows && n > n_square; r++)
-        strip(t + n_square, n - n_square, y + r, general_full, general_half, general_one);
+    for (int64_t r = 0; r < rows && kind < 0 && n_whole > 0; r++)
+        strip(t, n_whole, y + r, general_full, general_half, general_one);
+    for (int64_t r = 0; r < rows && n > n_whole; r++)
+        strip(t + n_whole, n - n_whole, y + r, general_part_full, general_part_half,
+              general_part_one);
 }
 
 /* Rows outermost: the few input rows of a strip stay in the cache while all channels pass. */

@@ -16,5 +16,7 @@
 /* Tells the compiler that the array X holds something: for memory that is read only after it was
  * written, which gcc cannot see through the loops. */
 #define FZK_ANY(x) __asm__("" : "=m"(x))
+/* Makes the compiler forget where the integer or pointer X comes from: it stays in a register. */
+#define FZK_FORGET(x) __asm__("" : "+r"(x))
 
 #endif

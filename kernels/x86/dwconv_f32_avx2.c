@@ -24,6 +24,7 @@ FZK_INLINE __m256i first(int64_t n) {
 #define FMADD(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define MIN(a, b) _mm256_min_ps(a, b)
 #define MAX(a, b) _mm256_max_ps(a, b)
+#define MEMORY_OPERANDS 1
 enum { LANES = 8, PIXELS = 4 };
 
 #include "tiles/dwconv_f32_tile.h"

@@ -18,6 +18,7 @@
 #define FMADD(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define MIN(a, b) _mm512_min_ps(a, b)
 #define MAX(a, b) _mm512_max_ps(a, b)
+#define MEMORY_OPERANDS 1
 enum { LANES = 16, PIXELS = 7 };
 
 #include "tiles/dwconv_f32_tile.h"
