@@ -1,7 +1,6 @@
 /* Import, passes, plan, known answer, file: in this order, once. */
 #include "freeze/freeze.h"
 
-
 #include <frozen/version.h>
 
 #include "artifact/artifact.h"
@@ -17,7 +16,7 @@ struct freezer {
     struct fz_arena arena;
     struct fz_source source;
     struct fz_graph *graph;
-    struct fz_text passes, provenance, metadata, operators;
+    struct fz_text passes, origin, provenance, metadata, operators;
     struct fz_plan_source plan;
     char profile[64];
 };
@@ -95,6 +94,7 @@ static void describe_origin(struct freezer *f) {
         fzi_text_add(t, "dim %s=%lld\n", o->dims[i].name, (long long)o->dims[i].value);
     for (size_t i = 0; i < FZ_COUNT(flag_names); i++)
         if (o->flags >> i & 1) fzi_text_add(t, "option %s\n", flag_names[i]);
+    fzi_text_add(t, "%s", f->origin.data ? f->origin.data : "");
 }
 
 static void describe_model(struct freezer *f) {
@@ -140,7 +140,7 @@ static fz_status_t build_plan(struct freezer *f) {
     describe_model(f);
     FZ_TRY(describe_operators(f));
     FZ_TRY(keep_given(f));
-    if (f->passes.failed || f->provenance.failed || f->metadata.failed || f->operators.failed)
+    if (f->passes.failed || f->origin.failed || f->provenance.failed || f->metadata.failed || f->operators.failed)
         return fzi_error(FZ_E_NOMEM, "no memory for the file's descriptions");
     const char *texts[] = {"provenance", f->provenance.data, "passes",    f->passes.data,
                            "metadata",   f->metadata.data,   "operators", f->operators.data};
@@ -220,7 +220,7 @@ static fz_status_t run(struct freezer *f, const struct fz_freeze_from *from, int
     FZ_TRY(report(f, 0, "read"));
     FZ_TRY(import(f, from));
     FZ_TRY(keep_output_names(f->graph));
-    FZ_TRY(fzi_passes_run(f->graph, f->options, &k, &f->passes));
+    FZ_TRY(fzi_passes_run(f->graph, f->options, &k, &f->passes, &f->origin));
     FZ_TRY(build_plan(f));
     FZ_TRY(report(f, 0.5, "known answer"));
     FZ_TRY(answer(f));
@@ -237,6 +237,7 @@ fz_status_t fzi_freeze(const struct fz_freeze_from *from, const fz_freeze_option
     fzi_source_close(&f.source);
     fzi_arena_free(&f.arena);
     fzi_text_free(&f.passes);
+    fzi_text_free(&f.origin);
     fzi_text_free(&f.provenance);
     fzi_text_free(&f.metadata);
     fzi_text_free(&f.operators);

@@ -56,11 +56,25 @@ static fz_status_t run_row(const struct row *row, struct fz_pass *pass) {
     return status;
 }
 
+/* A pass that only learns shapes changes the graph too. */
+static void describe(const char *name, const struct fz_graph *graph, char before[65],
+                     struct fz_text *origin) {
+    char after[65];
+    fzi_pass_digest(graph, after);
+    if (strcmp(before, after) == 0) return;
+    fzi_text_add(origin, "pass %s sha256:%s\n", name, after);
+    memcpy(before, after, sizeof after);
+}
+
 fz_status_t fzi_passes_run(struct fz_graph *graph, const fz_freeze_options_t *options,
-                           const struct fzk_table *k, struct fz_text *log) {
+                           const struct fzk_table *k, struct fz_text *log, struct fz_text *origin) {
     struct fz_pass pass = {.graph = graph, .options = options, .k = k};
+    char before[65];
+    fzi_pass_digest(graph, before);
+    fzi_text_add(origin, "graph sha256:%s\n", before);
     for (size_t i = 0; i < FZ_COUNT(rows); i++) {
         FZ_TRY(run_row(&rows[i], &pass));
+        describe(rows[i].name, graph, before, origin);
         fzi_text_add(log, "%s %u %u\n", rows[i].name, pass.n_changes, count_nodes(graph));
         if (options->progress &&
             options->progress(options->progress_context,

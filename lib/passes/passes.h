@@ -18,9 +18,13 @@ struct fz_pass {
 /* A pass over one graph; the driver calls it for subgraphs too. */
 typedef fz_status_t (*fz_pass_fn)(struct fz_pass *pass, struct fz_graph *graph);
 
-/* Runs all passes in order on GRAPH. LOG gets a line for each: name, rewrites, nodes left. */
+/* Runs all passes in order on GRAPH. LOG gets a line for each: name, rewrites, nodes left. ORIGIN
+ * gets the graph's digest as it was, and for each pass that changed it the digest after. */
 fz_status_t fzi_passes_run(struct fz_graph *graph, const fz_freeze_options_t *options,
-                           const struct fzk_table *k, struct fz_text *log);
+                           const struct fzk_table *k, struct fz_text *log, struct fz_text *origin);
+/* The SHA-256 over nodes, attributes, types, shapes and small constants of GRAPH, equal on every
+ * host; names do not count. Uses the values' ids. */
+void fzi_pass_digest(const struct fz_graph *graph, char hex[65]);
 /* Runs the single pass NAME (for tests); FZ_E_USAGE if there is none. */
 fz_status_t fzi_passes_run_one(const char *name, struct fz_pass *pass);
 

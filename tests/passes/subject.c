@@ -20,9 +20,11 @@ fz_status_t subject_rewrite(struct subject *s, const char *names) {
             FZ_TRY(fzi_passes_run_one(name, &s->pass));
             continue;
         }
-        struct fz_text log = {0};
-        fz_status_t status = fzi_passes_run(s->graph, s->pass.options, s->pass.k, &log);
+        struct fz_text log = {0}, origin = {0};
+        fz_status_t status =
+            fzi_passes_run(s->graph, s->pass.options, s->pass.k, &log, &origin);
         fzi_text_free(&log);
+        fzi_text_free(&origin);
         FZ_TRY(status);
     }
     return FZ_OK;
