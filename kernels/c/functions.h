@@ -9,6 +9,7 @@
 #define FZ_KERNELS_FUNCTIONS_H
 
 #include "pow_f64.h"
+#include "tables_f32.h"
 
 #define F32_INF __builtin_inff()
 #define F32_NAN __builtin_nanf("")
@@ -49,38 +50,26 @@ static inline float f32_exp_poly(float r) {
     return fzk_fma(p, r, 0x1p-1f);
 }
 static inline float f32_expm1_of(float r) { return fzk_fma(f32_exp_poly(r), r * r, r); }
-/* The rounding error of 1 + r goes into the small term. */
-static inline float f32_exp_of(float r) {
-    float s = 1 + r, e = (1 - s) + r;
-    return s + fzk_fma(f32_exp_poly(r), r * r, e);
-}
-
 /* x - k ln 2 for k = t - bias, where t = x log2(e) + bias. */
 static inline float f32_ln2_rest(float x, float t, float bias) {
     float k = t - bias, r = fzk_fma(k, -F32_LN2_HI, x);
     return fzk_fma(k, -F32_LN2_LO, r);
 }
 
-/* 2^k exp(r). The magic number holds 2 * 127, so that half of its low bits is the exponent of
- * 2^(k/2) and the other half that of 2^(k - k/2): the product of both covers subnormal results and
- * overflow. Selects at the end cost less than clamps at the start. */
+/* exp(x) = 2^k 2^(j/8) exp(r), |r| <= 0.0434. t has k + j/8 to the nearest eighth in its low bits,
+ * with 2 * 127 added to k, so that half of it is the exponent of 2^(k/2) and the rest that of
+ * 2^(k - k/2): the product of both covers overflow, and subnormal results with one rounding. */
 static inline float f32_exp(float x) {
-    const float bias = F32_MAGIC + 254;
-    float t = fzk_fma(x, F32_LOG2E, bias);
-    float y = f32_exp_of(f32_ln2_rest(x, t, bias));
-    uint32_t k = fzk_bits(t), half = k >> 1;
-    y = y * fzk_float(half << 23) * fzk_float((k - half) << 23);
-    y = x > 89 ? F32_INF : y;
-    return x < -104 ? 0 : y;
-}
-
-/* exp(x) for x <= 0, the same bits: 2^(k + 64) is a normal number there, and 2^-64 rounds once. */
-static inline float f32_exp_negative(float x) {
-    const float bias = F32_MAGIC + 127 + 64;
-    float c = x < -104 ? -104 : x;
-    float t = fzk_fma(c, F32_LOG2E, bias);
-    float y = f32_exp_of(f32_ln2_rest(c, t, bias));
-    return y * fzk_float(fzk_bits(t) << 23) * 0x1p-64f;
+    const float bias = F32_MAGIC / 8 + 254;
+    float c = x > 89 ? 89 : x;
+    c = c < -104 ? -104 : c;
+    float t = fzk_fma(c, F32_LOG2E, bias), r = f32_ln2_rest(c, t, bias);
+    float p = fzk_fma(r, 0x1.555a6p-5f, 0x1.555c78p-3f);
+    p = fzk_fma(r * r, fzk_fma(p, r, 0.5f), r);
+    uint32_t i = fzk_bits(t), k = i >> 3, half = i >> 4;
+    float power = fzk_exp2_eighths[i & 7];
+    float y = power + fzk_fma(power, p, fzk_exp2_rests[i & 7]);
+    return y * fzk_float(half << 23) * fzk_float((k - half) << 23);
 }
 
 /* 2^k (p + 1) - 1 as 2 (t p + (t - 1/2)) with t = 2^(k-1), which does not overflow at k = 128. */
@@ -94,83 +83,22 @@ static inline float f32_expm1(float x) {
     return f32_abs(x) < 0x1p-25f ? x : y;
 }
 
-/* x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt 2; log(1 + f) = f - f^2/2 + f^3 P(f). */
-static inline float f32_log(float x) {
-    bool tiny = x < 0x1p-126f;
-    uint32_t i = fzk_bits(tiny ? x * 0x1p23f : x) - 0x3F3504F3;
-    float k = (float)((int32_t)i >> 23) - (tiny ? 23 : 0);
-    float f = fzk_float((i & 0x7FFFFF) + 0x3F3504F3) - 1, z = f * f;
-    float p = 0x1.1b42a2p-4f;
-    p = fzk_fma(p, f, -0x1.e2ea4p-4f);
-    p = fzk_fma(p, f, 0x1.e650fep-4f);
-    p = fzk_fma(p, f, -0x1.fb4314p-4f);
-    p = fzk_fma(p, f, 0x1.2332b6p-3f);
-    p = fzk_fma(p, f, -0x1.5562e4p-3f);
-    p = fzk_fma(p, f, 0x1.99a546p-3f);
-    p = fzk_fma(p, f, -0x1.ffffeep-3f);
-    p = fzk_fma(p, f, 0x1.555546p-2f);
-    float y = fzk_fma(f * z, p, k * F32_LN2_LO);
-    y = fzk_fma(k, F32_LN2_HI, f + fzk_fma(z, -0.5f, y));
-    y = x < F32_INF ? y : x;
-    return x > 0 ? y : x == 0 ? -F32_INF : x < 0 ? F32_NAN : x;
+/* An odd function that rises to 1, by the polynomials of tables_f32.h. */
+static inline float f32_by_cells(const struct fzk_cells *t, int degree, float x) {
+    float a = f32_abs(x), c = a > t->limit ? t->limit : a, g = fzk_fma(c, t->scale, t->start);
+    uint32_t i = fzk_bits(g) >> t->shift & 15;
+    float u = c - t->centre[i], p = t->c[degree - 1][i];
+    for (int k = degree - 2; k >= 0; k--) p = fzk_fma(u, p, t->c[k][i]);
+    return f32_with_sign(fzk_fma(u, p, g < t->first ? c : t->value[i]), x);
 }
-
-/* |x| < 0.5625: x + x z P(z), z = x^2. Else 1 - 2 / (exp(2 |x|) + 1), which is 1 from 9.02 on. */
-static inline float f32_tanh(float x) {
-    const float bias = F32_MAGIC + 127;
-    float a = f32_abs(x), c = 2 * (a > 10 ? 10 : a), z = x * x;
-    float q = -0x1.95e5fep-8f;
-    q = fzk_fma(q, z, 0x1.585d06p-6f);
-    q = fzk_fma(q, z, -0x1.b90f8p-5f);
-    q = fzk_fma(q, z, 0x1.110c9ep-3f);
-    q = fzk_fma(q, z, -0x1.55554ap-2f);
-    float t = fzk_fma(c, F32_LOG2E, bias);
-    float p = f32_expm1_of(f32_ln2_rest(c, t, bias)), s = fzk_float(fzk_bits(t) << 23);
-    float y = 1 - 2 / fzk_fma(s, p, s + 1);
-    return f32_with_sign(a < 0.5625f ? fzk_fma(a * z, q, a) : y, x);
-}
+static inline float f32_tanh(float x) { return f32_by_cells(&fzk_tanh_cells, FZK_TANH_DEGREE, x); }
+static inline float f32_erf(float x) { return f32_by_cells(&fzk_erf_cells, FZK_ERF_DEGREE, x); }
 
 /* With e = exp(-|x|), so that nothing overflows: 1 / (1 + e) as 1 - e / (1 + e), and e / (1 + e) as
  * e - e e / (1 + e). The rounding errors of 1 + e and of the division then hardly count. */
 static inline float f32_sigmoid(float x) {
-    float e = f32_exp_negative(-f32_abs(x)), n = x < 0 ? e : 1;
+    float e = f32_exp(-f32_abs(x)), n = x < 0 ? e : 1;
     return fzk_fma(-n, e / (1 + e), n);
-}
-
-/* 2^f - 1, |f| <= 1/2, with an error of 2^-26. */
-static inline float f32_exp2m1_of(float f) {
-    float p = 0x1.448fc4p-13f;
-    p = fzk_fma(p, f, 0x1.5f47a2p-10f);
-    p = fzk_fma(p, f, 0x1.3b29aap-7f);
-    p = fzk_fma(p, f, 0x1.c6aedp-5f);
-    p = fzk_fma(p, f, 0x1.ebfbep-3f);
-    p = fzk_fma(p, f, 0x1.62e43p-1f);
-    return p * f;
-}
-
-/* |x| < 1: x + x P(x^2). Else 1 - 2^-q with q = -log2(erfc |x|) as a polynomial over [1, 3.93]; the
- * result is 1 from 3.92 on. */
-static inline float f32_erf(float x) {
-    float a = f32_abs(x), z = x * x;
-    float p = 0x1.4771fcp-14f;
-    p = fzk_fma(p, z, -0x1.a3515ep-11f);
-    p = fzk_fma(p, z, 0x1.53f224p-8f);
-    p = fzk_fma(p, z, -0x1.b7f71ap-6f);
-    p = fzk_fma(p, z, 0x1.ce2ce6p-4f);
-    p = fzk_fma(p, z, -0x1.81273ep-2f);
-    p = fzk_fma(p, z, 0x1.06eba8p-3f);
-    float c = a > 3.93f ? 3.93f : a;
-    float q = -0x1.18bbc4p-12f;
-    q = fzk_fma(q, c, 0x1.15efb2p-8f);
-    q = fzk_fma(q, c, -0x1.01b53p-5f);
-    q = fzk_fma(q, c, 0x1.307038p-3f);
-    q = fzk_fma(q, c, 0x1.d76e84p-1f);
-    q = fzk_fma(q, c, 0x1.a03fe6p0f);
-    q = fzk_fma(q, c, 0x1.0b8ffap-11f);
-    float t = (F32_MAGIC + 127) - q, f = ((F32_MAGIC + 127) - t) - q;
-    float s = fzk_float(fzk_bits(t) << 23);
-    float big = fzk_fma(-s, f32_exp2m1_of(f), 1 - s);
-    return a < 1 ? fzk_fma(x, p, x) : f32_with_sign(big, x);
 }
 
 /* ---- composites: fixed expressions over the functions above, so that a fused activation has the
@@ -230,16 +158,60 @@ static inline float f32_shrink(float x, float a, float b) {
 }
 static inline float f32_scaled_tanh(float x, float a, float b) { return a * f32_tanh(b * x); }
 
-/* ---- by binary64: an error of at most 2^-50 before the one rounding to binary32 makes all but one
- * result in many millions correctly rounded */
+/* ---- correctly rounded: evaluated in binary64, then rounded to binary32. An error of 2^-52 before
+ * the rounding matters to few of the 2^32 arguments: those whose results lie next to the middle of
+ * two numbers of binary32. tests/kernels/judge.c has found these by a walk over all arguments. There
+ * the result is moved by one unit in the last place: Y + (X == AN_ARGUMENT) - (X == ANOTHER), on bit
+ * patterns, which is free of branches. */
 
-static inline float f32_exp2(float x) { return (float)f64_exp2(x); }
+static inline float f32_moved(float y, int32_t units) {
+    return fzk_float(fzk_bits(y) + (uint32_t)units);
+}
+
+/* x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt 2, f exact; s = f / (2 + f); log(1 + f) = s P(s^2). */
+static inline float f32_log(float x) {
+    bool tiny = x < 0x1p-126f;
+    uint32_t u = fzk_bits(x), i = fzk_bits(tiny ? x * 0x1p23f : x) - 0x3F3504F3;
+    float k = (float)((int32_t)i >> 23) - (tiny ? 23 : 0);
+    double f = (double)(fzk_float((i & 0x7FFFFF) + 0x3F3504F3) - 1);
+    double s = f / (2 + f), z = s * s, w = z * z;
+    double p = 0x1.58759d0d54908p-3 * z + 0x1.732c515297128p-3;
+    double q = 0x1.c722769d22857p-3 * z + 0x1.2492417a92f7dp-2;
+    double r = 0x1.999999a28e992p-2 * z + 0x1.555555555397ap-1;
+    float y = (float)((double)k * F64_LN2 + s * (((p * w + q) * w + r) * z + 2));
+    y = f32_moved(y, (u == 0x4C5D65A5) + (u == 0x65D890D3) + (u == 0x6F31A8EC));
+    y = x < F32_INF ? y : x;
+    return x > 0 ? y : x == 0 ? -F32_INF : x < 0 ? F32_NAN : x;
+}
+static inline float f32_exp2(float x) {
+    uint32_t u = fzk_bits(x);
+    return f32_moved((float)f64_exp2(x), (u == 0x3B429D37) + (u == 0xBCF3A937));
+}
 static inline float f32_log2(float x) { return (float)f64_log2(x); }
-static inline float f32_log1p(float x) { return (float)f64_log1p(x); }
+static inline float f32_log1p(float x) {
+    uint32_t u = fzk_bits(x);
+    int32_t up = (u == 0x35400003) + (u == 0x3710001B) + (u == 0x65D890D3) + (u == 0x6F31A8EC);
+    int32_t down = (u == 0x3EFD81AD) + (u == 0x41078FEB) + (u == 0xB53FFFFD) + (u == 0xB70FFFE5);
+    return f32_moved((float)f64_log1p(x), up - down + (u == 0xBB0EC8C4));
+}
 static inline float f32_softplus(float x) { return (float)f64_softplus(x); }
-static inline float f32_sin(float x) { return (float)f64_sin(x); }
-static inline float f32_cos(float x) { return (float)f64_cos(x); }
-static inline float f32_tan(float x) { return (float)f64_tan(x); }
+/* The sine, cosine and tangent of X from Y, its binary64 value: unary_f32.c takes that of small
+ * arguments from another function. */
+static inline float f32_sin_rounded(float x, double y) {
+    uint32_t u = fzk_bits(f32_abs(x));
+    return f32_moved((float)y, -(u == 0x46199998));
+}
+static inline float f32_cos_rounded(float x, double y) {
+    (void)x;
+    return (float)y;
+}
+static inline float f32_tan_rounded(float x, double y) {
+    (void)x;
+    return (float)y;
+}
+static inline float f32_sin(float x) { return f32_sin_rounded(x, f64_sin(x)); }
+static inline float f32_cos(float x) { return f32_cos_rounded(x, f64_cos(x)); }
+static inline float f32_tan(float x) { return f32_tan_rounded(x, f64_tan(x)); }
 static inline float f32_asin(float x) { return (float)f64_asin(x); }
 static inline float f32_acos(float x) { return (float)f64_acos(x); }
 static inline float f32_atan(float x) { return (float)f64_atan(x); }

@@ -25,11 +25,19 @@ static inline float f32_root(float x) {
     return x == -__builtin_inff() ? -x : y;
 }
 
+/* R, or the number of 25 bits within 2^-44 of it: a power that lies halfway between two numbers of
+ * binary32 has no more bits, and must round as the tie that it is. Veltkamp's splitting; where it
+ * overflows, the comparison is false. */
+static inline double f64_snap25(double r) {
+    double c = r * (0x1p28 + 1), t = c - (c - r);
+    return f64_abs(t - r) <= r * 0x1p-44 ? t : r;
+}
+
 /* A binary32 power: |y log x| < 104 where the result is neither 0 nor infinite, so that binary64's
- * error of 2^-53 in the logarithm is one of 2^-46 in the result, before the one rounding. */
+ * error of 2^-53 in the logarithm is one of 2^-45 in the result, before the one rounding. */
 static inline float f32_pow(float x, float y) {
     double l = f64_log(f64_abs(x));
-    float r = (float)f64_pow_cases(x, y, f64_exp((double)y * l));
+    float r = (float)f64_pow_cases(x, y, f64_snap25(f64_exp((double)y * l)));
     r = y == 2 ? f32_square(x) : r;
     r = y == 3 ? f32_cube(x) : r;
     return y == 0.5f ? f32_root(x) : r;

@@ -21,7 +21,7 @@ enum { BLOCK = 64 };
             float t[BLOCK];                                                                        \
             int32_t m = n < BLOCK ? (int32_t)n : BLOCK, n_large = 0;                               \
             for (int32_t i = 0; i < m; i++) {                                                      \
-                t[i] = (float)f64_##name##_small(x[i]);                                            \
+                t[i] = f32_##name##_rounded(x[i], f64_##name##_small(x[i]));                       \
                 n_large += !(f32_abs(x[i]) <= (float)F64_TRIG_SMALL);                              \
             }                                                                                      \
             for (int32_t i = 0; n_large && i < m; i++)                                             \
