@@ -4,6 +4,8 @@
 
 #include "x86.h"
 
+enum { SIDE = 8, DEPTH = 8 };
+
 /* Eight columns of B, eight of k, to eight rows of a panel: the usual three rounds of shuffles. */
 FZK_INLINE void turn(float *to, const float *b, int64_t col_stride) {
     __m256 r[8], s[8];
@@ -28,27 +30,9 @@ FZK_INLINE void turn(float *to, const float *b, int64_t col_stride) {
     }
 }
 
-/* A panel of WIDTH columns; what does not fill a block goes element by element. */
-static void panel(float *to, const float *b, int64_t k, int64_t width, int64_t col_stride) {
-    for (int64_t k0 = 0; k0 < k; k0 += 8)
-        for (int64_t j0 = 0; j0 < FZK_PANEL; j0 += 8) {
-            if (k0 + 8 <= k && j0 + 8 <= width) {
-                turn(to + k0 * FZK_PANEL + j0, b + j0 * col_stride + k0, col_stride);
-                continue;
-            }
-            for (int64_t i = k0; i < k0 + 8 && i < k; i++)
-                for (int64_t j = j0; j < j0 + 8; j++)
-                    to[i * FZK_PANEL + j] = j < width ? b[j * col_stride + i] : 0.0f;
-        }
-}
+#include "tiles/pack_b_f32_panel.h"
 
 void fzk_pack_b_f32_avx2(const struct fzk_pack_b_f32 *p) {
-    if (p->row_stride != 1 || p->col_stride == 1) {
-        fzk_pack_b_f32_v3(p);
-        return;
-    }
-    for (int64_t j = 0; j < p->n; j += FZK_PANEL) {
-        int64_t width = p->n - j < FZK_PANEL ? p->n - j : FZK_PANEL;
-        panel(p->to + j * p->k, p->b + j * p->col_stride, p->k, width, p->col_stride);
-    }
+    if (p->row_stride != 1 || p->col_stride == 1) fzk_pack_b_f32_v3(p);
+    else pack_transposed(p);
 }
