@@ -76,8 +76,11 @@ static void convolve(struct kt *t, struct fzk_qdwconv *d, int a_byte, int w_byte
 
 static void shapes(struct kt *t) {
     for (int i = 0; i < (t->quick ? 300 : 3000); i++) {
-        struct fzk_qdwconv d = {.m_rows = kt_range(t, 1, 5), .m_cols = kt_range(t, 1, 9),
-                                .c = kt_range(t, 1, 100), .a_signed = (int32_t)kt_range(t, 0, 1)};
+        struct fzk_qdwconv d = {0};
+        d.m_rows = kt_range(t, 1, 5);
+        d.m_cols = kt_range(t, 1, 9);
+        d.c = kt_range(t, 1, 100);
+        d.a_signed = (int32_t)kt_range(t, 0, 1);
         d.kh = i % 3 ? 3 : kt_range(t, 1, 5);
         d.kw = i % 3 ? 3 : kt_range(t, 1, 9);
         d.stride_y = d.stride_x = kt_range(t, 1, 2);
@@ -97,6 +100,39 @@ static void extremes(struct kt *t) {
                                     .dilation_x = 1, .a_signed = pairs[i][0]};
             convolve(t, &d, pairs[i][1], pairs[i][2]);
         }
+}
+
+/* The largest sums, -128 x -128 among them, against their known values: A_BYTE - ZA times W_BYTE for
+ * each tap. */
+static void limit(struct kt *t, int64_t kh, int64_t kw, bool a_signed, int a_byte, int za,
+                  int w_byte) {
+    kt_step(t, "kernel %dx%d a %d za %d w %d s8 %d", (int)kh, (int)kw, a_byte, za, w_byte,
+            a_signed);
+    struct fzk_qdwconv d = {.m_rows = 2, .m_cols = 5, .c = 47, .kh = kh, .kw = kw, .stride_y = 1,
+                            .stride_x = 1, .dilation_y = 1, .dilation_x = 1, .za = za,
+                            .a_signed = a_signed};
+    set_image(t, &d, a_byte & 0xFF, 0);
+    pack(t, &d, w_byte & 0xFF);
+    kt_protect(t);
+    int64_t n = d.m_rows * d.m_cols * d.c;
+    int32_t *c = kt_buffer(t, n, 4), want = (int32_t)(kh * kw) * (a_byte - za) * w_byte;
+    d.out = (struct fzk_qout){.kind = FZK_QOUT_I32, .c = c, .ldc = d.c,
+                              .c_run_stride = d.m_cols * d.c};
+    t->k->qdwconv_u8s8(&d);
+    for (int64_t i = 0; i < n; i++)
+        if (c[i] != want) kt_fail(t, "sum %d is %d, not %d", (int)i, (int)c[i], (int)want);
+    kt_check(t, c, n, 4);
+}
+
+static void limits(struct kt *t) {
+    static const int values[][4] = {{0, 255, 0, 127}, {0, 255, 0, -128}, {0, 0, 255, 127},
+                                    {0, 0, 255, -128}, {1, -128, 127, -128}, {1, -128, 0, -128},
+                                    {1, 127, -128, 127}, {1, 127, -128, -128}};
+    static const int64_t kernels[][2] = {{1, 1}, {3, 3}, {2, 5}, {7, 7}, {32, 8}, {65, 1}};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        for (size_t j = 0; j < sizeof kernels / sizeof kernels[0]; j++)
+            limit(t, kernels[j][0], kernels[j][1], values[i][0], values[i][1], values[i][2],
+                  values[i][3]);
 }
 
 static void call(const struct fzk_table *k, void *arg) { k->qdwconv_u8s8(arg); }
@@ -125,4 +161,5 @@ static void bench(struct kt *t) {
 const struct kt_case qdwconv_cases[] = {
     {"qdwconv_u8s8/shapes", KT_KERNEL(qdwconv_u8s8), shapes, bench},
     {"qdwconv_u8s8/extremes", KT_KERNEL(qdwconv_u8s8), extremes, NULL},
+    {"qdwconv_u8s8/limits", KT_KERNEL(qdwconv_u8s8), limits, NULL},
     {0}};

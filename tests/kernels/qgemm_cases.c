@@ -199,6 +199,44 @@ static void extremes(struct kt *t) {
         }
 }
 
+/* The sums at the limits of K, against their known values: every product is A - ZA times B - ZB. */
+static void limit(struct kt *t, int64_t m, int64_t n, int64_t k, const int value[5]) {
+    const int a = value[1], za = value[2], b = value[3], zb = value[4];
+    kt_step(t, "m=%d n=%d k=%d a=%d za=%d b=%d zb=%d", (int)m, (int)n, (int)k, a, za, b, zb);
+    struct what w = {.m = m, .n = n, .segments = {{0, k}}, .n_segments = 1, .b_byte = b & 0xFF};
+    struct fzk_qgemm g = {.m = m, .n = n, .k = k, .lda = k, .segments = w.segments,
+                          .n_segments = 1, .za = za, .a_signed = value[0]};
+    g.a = bytes(t, m * k, a & 0xFF);
+    pack(t, &w, &g);
+    if (zb) g.zb = ints(t, n, zb, zb);
+    kt_protect(t);
+    int32_t *c = kt_buffer(t, m * n, 4), want = (int32_t)(k * (a - za) * (b - zb));
+    g.out = (struct fzk_qout){.kind = FZK_QOUT_I32, .c = c, .ldc = n};
+    t->k->qgemm_u8s8(&g);
+    for (int64_t i = 0; i < m * n; i++)
+        if (c[i] != want) kt_fail(t, "sum %d is %d, not %d", (int)i, (int)c[i], (int)want);
+    kt_check(t, c, m * n, 4);
+}
+
+/* 255 * 255 * 33,025, 255 * 128 * 65,793 and 128 * 128 * 131,071 are the last below 2^31. All K but
+ * the last are one over a multiple of four. */
+static void limits(struct kt *t) {
+    static const int values[][5] = {
+        {0, 255, 0, 127, 0},      {0, 255, 0, -128, 0},      {0, 0, 255, -128, 0},
+        {0, 255, 0, 127, -128},   {0, 0, 255, -128, 127},    {0, 0, 255, 127, -128},
+        {1, -128, 0, -128, 0},    {1, 127, 0, -128, 0},      {1, -128, 127, -128, 127},
+        {1, 127, -128, 127, -128}};
+    static const int64_t ks[] = {1, 5, 33, 33025, 65793, 131071};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        for (size_t j = 0; j < sizeof ks / sizeof ks[0]; j++) {
+            int64_t a = values[i][1] - values[i][2], b = values[i][3] - values[i][4];
+            int64_t most = (a < 0 ? -a : a) * (b < 0 ? -b : b);
+            if (ks[j] * most >= (int64_t)1 << 31) continue;
+            limit(t, j < 3 ? 29 : 3, j < 3 ? 71 : 9, ks[j], values[i]);
+            if (j == 3 && i > 2 && i < 6) limit(t, 13, 37, ks[j], values[i]);
+        }
+}
+
 /* Sizes that make several blocks of rows and many panels. */
 static void blocks(struct kt *t) {
     static const int64_t shape[][3] = {{300, 40, 33}, {229, 97, 16}, {57, 33, 9000}, {1, 999, 513},
@@ -335,6 +373,7 @@ const struct kt_case qgemm_cases[] = {
     {"qgemm_u8s8/tiles", KT_KERNEL(qgemm_u8s8), tiles, NULL},
     {"qgemm_u8s8/segments", KT_KERNEL(qgemm_u8s8), segments, NULL},
     {"qgemm_u8s8/extremes", KT_KERNEL(qgemm_u8s8), extremes, NULL},
+    {"qgemm_u8s8/limits", KT_KERNEL(qgemm_u8s8), limits, NULL},
     {"qgemm_u8s8/blocks", KT_KERNEL(qgemm_u8s8), blocks, NULL},
     {"qgemm_u8s8/known", KT_KERNEL(qgemm_u8s8), known, NULL},
     {"qgemm_u8s8/unsigned_weights", KT_KERNEL(qgemm_u8s8), unsigned_weights, NULL},

@@ -13,9 +13,13 @@ static struct fzk_qbinary operands(struct kt *t, int64_t n, bool is_signed, int6
                                    int64_t b_step) {
     int lo = is_signed ? -128 : 0, hi = lo + 255;
     struct fzk_qbinary q = {.n = n, .a_step = a_step, .b_step = b_step, .is_signed = is_signed,
-                            .lo = lo, .hi = hi, .sa = scale(t), .sb = scale(t), .sc = scale(t),
-                            .za = (int32_t)kt_range(t, lo, hi), .zb = (int32_t)kt_range(t, lo, hi),
-                            .zc = (int32_t)kt_range(t, lo, hi)};
+                            .lo = lo, .hi = hi};
+    q.sa = scale(t);
+    q.sb = scale(t);
+    q.sc = scale(t);
+    q.za = (int32_t)kt_range(t, lo, hi);
+    q.zb = (int32_t)kt_range(t, lo, hi);
+    q.zc = (int32_t)kt_range(t, lo, hi);
     q.a = bytes(t, n && !a_step ? 1 : n);
     q.b = bytes(t, n && !b_step ? 1 : n);
     if (kt_range(t, 0, 4) == 0) q.lo = q.zc;
@@ -49,7 +53,9 @@ static void bench_add(struct kt *t) {
 static void lut(struct kt *t) {
     for (int64_t n = 0; n < 300; n += t->quick ? 7 : 1) {
         kt_step(t, "n=%d", (int)n);
-        struct fzk_qlut l = {.n = n, .x = bytes(t, n), .table = bytes(t, 256)};
+        struct fzk_qlut l = {.n = n};
+        l.x = bytes(t, n);
+        l.table = bytes(t, 256);
         kt_protect(t);
         l.y = kt_buffer(t, n, 1);
         t->k->lut_u8(&l);
@@ -70,10 +76,14 @@ static int64_t outputs(int64_t size, int64_t pad, int64_t stride) {
 }
 
 static struct fzk_qpool image(struct kt *t, bool average) {
-    struct fzk_qpool p = {.h = kt_range(t, 1, 9), .w = kt_range(t, 1, 9), .c = kt_range(t, 1, 140),
-                          .kh = kt_range(t, 1, 4), .kw = kt_range(t, 1, 4),
-                          .stride_y = kt_range(t, 1, 3), .stride_x = kt_range(t, 1, 3),
-                          .dilation_y = 1, .dilation_x = 1};
+    struct fzk_qpool p = {.dilation_y = 1, .dilation_x = 1};
+    p.h = kt_range(t, 1, 9);
+    p.w = kt_range(t, 1, 9);
+    p.c = kt_range(t, 1, 140);
+    p.kh = kt_range(t, 1, 4);
+    p.kw = kt_range(t, 1, 4);
+    p.stride_y = kt_range(t, 1, 3);
+    p.stride_x = kt_range(t, 1, 3);
     if (kt_range(t, 0, 3) == 0) p.dilation_y = p.dilation_x = kt_range(t, 1, 2);
     p.is_signed = (int32_t)kt_range(t, 0, 1);
     /* Padding below the dilated kernel's last tap: a window begins at most that far outside. */
