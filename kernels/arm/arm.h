@@ -7,8 +7,8 @@
 #include "kernels.h"
 #include "tiles/unroll.h"
 
-/* fzk_<member>_<isa> for every kernel and instruction set, c/ among them; those that no file defines
- * are not called. */
+/* fzk_<member>_<isa> for every kernel and instruction set, c/ among them; those that no file
+ * defines are not called. */
 #define FZK(member, prototype)                                                                     \
     void fzk_##member##_c prototype;                                                               \
     void fzk_##member##_neon prototype;                                                            \

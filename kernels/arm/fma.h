@@ -21,8 +21,8 @@ FZK_INLINE float32x4_t fma4_lane(float32x4_t acc, float32x4_t b, float32x4_t a, 
     return acc;
 }
 
-/* The rules' clip: t = lo > x ? lo : x; hi < t ? hi : t. NaN and -0 pass, which the instructions for
- * maximum and minimum do not let them. */
+/* The rules' clip: t = lo > x ? lo : x; hi < t ? hi : t. NaN and -0 pass; the instructions for
+ * maximum and minimum would change -0. */
 FZK_INLINE float32x4_t at_least(float32x4_t lo, float32x4_t x) {
     return vbslq_f32(vcgtq_f32(lo, x), lo, x);
 }

@@ -138,8 +138,8 @@ FZK_INLINE void finish(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const s
     }
 }
 
-/* The chains of a tile, whose B starts at B. k runs through the segments; a block of FZK_K_BLOCK may
- * end inside of one. Y holds the sum of earlier blocks, if there are any. */
+/* The chains of a tile, whose B starts at B. k runs through the segments; a block of FZK_K_BLOCK
+ * may end inside of one. Y holds the sum of earlier blocks, if there are any. */
 FZK_INLINE void chains(int rows, int vecs, const struct tile *t, const float *b, float *y,
                        float32x4_t (*acc)[MAX_VECS]) {
     const struct fzk_gemm_f32 *g = t->g;

@@ -85,8 +85,8 @@ FZK_INLINE void square(int size, int stride, int rows, int pixels, const struct 
         finish(pixels, TILE_MASKED, t, acc[r], t->out + out_off + r * d->out_row);
 }
 #else
-/* Adds input row IY, which starts at IN, to the chains. OFF are the bytes from one of eight pixels to
- * the first. */
+/* Adds input row IY, which starts at IN, to the chains. OFF are the bytes from one of eight pixels
+ * to the first. */
 FZK_INLINE void input_row(int size, int stride, int rows, int pixels, int iy, VEC (*acc)[PIXELS],
                           const struct spot *t, const float *in, const int64_t *off) {
     VEC w[2][7];

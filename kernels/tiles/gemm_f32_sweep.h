@@ -1,6 +1,6 @@
-/* How the hand-written float GEMMs walk over tiles: groups of panels that fit the cache, inside of a
- * group every tile of rows meets all its panels. A panel too long for the cache is cut at a block of
- * k, where C can hold the sum so far.
+/* How the hand-written float GEMMs walk over tiles: groups of panels that fit the cache, inside of
+ * a group every tile of rows meets all its panels. A panel too long for the cache is cut at a block
+ * of k, where C can hold the sum so far.
  *
  * Rows split evenly: 49 rows are 13 + 12 + 12 + 12, never 14 + 14 + 14 + 7. Two short runs share a
  * tile: a convolution to 7 x 7 pixels fills 14 rows. */
