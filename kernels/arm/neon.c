@@ -9,4 +9,15 @@ void fzk_fill_neon(struct fzk_table *table) {
     table->pack_b_f32 = fzk_pack_b_f32_neon;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_neon;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_neon;
+    table->qadd_u8 = fzk_qadd_u8_neon;
+    table->qmul_u8 = fzk_qmul_u8_neon;
+    table->lut_u8 = fzk_lut_u8_neon;
+    table->qmaxpool_u8 = fzk_qmaxpool_u8_neon;
+    table->f32_to_u8 = fzk_f32_to_u8_neon;
+    table->f32_to_i8 = fzk_f32_to_i8_neon;
+    table->f32_to_i32 = fzk_f32_to_i32_neon;
+    table->quantize_f32_u8 = fzk_quantize_f32_u8_neon;
+    table->quantize_f32_i8 = fzk_quantize_f32_i8_neon;
+    table->requantize_u8 = fzk_requantize_u8_neon;
+    table->requantize_i8 = fzk_requantize_i8_neon;
 }

@@ -30,7 +30,7 @@ FZK_INLINE void store(const int32x4_t acc[N_VECTORS], const float32x4_t scale[N_
 FZK_INLINE void run_strip(const struct group *g, const struct fzk_qout *o, const struct strip *s,
                           const struct way way) {
     const struct strip own = *s; /* stores of bytes may alias anything else */
-    const struct ending e = ending_of(o);
+    const struct ending e = ending_of(o->zp, o->lo, o->hi);
     const int64_t n = g->n;
     int32x4_t acc[2][N_VECTORS];
     float32x4_t scale[N_VECTORS];

@@ -3,7 +3,7 @@
 #ifndef FZ_KERNELS_ARM_QGEMM_FINISH_H
 #define FZ_KERNELS_ARM_QGEMM_FINISH_H
 
-#include "arm.h"
+#include "bytes.h"
 #include "tiles/qgemm_panel.h"
 
 #define CAT_(a, b) a##b
@@ -19,24 +19,10 @@ struct finish {
     const float *row_scale;       /* of the rows */
 };
 
-/* What eight columns of bytes need at their end. */
-struct ending {
-    int16x8_t zp, lo, hi;
-};
-
-FZK_INLINE struct ending ending_of(const struct fzk_qout *o) {
-    return (struct ending){vdupq_n_s16((int16_t)o->zp), vdupq_n_s16((int16_t)o->lo),
-                           vdupq_n_s16((int16_t)o->hi)};
-}
-
-/* fcvtns rounds to nearest even, saturates, and makes 0 of NaN; then 16 bits that saturate hold
- * everything that zp and the clamp can still tell apart. */
 FZK_INLINE uint8x8_t requantise(int32x4_t acc0, int32x4_t acc1, float32x4_t scale0,
                                 float32x4_t scale1, struct ending e) {
-    int32x4_t x0 = vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc0), scale0));
-    int32x4_t x1 = vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc1), scale1));
-    int16x8_t x = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(x0), x1), e.zp);
-    return vreinterpret_u8_s8(vmovn_s16(vminq_s16(vmaxq_s16(x, e.lo), e.hi)));
+    return end_8(rounded(vmulq_f32(vcvtq_f32_s32(acc0), scale0)),
+                 rounded(vmulq_f32(vcvtq_f32_s32(acc1), scale1)), e);
 }
 
 /* The first N of eight bytes, or all of them if N is more. */
@@ -50,7 +36,7 @@ FZK_INLINE void bytes_store(uint8_t *to, uint8x8_t bytes, int64_t n) {
 }
 
 static void finish_8(const struct finish *f, int64_t rows) {
-    const struct ending e = ending_of(f->out);
+    const struct ending e = ending_of(f->out->zp, f->out->lo, f->out->hi);
     const int64_t n = f->n;
     for (int64_t r = 0; r < rows; r++) {
         uint8_t *c = (uint8_t *)f->out->c + f->c_row[r];
