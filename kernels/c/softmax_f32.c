@@ -4,9 +4,9 @@
 #include "functions.h"
 #include "lanes.h"
 
-/* E = exp(x - m); x - m is never positive, and NaN where m is infinite or NaN. */
+/* E = exp(x - m); x - m is NaN where m is infinite or NaN. */
 static void exp_from(float *e, const float *x, int64_t n, float m) {
-    EACH for (int64_t i = 0; i < n; i++) e[i] = f32_exp_negative(x[i] - m);
+    EACH for (int64_t i = 0; i < n; i++) e[i] = f32_exp(x[i] - m);
 }
 
 void FZK_NAME(softmax_f32)(float *y, const float *x, int64_t rows, int64_t n) {

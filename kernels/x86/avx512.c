@@ -7,6 +7,7 @@ void fzk_fill_avx512(struct fzk_table *table) {
     table->gemm_f32 = fzk_gemm_f32_avx512;
     table->dwconv_f32 = fzk_dwconv_f32_avx512;
     table->pack_b_f32 = fzk_pack_b_f32_avx2;
+    table->unary_f32 = fzk_unary_f32_avx512;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_avx512;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_avx2;
     table->qadd_u8 = fzk_qadd_u8_avx512;
