@@ -156,7 +156,8 @@ enum {
 
 enum {
     FZ_OPEN_MAP = 1,         /* map weights from the file instead of copying */
-    FZ_OPEN_ANY_PROFILE = 2  /* accept a "blas" model of another BLAS or core */
+    FZ_OPEN_ANY_PROFILE = 2, /* accept a "blas" model of another BLAS or core */
+    FZ_OPEN_KNOWN_ANSWER = 4 /* refuse a host that computes other bits */
 };
 
 typedef struct fz_open_options {
@@ -185,6 +186,11 @@ typedef struct fz_open_options {
  * and fz_model_id() answers FZ_E_UNVERIFIED until fz_model_verify() has
  * passed.
  *
+ * With FZ_OPEN_KNOWN_ANSWER the file's known answer is run as by
+ * fz_model_known_answer() before the model is given out: on a host that
+ * computes other bits, and for a file that holds no known answer, there is no
+ * model. It takes the time of one run, and reads all weights.
+ *
  * With a SIGNER, the public half of an Ed25519 key, only models are opened that
  * it has signed: SIGNATURE must hold the 64 bytes that fz_sign() of sign.h
  * makes. What is signed are the two lines "frozen-model/1" and "sha256:<id>",
@@ -197,7 +203,8 @@ typedef struct fz_open_options {
  * FZ_E_DIGEST      sound, but not the model that OPTIONS expects,
  * FZ_E_SIGNATURE   sound, but not signed by the signer that OPTIONS name,
  * FZ_E_LIMIT       larger than OPTIONS allow,
- * FZ_E_PROFILE     made for another BLAS than this host's.         Since 0.1 */
+ * FZ_E_PROFILE     made for another BLAS than this host's,
+ * FZ_E_ANSWER      this host computes other bits than promised.    Since 0.1 */
 FZ_API fz_status_t fz_model_open(const char *path,
                                  const fz_open_options_t *options,
                                  fz_model_t **out);
@@ -246,10 +253,13 @@ FZ_API fz_status_t fz_model_verify(fz_model_t *model);
 FZ_API fz_status_t fz_model_scrub(fz_model_t *model, size_t budget);
 
 /* Runs the model on the inputs that its file gives for this purpose (made from
- * a stored seed) and compares the outputs' digest with the one that was stored
- * when it was frozen. FZ_OK; FZ_E_ANSWER if this host computes other bits;
- * FZ_E_UNSUPPORTED if the file holds no known answer, because it was frozen
- * without or the model cannot run on such inputs.                  Since 0.1 */
+ * a stored seed, or given when it was frozen) and compares each output's
+ * digest with the one that was stored then. FZ_OK only if all are equal;
+ * FZ_E_ANSWER if this host computes other bits: the message names the outputs
+ * with both digests; FZ_E_UNSUPPORTED if the file holds no known answer,
+ * because it was frozen without, or because the model could not run on such
+ * inputs: the message says which. Any failure of the run is one of this call.
+ *                                                                 Since 0.1 */
 FZ_API fz_status_t fz_model_known_answer(fz_model_t *model);
 
 /* One input or output of a model. Dimensions that are open have dims[i] == -1;
@@ -291,10 +301,53 @@ FZ_API fz_status_t fz_model_stats(const fz_model_t *model,
 /* The text of one of the model's descriptions, or NULL if it has none of that
  * name. KEY is "provenance" (one "name value" a line: source digest, options,
  * library version), "passes" (one "name rewrites nodes" a line), "metadata"
- * (one "key value" a line: what the ONNX file says of itself) or "operators"
- * (one "domain.name rev count" a line). Owned by the model.
+ * (one "key value" a line: what the ONNX file says of itself), "operators"
+ * (one "domain.name rev count" a line) or "known-answer" ("seed" or "inputs":
+ * what it runs on; or the name of the status with which its run failed when
+ * the model was frozen). Owned by the model.
  * Since 0.1 */
 FZ_API const char *fz_model_text(const fz_model_t *model, const char *key);
+
+/* A constant of a model: a weight, a table. The tensor's data is the model's own
+ * memory, in the layout that it was frozen in. All is owned by the model. */
+typedef struct fz_constant {
+    const char *name;   /* of the ONNX file, or what freezing named it */
+    fz_tensor_t tensor; /* data must not be written */
+} fz_constant_t;
+
+/* A step of a model's plan. All is owned by the model. */
+typedef struct fz_step {
+    const char *domain; /* "" for ai.onnx */
+    const char *op;     /* "Conv" */
+    const char *node;   /* of the ONNX file, or what freezing named it */
+    int32_t opset;
+    int32_t rev;
+    uint32_t n_inputs;
+    uint32_t n_outputs;
+    const void *params; /* what attributes became: 64-bit words */
+    size_t params_size;
+} fz_step_t;
+
+/* Describes constant INDEX < n_constants, or step INDEX < n_steps, of
+ * fz_model_stats() in *OUT. Of a model that was opened with FZ_OPEN_MAP the
+ * bytes of constants are unproved until fz_model_verify() has passed.
+ * FZ_E_USAGE if there is no such one.                             Since 0.1 */
+FZ_API fz_status_t fz_model_constant(const fz_model_t *model, size_t index,
+                                     fz_constant_t *out);
+FZ_API fz_status_t fz_model_step(const fz_model_t *model, size_t index,
+                                 fz_step_t *out);
+
+/* The name of value ARG of step INDEX: its inputs, then its outputs. "" for an
+ * absent one; NULL if there is no such argument. Owned by the model.
+ * Since 0.1 */
+FZ_API const char *fz_model_step_value(const fz_model_t *model, size_t index,
+                                       uint32_t arg);
+
+/* Points *DATA at the ONNX file that the model was made from, *SIZE bytes, if it
+ * was frozen with FZ_FREEZE_KEEP_ONNX. Owned by the model. FZ_E_UNSUPPORTED if
+ * the file does not hold it.                                      Since 0.1 */
+FZ_API fz_status_t fz_model_onnx(const fz_model_t *model, const void **data,
+                                 size_t *size);
 
 /* -------------------------------------------------------------- sessions */
 

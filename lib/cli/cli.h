@@ -77,6 +77,8 @@ int verb_verify(int argc, char **argv);
 int verb_bench(int argc, char **argv);
 int verb_test(int argc, char **argv);
 int verb_compare(int argc, char **argv);
+int verb_diff(int argc, char **argv);
+int verb_export_onnx(int argc, char **argv);
 #ifdef FZ_HAVE_STORE
 int verb_keygen(int argc, char **argv);
 int verb_sign(int argc, char **argv);

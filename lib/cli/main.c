@@ -33,6 +33,9 @@ static const struct verb verbs[] = {
     {"compare", verb_compare,
      "A B [--input NAME=FILE.npy]... [--nodes]",
      "how far the outputs of two models, or two folders of .npy, are apart"},
+    {"diff", verb_diff, "A B", "name options, nodes and tensors in which two models differ"},
+    {"export-onnx", verb_export_onnx, "FILE.fz -o OUT.onnx",
+     "give back the ONNX file of a model that was frozen with --keep-onnx"},
 #ifdef FZ_HAVE_STORE
     {"keygen", verb_keygen, "PRIVATE.pem PUBLIC.pem [--kind ed25519|p256]",
      "make a pair of keys for signing"},
@@ -49,7 +52,7 @@ static const struct verb verbs[] = {
 static void usage(FILE *to) {
     fprintf(to, "usage: fz VERB ...      MODEL is a .fz or an .onnx file\n");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        fprintf(to, "  fz %-8s %s\n            %s\n", verbs[i].name, verbs[i].usage, verbs[i].what);
+        fprintf(to, "  fz %-11s %s\n            %s\n", verbs[i].name, verbs[i].usage, verbs[i].what);
     fprintf(to, "  fz --version | --help | VERB --help\n"
                 "exit status: 0 good, 1 the check failed, 2 usage or input error\n");
 }

@@ -28,5 +28,6 @@ int verb_sign(int argc, char **argv) {
     if (!parse(argc, argv, options, 2, &operands)) return TROUBLE;
     if (operands.n != 1 || !key) return trouble("usage: fz sign FILE.fz --key PRIVATE.pem");
     if (fz_sign(operands.items[0], key, out) != FZ_OK) return trouble("%s", fz_last_error());
+    printf("%s%s\n", out ? out : operands.items[0], out ? "" : ".sig");
     return GOOD;
 }

@@ -1,6 +1,8 @@
 /* The layout of the public structs on LP64, as released: a member may be added at the end of a struct
  * that states its size, nothing else may change. Compiling this file is the test. */
 #include <frozen/freeze.h>
+#include <frozen/log.h>
+#include <frozen/sign.h>
 
 #define AT(type, member, offset) \
     _Static_assert(offsetof(type, member) == (offset), #type "." #member " has moved")
@@ -80,6 +82,35 @@ AT(fz_freeze_options_t, max_depth, 96);
 AT(fz_freeze_options_t, max_elements, 104);
 AT(fz_freeze_options_t, max_memory, 112);
 SIZE(fz_freeze_options_t, 120);
+AT(fz_constant_t, name, 0);
+AT(fz_constant_t, tensor, 8);
+SIZE(fz_constant_t, 136);
+AT(fz_step_t, domain, 0);
+AT(fz_step_t, op, 8);
+AT(fz_step_t, node, 16);
+AT(fz_step_t, opset, 24);
+AT(fz_step_t, rev, 28);
+AT(fz_step_t, n_inputs, 32);
+AT(fz_step_t, n_outputs, 36);
+AT(fz_step_t, params, 40);
+AT(fz_step_t, params_size, 48);
+SIZE(fz_step_t, 56);
+AT(fz_log_entry_t, seq, 0);
+AT(fz_log_entry_t, time, 8);
+AT(fz_log_entry_t, receipt, 16);
+AT(fz_log_entry_t, model, 24);
+AT(fz_log_entry_t, input, 32);
+AT(fz_log_entry_t, output, 40);
+AT(fz_log_entry_t, profile, 48);
+AT(fz_log_entry_t, digest, 56);
+AT(fz_log_entry_t, is_signed, 64);
+SIZE(fz_log_entry_t, 72);
+AT(fz_log_options_t, size, 0);
+AT(fz_log_options_t, signer, 8);
+AT(fz_log_options_t, head, 16);
+AT(fz_log_options_t, visit, 24);
+AT(fz_log_options_t, visit_context, 32);
+SIZE(fz_log_options_t, 40);
 #endif
 
 /* Numbers that callers have compiled in. */
@@ -89,10 +120,13 @@ _Static_assert(FZ_E_CORRUPT == 7 && FZ_E_SHAPE == 8 && FZ_E_TYPE == 9, "status")
 _Static_assert(FZ_E_LIMIT == 10 && FZ_E_UNVERIFIED == 11 && FZ_E_CANCELLED == 12, "status");
 _Static_assert(FZ_E_DEADLINE == 13 && FZ_E_VALUE == 14 && FZ_E_PROFILE == 15, "status");
 _Static_assert(FZ_E_SYSTEM == 16 && FZ_E_INTERNAL == 17 && FZ_E_ANSWER == 18, "status");
+_Static_assert(FZ_E_SIGNATURE == 19 && FZ_SESSION_RECEIPTS == 1, "status and flags");
+_Static_assert(FZ_KEY_ED25519 == 1 && FZ_KEY_P256 == 2, "kinds of keys");
 _Static_assert(FZ_TYPE_F32 == 1 && FZ_TYPE_BOOL == 9 && FZ_TYPE_BF16 == 16, "types");
 _Static_assert(FZ_TYPE_I4 == 22 && FZ_TYPE_I2 == 26 && FZ_RANK_MAX == 12, "types");
 _Static_assert(FZ_PROTECT_SEALED == 2 && FZ_PROTECT_FOREVER == 3, "protection");
 _Static_assert(FZ_OPEN_MAP == 1 && FZ_OPEN_ANY_PROFILE == 2, "flags of opening");
+_Static_assert(FZ_OPEN_KNOWN_ANSWER == 4, "flags of opening");
 _Static_assert(FZ_FREEZE_KEEP_ONNX == 1 && FZ_FREEZE_NO_WINOGRAD == 2, "flags of freezing");
 _Static_assert(FZ_FREEZE_LITERAL_QDQ == 4 && FZ_FREEZE_NO_KAT == 8, "flags of freezing");
 _Static_assert(FZ_FREEZE_RANGE_PER_ROW == 16, "flags of freezing");

@@ -32,7 +32,7 @@ same() { cmp "$1" "$2" >err 2>&1; verdict $? "$1 is $2"; }
 # ---- in general
 says 0 '^fz [0-9]*\.[0-9]*\.[0-9]*$' --version
 says 0 'fz freeze' --help
-for verb in freeze info run verify bench test compare; do
+for verb in freeze info run verify bench test compare diff export-onnx; do
     says 0 "fz $verb" $verb --help
     says 2 . $verb --no-such-option
     [ $verb = test ] || says 2 . $verb /no/such/file
@@ -120,5 +120,68 @@ cp -r good wrong
 cp "$data/digits/digits_cnn.qdq.onnx" wrong/model.onnx
 says 1 '^0 passed, 1 failed$' test wrong --range 1e-5
 says 1 '^1 passed, 1 failed$' test good wrong --range 1e-5
+
+# ---- diff, export-onnx
+says 0 '^same' diff a.fz a.fz
+says 1 'option no-winograd: only in B' diff a.fz direct.fz
+says 0 . freeze "$onnx" -o kept.fz --keep-onnx
+says 0 'bytes' export-onnx kept.fz -o given.onnx
+same given.onnx "$onnx"
+says 2 'keep-onnx' export-onnx a.fz -o given.onnx
+/usr/bin/python3 -c "
+import onnx, onnx.numpy_helper
+m = onnx.load('$onnx')
+t = m.graph.initializer[0]
+a = onnx.numpy_helper.to_array(t).copy()
+a.flat[3] += 1
+t.CopyFrom(onnx.numpy_helper.from_array(a, t.name))
+onnx.save(m, 'changed.onnx')"
+says 1 '^tensor .*: 1 of [0-9]* elements differ, by up to' diff "$onnx" changed.onnx
+
+# ---- keys, signatures, receipts, logs
+if "$fz" --help | grep -q 'fz sign'; then
+    says 0 . keygen private.pem public.pem
+    says 2 'File exists' keygen private.pem other.pem
+    says 0 . keygen private2.pem public2.pem --kind ed25519
+    says 0 . keygen private3.pem public3.pem --kind p256
+    says 1 'not signed' verify a.fz --key public.pem
+    says 0 'a.fz.sig' sign a.fz --key private.pem
+    says 0 'signed by the key' verify a.fz --key public.pem
+    says 1 'not the signature' verify a.fz --key public2.pem
+    says 1 . verify a.fz --key public3.pem
+    says 2 'no private key' sign a.fz --key public.pem
+    cp a.fz.sig direct.fz.sig
+    says 1 'not the signature' verify direct.fz --key public.pem
+    id=$("$fz" verify a.fz | cut -d' ' -f2)
+    printf 'frozen-model/1\nsha256:%s\n' "$id" >statement
+    if command -v openssl >/dev/null; then
+        openssl pkeyutl -verify -pubin -inkey public.pem -rawin -in statement -sigfile a.fz.sig \
+            >out 2>err
+        verdict $? 'openssl agrees with the signature'
+    fi
+    for n in 1 2 3; do
+        says 0 logits run a.fz --input input="$images" --log log --key private.pem \
+            --receipt receipt --keep-inputs kept
+    done
+    [ "$(wc -c <receipt)" -lt 400 ]; verdict $? 'a receipt is short'
+    says 0 '^ok 3 entries, all signed, head' audit log --key public.pem
+    says 1 'log:1: .*not signed by the key' audit log --key public2.pem
+    says 0 '^3 passed, 0 failed$' replay log --inputs kept --model a.fz
+    says 0 '^3 passed, 0 failed$' replay log --inputs kept --model a.fz --threads 3
+    says 1 'no model' replay log --inputs kept
+    says 1 'no inputs' replay log --inputs good --model a.fz
+    head=$("$fz" audit log | grep -o '[0-9a-f]*$')
+    head -n 2 log >cut
+    says 0 '^ok 2 entries' audit cut
+    says 1 'no entry' audit cut --head "$head"
+    sed 's/"output":"./"output":"0/; s/"output":"0/"output":"1/' log >changed
+    says 1 'changed:2: .*does not follow' audit changed
+    sed 2d log >removed
+    says 1 'removed:2' audit removed
+    printf '{"entry' >>cut
+    says 1 'cut:3' audit cut
+    says 2 'truncate -s' run a.fz --input input="$images" --log cut
+    says 2 . audit /no/such/log
+fi
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
