@@ -9,7 +9,7 @@
 
 #define QISA neon
 enum { A_AS_S8 = 1, R_MAX = 4, EVEN = 1 };
-#define TILES(X) X(1, 4) X(2, 2) X(3, 2) X(4, 2)
+#define TILES(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2)
 
 #include "qgemm_rows.h"
 

@@ -12,9 +12,12 @@ import re
 import subprocess
 import sys
 
-MULTIPLY_ADD = re.compile(r"vfmadd\d+ps|vpdpbusd|vpmaddwd")
-STACK = re.compile(r"^v.*\((%rsp|%rbp)")  # vectors only: a pointer from the stack is cheap
-JUMP = re.compile(r"^j(?!mp)\w+\s+([0-9a-f]+) <")
+MULTIPLY_ADD = re.compile(r"vfmadd\d+ps|vpdpbusd|vpmaddwd|"
+                          r"fmla\b|(s|us|su)dot\b|usmmla\b|smull2?\b|smlsl2?\b")
+# Vectors only: a pointer from the stack is cheap.
+STACK = re.compile(r"^v.*\((%rsp|%rbp)|^(ld|st)[pu]?r?\s+q\d+,.*\[sp")
+JUMP = re.compile(r"^(?:j(?!mp)\w+\s+|b\.\w+\s+|cbn?z\s+\w+, |tbn?z\s+\w+, #\d+, )"
+                  r"([0-9a-f]+) <")
 
 
 def functions(objdump, archive):
