@@ -186,6 +186,41 @@ def tone():
                     yield '%s:%d: %s' % (path, i, line.strip()[:80])
 
 
+def named(pattern, folder, endings=SOURCES):
+    """What PATTERN finds in the files of tests/FOLDER."""
+    return {n for path in files('tests/' + folder, endings) for n in re.findall(pattern, read(path), re.M)}
+
+
+def is_test(cited):
+    """True if CITED names a test: FOLDER/NAME, FOLDER/FILE or FOLDER/FILE: the beginning of a comment or case."""
+    folder, name = cited.split('/', 1)
+    file, _, text = name.partition(': ')
+    if os.path.exists(os.path.join(root, 'tests', folder, file)):
+        lines = re.findall('^(?:# |case )(.*)', read('tests/%s/%s' % (folder, file)), re.M) if text else []
+        return not text or any(line.startswith(text) for line in lines)
+    if folder == 'kernels':
+        return name in named(r'^ *\{"(\w+/\w+)", KT_KERNEL', folder)
+    if folder == 'controls':
+        return name in named(r"^control\('(\w+)'", folder, ('.py',))
+    if folder == 'invariance':
+        return name in named(r'\{"([^"]+)", check_', folder)
+    if folder == 'style':
+        return name in named(r"check\('([^']+)'", folder, ('.py',))
+    return name in named(r'cmocka_unit_test(?:_\w+)?\((\w+)', folder)
+
+
+def proofs():
+    """Every rule of the kernels' contract names its tests, and there is no name without a test."""
+    contract = read('kernels/README.md').split('\n## The contract', 1)[1].split('\n## How it is proven')[0]
+    for rule in re.split(r'\n\n|\n(?=- \*\*)', contract):
+        name, _, tests = rule.strip().partition('\nProof: ' if not rule.startswith('-') else '\n  Proof: ')
+        if not tests and name.startswith(('**', '- **')):
+            yield '%s has no proof' % name.split('**')[1]
+        for cited in re.findall(r'`([^`]+)`', tests):
+            if not is_test(' '.join(cited.split())):
+                yield '%s: there is no test %s' % (name.strip('- *').split('**')[0][:40], cited)
+
+
 check('includes run one way', upward())
 check('kernels include nothing of lib', kernels_alone())
 check('fz includes public headers only', cli_public())
@@ -198,6 +233,7 @@ check('malloc has one home', one_malloc())
 check('no forbidden flags', flags())
 check('public headers compile alone', headers())
 check('nothing left to do in comments', tone())
+check('every rule of the bits names its tests', proofs())
 if build:
     check('exported symbols start with fz_', exported())
     check('no libm at run time', no_libm())
