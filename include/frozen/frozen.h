@@ -308,8 +308,9 @@ FZ_API fz_status_t fz_model_stats(const fz_model_t *model,
  * Since 0.1 */
 FZ_API const char *fz_model_text(const fz_model_t *model, const char *key);
 
-/* A constant of a model: a weight, a table. The tensor's data is the model's own
- * memory, in the layout that it was frozen in. All is owned by the model. */
+/* A constant of a model: a weight, a table. The tensor's data is the model's
+ * own memory, in the layout that it was frozen in. All is owned by the model.
+ */
 typedef struct fz_constant {
     const char *name;   /* of the ONNX file, or what freezing named it */
     fz_tensor_t tensor; /* data must not be written */
@@ -343,9 +344,9 @@ FZ_API fz_status_t fz_model_step(const fz_model_t *model, size_t index,
 FZ_API const char *fz_model_step_value(const fz_model_t *model, size_t index,
                                        uint32_t arg);
 
-/* Points *DATA at the ONNX file that the model was made from, *SIZE bytes, if it
- * was frozen with FZ_FREEZE_KEEP_ONNX. Owned by the model. FZ_E_UNSUPPORTED if
- * the file does not hold it.                                      Since 0.1 */
+/* Points *DATA at the ONNX file that the model was made from, *SIZE bytes, if
+ * it was frozen with FZ_FREEZE_KEEP_ONNX. Owned by the model. FZ_E_UNSUPPORTED
+ * if the file does not hold it.                                   Since 0.1 */
 FZ_API fz_status_t fz_model_onnx(const fz_model_t *model, const void **data,
                                  size_t *size);
 

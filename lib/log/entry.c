@@ -3,7 +3,6 @@
 #include "log/entry.h"
 
 #include <openssl/err.h>
-#include <stdlib.h>
 
 #include "base/sha256.h"
 #include "base/signature.h"
@@ -29,12 +28,22 @@ static bool is_receipt(const json_t *receipt) {
            string(receipt, "profile");
 }
 
+/* JSON's text, to be released with fzi_free(); NULL without memory. */
+static char *dump(const json_t *json) {
+    size_t size = json_dumpb(json, NULL, 0, CANONICAL);
+    char *text = size ? fzi_alloc(size + 1) : NULL;
+    if (!text) return NULL;
+    json_dumpb(json, text, size, CANONICAL);
+    text[size] = 0;
+    return text;
+}
+
 /* ---- signatures */
 
 static char *to_be_signed(const char *body, size_t *size) {
     static const char head[] = "frozen-log/1\n";
     size_t n = strlen(body);
-    char *text = malloc(sizeof head + n);
+    char *text = fzi_alloc(sizeof head + n);
     if (!text) return NULL;
     memcpy(text, head, sizeof head - 1);
     memcpy(text + sizeof head - 1, body, n + 1);
@@ -51,7 +60,7 @@ static fz_status_t sign(const char *body, EVP_PKEY *key, char base64[BASE64_SIZE
                 EVP_DigestSign(context, signature, &length, (uint8_t *)text, size) == 1 &&
                 length == sizeof signature;
     EVP_MD_CTX_free(context);
-    free(text);
+    fzi_free(text);
     ERR_clear_error();
     if (!good) return fzi_error(FZ_E_SYSTEM, "libcrypto cannot sign a log entry");
     EVP_EncodeBlock((uint8_t *)base64, signature, sizeof signature);
@@ -71,7 +80,7 @@ fz_status_t fzi_entry_check(const struct fz_entry *entry, EVP_PKEY *key) {
     good = good && text && context && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
            EVP_DigestVerify(context, signature, FZ_SIGNATURE_SIZE, (uint8_t *)text, size) == 1;
     EVP_MD_CTX_free(context);
-    free(text);
+    fzi_free(text);
     ERR_clear_error();
     return good ? FZ_OK : fzi_error(FZ_E_SIGNATURE, "the entry is not signed by the key");
 }
@@ -81,7 +90,7 @@ fz_status_t fzi_entry_check(const struct fz_entry *entry, EVP_PKEY *key) {
 static fz_status_t make_line(json_t *entry, EVP_PKEY *key, char **line) {
     char base64[BASE64_SIZE];
     json_t *whole = json_pack("{s:O}", "entry", entry);
-    char *body = json_dumps(entry, CANONICAL);
+    char *body = dump(entry);
     fz_status_t status = whole && body ? FZ_OK : no_memory();
     if (status == FZ_OK && key) {
         status = sign(body, key, base64);
@@ -89,10 +98,10 @@ static fz_status_t make_line(json_t *entry, EVP_PKEY *key, char **line) {
             status = no_memory();
     }
     if (status == FZ_OK) {
-        *line = json_dumps(whole, CANONICAL);
+        *line = dump(whole);
         if (!*line) status = no_memory();
     }
-    free(body);
+    fzi_free(body);
     json_decref(whole);
     return status;
 }
@@ -111,7 +120,7 @@ fz_status_t fzi_entry_make(const char *receipt, uint64_t seq, const char *prev, 
     fz_status_t status = make_line(entry, key, line);
     json_decref(entry);
     if (status == FZ_OK && strlen(*line) >= FZ_LINE_MAX) {
-        free(*line);
+        fzi_free(*line);
         *line = NULL;
         status = fzi_error(FZ_E_LIMIT, "the entry is longer than %d bytes", FZ_LINE_MAX);
     }
@@ -121,9 +130,9 @@ fz_status_t fzi_entry_make(const char *receipt, uint64_t seq, const char *prev, 
 /* ---- reading */
 
 static bool is_canonical(const json_t *json, const char *line, size_t size) {
-    char *again = json_dumps(json, CANONICAL);
+    char *again = dump(json);
     bool same = again && strlen(again) == size && memcmp(again, line, size) == 0;
-    free(again);
+    fzi_free(again);
     return same;
 }
 
@@ -146,8 +155,8 @@ static bool look(struct fz_entry *out) {
                                  .digest = out->digest,
                                  .is_signed = is_signed};
     if (!out->view.time || !is_digest(out->prev) || !is_receipt(receipt)) return false;
-    out->receipt = json_dumps(receipt, CANONICAL);
-    out->body = json_dumps(entry, CANONICAL);
+    out->receipt = dump(receipt);
+    out->body = dump(entry);
     out->view.receipt = out->receipt;
     return out->receipt && out->body;
 }
@@ -164,7 +173,7 @@ fz_status_t fzi_entry_read(const char *line, size_t size, struct fz_entry *out) 
 
 void fzi_entry_free(struct fz_entry *entry) {
     json_decref(entry->json);
-    free(entry->receipt);
-    free(entry->body);
+    fzi_free(entry->receipt);
+    fzi_free(entry->body);
     *entry = (struct fz_entry){.json = NULL};
 }

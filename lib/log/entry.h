@@ -11,7 +11,7 @@
 enum { FZ_LINE_MAX = 65536 }; /* bytes of a line, its line feed included */
 
 /* Makes the line, without its line feed, of an entry that holds RECEIPT (JSON text) and follows the
- * line with digest PREV. KEY may be NULL: no signature. *LINE is released with free(). */
+ * line with digest PREV. KEY may be NULL: no signature. *LINE is released with fzi_free(). */
 fz_status_t fzi_entry_make(const char *receipt, uint64_t seq, const char *prev, const char *time,
                            EVP_PKEY *key, char **line);
 

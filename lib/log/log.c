@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <frozen/sign.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -53,7 +52,7 @@ static fz_status_t find_end(int fd, const char *path, uint64_t *seq, char prev[6
     if (fstat(fd, &st) != 0) return cannot("read", path);
     if (!S_ISREG(st.st_mode)) return fzi_error(FZ_E_IO, "'%s' is not a regular file", path);
     if (st.st_size == 0) return FZ_OK;
-    tail = malloc(FZ_LINE_MAX);
+    tail = fzi_alloc(FZ_LINE_MAX);
     if (!tail) return fzi_error(FZ_E_NOMEM, "no memory for a log entry");
     fz_status_t status = read_tail(fd, path, st.st_size, tail, &n);
     for (begin = status == FZ_OK ? n - 1 : 0; begin > 0 && tail[begin - 1] != '\n';) begin--;
@@ -63,7 +62,7 @@ static fz_status_t find_end(int fd, const char *path, uint64_t *seq, char prev[6
         status = fzi_entry_read(tail + begin, n - 1 - begin, &last);
         if (status != FZ_OK) fzi_error_context(status, "the last line of '%s'", path);
     }
-    free(tail);
+    fzi_free(tail);
     if (status != FZ_OK) return status;
     *seq = last.view.seq + 1;
     memcpy(prev, last.digest, 65);
@@ -101,7 +100,7 @@ static fz_status_t append(int fd, const char *path, const char *receipt, EVP_PKE
     /* A full disk leaves no half line. */
     if (status != FZ_OK && ftruncate(fd, before.st_size) != 0)
         status = fzi_error_context(status, "the last line is torn");
-    free(line);
+    fzi_free(line);
     if (status == FZ_OK && head) fzi_sha256_hex(digest, head);
     return status;
 }
@@ -171,10 +170,10 @@ static fz_status_t audit(struct audit *a, const char *path) {
     }
     FILE *file = fopen(path, "rbe");
     if (!file) return cannot("open", path);
-    char *line = malloc(FZ_LINE_MAX + 1);
+    char *line = fzi_alloc(FZ_LINE_MAX + 1);
     fz_status_t status = line ? audit_lines(a, file, path, line)
                               : fzi_error(FZ_E_NOMEM, "no memory for a log entry");
-    free(line);
+    fzi_free(line);
     fclose(file);
     if (status == FZ_OK && a->options->head && !a->seen)
         status = fzi_error(FZ_E_DIGEST, "no entry of '%s' has the digest %s", path,

@@ -84,7 +84,7 @@ AT(fz_freeze_options_t, max_memory, 112);
 SIZE(fz_freeze_options_t, 120);
 AT(fz_constant_t, name, 0);
 AT(fz_constant_t, tensor, 8);
-SIZE(fz_constant_t, 136);
+SIZE(fz_constant_t, 128);
 AT(fz_step_t, domain, 0);
 AT(fz_step_t, op, 8);
 AT(fz_step_t, node, 16);
