@@ -194,7 +194,39 @@ static inline float f32_log1p(float x) {
     int32_t down = (u == 0x3EFD81AD) + (u == 0x41078FEB) + (u == 0xB53FFFFD) + (u == 0xB70FFFE5);
     return f32_moved((float)f64_log1p(x), up - down + (u == 0xBB0EC8C4));
 }
-static inline float f32_softplus(float x) { return (float)f64_softplus(x); }
+/* exp(r) for |r| <= 0.3466 */
+static inline double f64_exp_small(double r) {
+    double p = 0x1.1f960d1898259p-29;
+    p = p * r + 0x1.af5fb391035fdp-26;
+    p = p * r + 0x1.27e4c5330fda7p-22;
+    p = p * r + 0x1.71ddf7d27e48fp-19;
+    p = p * r + 0x1.a01a01b0ea8dcp-16;
+    p = p * r + 0x1.a01a01b013914p-13;
+    p = p * r + 0x1.6c16c16c143a8p-10;
+    p = p * r + 0x1.111111110f647p-7;
+    p = p * r + 0x1.555555555555ap-5;
+    p = p * r + 0x1.5555555555559p-3;
+    p = p * r + 0x1p-1;
+    return (p * r + 1) * r + 1;
+}
+/* max(0, x) + log(1 + e) with e = exp(-|x|) = 2^k exp(r), log(1 + e) = s P(s^2), s = e / (2 + e). */
+static inline float f32_softplus(float x) {
+    double a = -(double)f32_abs(x), c = a < -110 ? -110 : a;
+    double k = (c * F64_LOG2E + F64_MAGIC) - F64_MAGIC;
+    double r = (c - k * F64_LN2_HI) - k * F64_LN2_LO;
+    double e = f64_exp_small(r) * f64_pow2(k), s = e / (2 + e), z = s * s;
+    double p = 0x1.5c5f8855843bbp-3;
+    p = p * z + 0x1.55cba643806d4p-4;
+    p = p * z + 0x1.efd26740afb43p-4;
+    p = p * z + 0x1.1068210255c5cp-3;
+    p = p * z + 0x1.3b1dd4babc488p-3;
+    p = p * z + 0x1.745cb44d14703p-3;
+    p = p * z + 0x1.c71c741a61237p-3;
+    p = p * z + 0x1.24924920905bep-2;
+    p = p * z + 0x1.99999999a06d7p-2;
+    p = p * z + 0x1.5555555555535p-1;
+    return (float)((x > 0 ? (double)x : 0) + s * (p * z + 2));
+}
 /* The sine, cosine and tangent of X from Y, its binary64 value: unary_f32.c takes that of small
  * arguments from another function. */
 static inline float f32_sin_rounded(float x, double y) {
@@ -211,13 +243,18 @@ static inline float f32_tan_rounded(float x, double y) {
 }
 static inline float f32_sin(float x) { return f32_sin_rounded(x, f64_sin(x)); }
 static inline float f32_cos(float x) { return f32_cos_rounded(x, f64_cos(x)); }
-static inline float f32_tan(float x) { return f32_tan_rounded(x, f64_tan(x)); }
+static inline float f32_tan(float x) { return f32_tan_rounded(x, f64_tan_plain(x)); }
 static inline float f32_asin(float x) { return (float)f64_asin(x); }
 static inline float f32_acos(float x) { return (float)f64_acos(x); }
-static inline float f32_atan(float x) { return (float)f64_atan(x); }
+static inline float f32_atan(float x) {
+    return f32_moved((float)f64_atan(x), fzk_bits(f32_abs(x)) == 0x3D8D6B23);
+}
 static inline float f32_sinh(float x) { return (float)f64_sinh(x); }
 static inline float f32_cosh(float x) { return (float)f64_cosh(x); }
-static inline float f32_asinh(float x) { return (float)f64_asinh(x); }
+static inline float f32_asinh(float x) {
+    uint32_t u = fzk_bits(f32_abs(x));
+    return f32_moved((float)f64_asinh(x), (u == 0x4BDD65A5) + (u == 0x655890D3) - (u == 0x5E68984E));
+}
 static inline float f32_acosh(float x) { return (float)f64_acosh(x); }
 static inline float f32_atanh(float x) { return (float)f64_atanh(x); }
 

@@ -2,7 +2,8 @@
  * argument.
  *
  * The reduction has a part without branches for |x| <= F64_TRIG_SMALL, which vectorises, and one in
- * integers for the rest; f64_sin_small and the like are the functions with the first part only. */
+ * integers for the rest; f64_sin_small and the like are the functions with the first part only. The
+ * tangent on binary32 is f64_tan_plain or f64_tan_small, rounded. */
 #ifndef FZ_KERNELS_TRIG_F64_H
 #define FZ_KERNELS_TRIG_F64_H
 
@@ -99,8 +100,8 @@ static inline struct f64_angle f64_reduce(double x) {
     return (struct f64_angle){F64_NAN, 0, 0};
 }
 
-/* sin(hi + lo) = hi + (lo (1 - hi^2/2) + hi^3 P(hi^2)), |hi| <= pi/4. */
-static inline double f64_sin_angle(struct f64_angle a) {
+/* sin(hi + lo) = hi + (lo (1 - hi^2/2) + hi^3 P(hi^2)), |hi| <= pi/4: what is added to hi. */
+static inline double f64_sin_rest(struct f64_angle a) {
     double z = a.hi * a.hi;
     double p = 0x1.5d92745c5e4fcp-33;
     p = p * z - 0x1.ae5e64fb95bfep-26;
@@ -108,12 +109,14 @@ static inline double f64_sin_angle(struct f64_angle a) {
     p = p * z - 0x1.a01a019c12958p-13;
     p = p * z + 0x1.111111110f895p-7;
     p = p * z - 0x1.5555555555549p-3;
-    return a.hi + (a.hi * z * p + (a.lo - 0.5 * z * a.lo));
+    return a.hi * z * p + (a.lo - 0.5 * z * a.lo);
 }
+static inline double f64_sin_angle(struct f64_angle a) { return a.hi + f64_sin_rest(a); }
 
 /* cos(hi + lo) = 1 - hi^2/2 + (hi^4 P(hi^2) - hi lo). The square's upper part h^2, of hi's upper 26
- * bits, is exact; the rounding error of 1 - h^2/2 and the square's rest are added. */
-static inline double f64_cos_angle(struct f64_angle a) {
+ * bits, is exact; the rounding error of 1 - h^2/2 and the square's rest are added: to *W = 1 - h^2/2
+ * the returned rest. */
+static inline double f64_cos_rest(struct f64_angle a, double *w) {
     double z = a.hi * a.hi, h = f64_from(f64_bits(a.hi) & ~0x7FFFFFFull);
     double p = -0x1.8fb000765bf77p-37;
     p = p * z + 0x1.1ee9ef513a822p-29;
@@ -121,8 +124,13 @@ static inline double f64_cos_angle(struct f64_angle a) {
     p = p * z + 0x1.a01a019cbcd87p-16;
     p = p * z - 0x1.6c16c16c1521p-10;
     p = p * z + 0x1.555555555554cp-5;
-    double half = 0.5 * h * h, w = 1 - half, rest = 0.5 * (a.hi - h) * (a.hi + h) + a.hi * a.lo;
-    return w + (((1 - w) - half) + (z * z * p - rest));
+    double half = 0.5 * h * h, rest = 0.5 * (a.hi - h) * (a.hi + h) + a.hi * a.lo;
+    *w = 1 - half;
+    return ((1 - *w) - half) + (z * z * p - rest);
+}
+static inline double f64_cos_angle(struct f64_angle a) {
+    double w, rest = f64_cos_rest(a, &w);
+    return w + rest;
 }
 
 static inline double f64_sin_of(struct f64_angle a, uint64_t quarter) {
@@ -134,6 +142,14 @@ static inline double f64_tan_of(struct f64_angle a) {
     double s = f64_sin_angle(a), c = f64_cos_angle(a);
     double n = a.k & 1 ? -c : s, d = a.k & 1 ? s : c;
     return n / d;
+}
+/* The same with the rounding errors of sine and cosine: (n + nl) / (d + dl). */
+static inline double f64_tan_fine(struct f64_angle a) {
+    double w, sr = f64_sin_rest(a), cr = f64_cos_rest(a, &w), s = a.hi + sr, c = w + cr;
+    double sl = sr - (s - a.hi), cl = cr - (c - w);
+    double n = a.k & 1 ? -c : s, d = a.k & 1 ? s : c, q = n / d;
+    double nl = a.k & 1 ? -cl : sl, dl = a.k & 1 ? sl : cl;
+    return q + (nl - q * dl) / d;
 }
 
 static inline double f64_sin_small(double x) {
@@ -150,8 +166,12 @@ static inline double f64_sin(double x) {
     return x == 0 ? x : y;
 }
 static inline double f64_cos(double x) { return f64_sin_of(f64_reduce(x), 1); }
-static inline double f64_tan(double x) {
+static inline double f64_tan_plain(double x) {
     double y = f64_tan_of(f64_reduce(x));
+    return x == 0 ? x : y;
+}
+static inline double f64_tan(double x) {
+    double y = f64_tan_fine(f64_reduce(x));
     return x == 0 ? x : y;
 }
 
