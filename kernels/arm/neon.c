@@ -9,6 +9,7 @@ void fzk_fill_neon(struct fzk_table *table) {
     table->pack_b_f32 = fzk_pack_b_f32_neon;
     table->winograd_input_f32 = fzk_winograd_input_f32_neon;
     table->winograd_output_f32 = fzk_winograd_output_f32_neon;
+    table->unary_f32 = fzk_unary_f32_neon;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_neon;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_neon;
     table->qadd_u8 = fzk_qadd_u8_neon;

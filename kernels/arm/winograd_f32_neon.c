@@ -1,6 +1,6 @@
-/* The transforms of Winograd F(2x2, 3x3) for NEON, four channels at a time. Tiles that lie inside
- * of the image have paths without questions; the others, and channels beyond a multiple of four, ask
- * for every element of the tile. */
+/* The transforms of Winograd F(2x2, 3x3) for NEON, four channels at a time. Tiles that lie inside of
+ * the image have loops without questions; the others, and channels beyond a multiple of four, ask
+ * for every element. */
 #include "fma.h"
 
 enum { LANES = 4 };
@@ -91,8 +91,8 @@ FZK_INLINE void input(const struct grid *in, const struct grid *v, int64_t n, in
     }
 }
 
-/* The channels from C on of a tile. WHOLE: the tile lies inside of the image, and only whole vectors
- * are done; else what is left is done with questions. Returns the first channel not done. */
+/* The channels from C on of a tile. WHOLE: only whole vectors are done, and of tiles inside of the
+ * image; else what is left is done with questions. Returns the first channel not done. */
 FZK_INLINE int64_t input_tile(const struct fzk_winograd_input_f32 *w, int64_t tile, int64_t c,
                               int whole) {
     int64_t y = tile / w->tiles_x * 2, x = tile % w->tiles_x * 2, channels = w->channels;
