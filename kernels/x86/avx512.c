@@ -8,6 +8,8 @@ void fzk_fill_avx512(struct fzk_table *table) {
     table->dwconv_f32 = fzk_dwconv_f32_avx512;
     table->pack_b_f32 = fzk_pack_b_f32_avx2;
     table->unary_f32 = fzk_unary_f32_avx512;
+    table->softmax_f32 = fzk_softmax_f32_avx512;
+    table->logsoftmax_f32 = fzk_logsoftmax_f32_avx512;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_avx512;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_avx2;
     table->qadd_u8 = fzk_qadd_u8_avx512;

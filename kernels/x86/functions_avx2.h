@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "fold.h"
 #include "x86.h"
 
 typedef __m256 VEC;
@@ -67,17 +68,25 @@ FZK_INLINE VEC v_exp_scale_down(VEC y, VEC t, VEC k) {
     return v_mul(v_mul(y, v_of_bits(n)), v_set(0x1p-64f));
 }
 
+/* Tails are masked without a branch; whole vectors are known to the compiler. */
+#define KNOWN_WHOLE(n) (__builtin_constant_p(n) && (n) >= LANES)
 FZK_INLINE __m256i v_first(int64_t n) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n < 0 ? 0 : (int32_t)n), lane);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)n), lane);
 }
 FZK_INLINE VEC v_load(const float *p, int64_t n) {
-    return n >= LANES ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, v_first(n));
+    return KNOWN_WHOLE(n) ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, v_first(n));
 }
 FZK_INLINE void v_store(float *p, VEC v, int64_t n) {
-    if (n >= LANES) _mm256_storeu_ps(p, v);
+    if (KNOWN_WHOLE(n)) _mm256_storeu_ps(p, v);
     else _mm256_maskstore_ps(p, v_first(n), v);
 }
+
+FZK_INLINE VEC v_fill(VEC v, int64_t n, VEC x) {
+    return _mm256_blendv_ps(x, v, v_of_bits(v_first(n)));
+}
+FZK_INLINE float v_fold_max(VEC x) { return fold_max8(x); }
+FZK_INLINE float v_fold_sum(const VEC *s) { return fold_sum8(_mm256_add_ps(s[0], s[1])); }
 
 #include "tiles/functions_tile.h"
 

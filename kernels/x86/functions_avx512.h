@@ -1,11 +1,12 @@
-/* 512-bit vectors in the terms of functions_tile.h: a look into a table of 16 floats is one vpermps,
- * and vscalefps multiplies by a power of two with one rounding. */
+/* 512-bit vectors in the terms of functions_tile.h: a look into a table of 16 floats is one
+ * vpermps, and vscalefps multiplies by a power of two with one rounding. */
 #ifndef FZ_KERNELS_FUNCTIONS_AVX512_H
 #define FZ_KERNELS_FUNCTIONS_AVX512_H
 
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "fold.h"
 #include "x86.h"
 
 typedef __m512 VEC;
@@ -60,13 +61,26 @@ FZK_INLINE VEC v_exp_scale(VEC y, VEC t, VEC k) {
 }
 FZK_INLINE VEC v_exp_scale_down(VEC y, VEC t, VEC k) { return v_exp_scale(y, t, k); }
 
-FZK_INLINE __mmask16 v_first(int64_t n) { return n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
+/* Tails are masked without a branch; whole vectors are known to the compiler. */
+#define KNOWN_WHOLE(n) (__builtin_constant_p(n) && (n) >= LANES)
+/* The first N lanes, N < 256. */
+FZK_INLINE __mmask16 v_first(int64_t n) {
+    return (__mmask16)_bzhi_u32(0xFFFF, n < 0 ? 0 : (uint32_t)n);
+}
 FZK_INLINE VEC v_load(const float *p, int64_t n) {
-    return n >= LANES ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(v_first(n), p);
+    return KNOWN_WHOLE(n) ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(v_first(n), p);
 }
 FZK_INLINE void v_store(float *p, VEC v, int64_t n) {
-    if (n >= LANES) _mm512_storeu_ps(p, v);
+    if (KNOWN_WHOLE(n)) _mm512_storeu_ps(p, v);
     else _mm512_mask_storeu_ps(p, v_first(n), v);
+}
+
+FZK_INLINE VEC v_fill(VEC v, int64_t n, VEC x) {
+    return _mm512_mask_mov_ps(x, v_first(n), v);
+}
+FZK_INLINE float v_fold_max(VEC x) { return _mm512_reduce_max_ps(x); }
+FZK_INLINE float v_fold_sum(const VEC *s) {
+    return fold_sum8(_mm256_add_ps(_mm512_castps512_ps256(*s), _mm512_extractf32x8_ps(*s, 1)));
 }
 
 #include "tiles/functions_tile.h"
