@@ -49,6 +49,17 @@ fz_status_t fz_model_open(const char *path, const fz_open_options_t *options, fz
     return status;
 }
 
+fz_status_t fz_model_export_fd(const fz_model_t *model, int *fd) {
+    if (fd) *fd = -1;
+    if (!model || !fd) return fzi_error(FZ_E_USAGE, "fz_model_export_fd: a pointer is NULL");
+    if (model->seal.fd <= 0 || model->info.swapped)
+        return fzi_error(FZ_E_UNSUPPORTED, "the model has no sealed memory to share: open it with "
+                                           "FZ_OPEN_SHARE");
+    *fd = fcntl(model->seal.fd, F_DUPFD_CLOEXEC, 3);
+    if (*fd >= 0) return FZ_OK;
+    return fzi_error(FZ_E_SYSTEM, "cannot duplicate a descriptor: %s", strerror(errno));
+}
+
 fz_status_t fz_model_open_memory(const void *data, size_t size, const fz_open_options_t *options,
                                  fz_model_t **out) {
     fz_open_options_t o;
@@ -103,17 +114,7 @@ fz_status_t fz_model_scrub(fz_model_t *model, size_t budget) {
 
 fz_status_t fz_model_known_answer(fz_model_t *model) {
     if (!model) return fzi_error(FZ_E_USAGE, "fz_model_known_answer: MODEL is NULL");
-    const struct fz_plan_kat *kat = model->plan.kat;
-    if (!kat || (kat->state != 1 && kat->state != 3))
-        return fzi_error(FZ_E_UNSUPPORTED, "the file holds no known answer");
-    uint8_t digest[32];
-    uint64_t arena_size, macs;
-    FZ_TRY(fzi_answer_compute(model, kat->seed_low | (uint64_t)kat->seed_high << 32,
-                              fzi_answer_inputs(model), digest, &arena_size, &macs));
-    for (int i = 0; i < 32; i++)
-        if (digest[i] != (uint8_t)(kat->digest[i / 4] >> (24 - 8 * (i % 4))))
-            return fzi_error(FZ_E_ANSWER, "this host computes other bits than the file promises");
-    return FZ_OK;
+    return fzi_answer_check(model);
 }
 
 size_t fz_model_input_count(const fz_model_t *model) { return model ? model->plan.n_inputs : 0; }
@@ -157,9 +158,17 @@ fz_status_t fz_model_stats(const fz_model_t *model, fz_model_stats_t *out) {
     return FZ_OK;
 }
 
+/* What the known answer is made from, or how its run ended. */
+static const char *answer_text(const struct fz_plan_kat *kat) {
+    if (!kat || kat->state == 0) return NULL;
+    if (kat->state == 2) return fz_status_name((fz_status_t)kat->status);
+    return kat->state == 1 ? "seed" : "inputs";
+}
+
 const char *fz_model_text(const fz_model_t *model, const char *key) {
     if (!model || !key) return NULL;
     const struct fz_plan *plan = &model->plan;
+    if (strcmp(key, "known-answer") == 0) return answer_text(plan->kat);
     for (size_t i = 0; i < plan->n_texts; i++)
         if (strcmp(plan->strings + plan->texts[2 * i], key) == 0)
             return plan->strings + plan->texts[2 * i + 1];

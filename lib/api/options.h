@@ -31,7 +31,8 @@ FZ_API fz_status_t fz_model_adopt_fd(int fd, const fz_open_options_t *options, f
 static inline fz_status_t fzi_open_options_complete(fz_open_options_t *to,
                                                     const fz_open_options_t *from) {
     FZ_TRY(fzi_options_copy(to, sizeof *to, from, "fz_open_options_t"));
-    if (to->flags & ~(uint32_t)(FZ_OPEN_MAP | FZ_OPEN_ANY_PROFILE))
+    if (to->flags & ~(uint32_t)(FZ_OPEN_MAP | FZ_OPEN_ANY_PROFILE | FZ_OPEN_KNOWN_ANSWER |
+                                 FZ_OPEN_SHARE))
         return fzi_error(FZ_E_USAGE, "fz_open_options_t.flags has unknown bits");
     if (to->protection < 0 || to->protection > FZ_PROTECT_FOREVER)
         return fzi_error(FZ_E_USAGE, "there is no protection level %d", to->protection);

@@ -387,6 +387,18 @@ static bool answer_inputs_fit(const struct fz_plan *p) {
     return true;
 }
 
+/* Records of the outputs stand behind a valid one, in order, or there are none. */
+static bool answer_outputs_fit(const struct fz_plan *p) {
+    if (p->n_kat == 1) return true;
+    if (p->kat->status != FZ_OK || p->kat->state == 0 || p->n_kat != p->n_outputs + 1) return false;
+    for (size_t i = 1; i < p->n_kat; i++) {
+        const struct fz_plan_kat *k = &p->kat[i];
+        if (k->state != 4 || k->status != FZ_OK || k->seed_low != i - 1 || k->seed_high)
+            return false;
+    }
+    return true;
+}
+
 /* The signature names the inputs and outputs of block 0, in its order. */
 static fz_status_t check_io(const struct verifier *v) {
     const struct fz_plan *p = v->plan;
@@ -404,6 +416,8 @@ static fz_status_t check_io(const struct verifier *v) {
         REFUSE("the known-answer inputs are not constants");
     if (p->kat && (p->kat->state > 3 || (p->kat->state != 2) != (p->kat->status == FZ_OK)))
         REFUSE("the known-answer record is in no known state");
+    if (p->kat && !answer_outputs_fit(p))
+        REFUSE("the known-answer records do not fit the outputs");
     return FZ_OK;
 }
 

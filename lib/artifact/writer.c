@@ -143,7 +143,7 @@ static bool size_sections(struct writer *w) {
         [FZ_SECTION_BLOCKS] = plan->n_blocks, [FZ_SECTION_PARAMS] = plan->n_params,
         [FZ_SECTION_CONSTS] = plan->n_consts, [FZ_SECTION_IO] = plan->n_io,
         [FZ_SECTION_SYMBOLS] = plan->n_symbols, [FZ_SECTION_TEXTS] = plan->n_texts,
-        [FZ_SECTION_KAT] = plan->kat != NULL, [FZ_SECTION_TABLES] = plan->tables_size,
+        [FZ_SECTION_KAT] = plan->n_kat, [FZ_SECTION_TABLES] = plan->tables_size,
         [FZ_SECTION_WEIGHTS] = plan->weights_size, [FZ_SECTION_ONNX] = w->source->onnx_size};
     w->layout.n_sections = w->source->onnx ? FZ_SECTION_ONNX : FZ_SECTION_WEIGHTS;
     for (uint32_t k = 1; k <= w->layout.n_sections; k++)

@@ -54,6 +54,14 @@ struct facts {
     int level;
 };
 
+/* What the file's known answer is, in words. */
+static void print_answer(const char *text) {
+    if (!text) printf("answer    none is known\n");
+    else if (strcmp(text, "seed") == 0) printf("answer    known, of inputs from a seed\n");
+    else if (strcmp(text, "inputs") == 0) printf("answer    known, of given inputs\n");
+    else printf("answer    none is known: its run failed with %s at freezing\n", text);
+}
+
 static void print_text(const fz_model_t *model, const struct facts *f) {
     fz_io_t io;
     printf("id        %s\n", f->id);
@@ -68,6 +76,7 @@ static void print_text(const fz_model_t *model, const struct facts *f) {
         printf("arena     %llu bytes\nwork      %llu multiply-accumulates\n",
                (unsigned long long)f->stats.arena_size, (unsigned long long)f->stats.macs);
     printf("steps     %llu\n", (unsigned long long)f->stats.n_steps);
+    print_answer(fz_model_text(model, "known-answer"));
     const char *text = fz_model_text(model, "operators");
     if (text && strstr(text, "frozen.DynamicQuantizeRows "))
         printf("ranges    one per row, where the model quantises as it runs\n");
@@ -108,6 +117,10 @@ static void print_json(const fz_model_t *model, const struct facts *f) {
            (unsigned long long)f->stats.file_size, (unsigned long long)f->stats.weight_size,
            (unsigned long long)f->stats.arena_size, (unsigned long long)f->stats.macs,
            (unsigned long long)f->stats.n_steps, (unsigned long long)f->stats.n_constants);
+    const char *answer = fz_model_text(model, "known-answer");
+    printf(", \"known_answer\": ");
+    if (answer) print_json_string(answer);
+    else printf("null");
     print_json_lines("operators", fz_model_text(model, "operators"));
     print_json_lines("passes", fz_model_text(model, "passes"));
     print_json_lines("provenance", fz_model_text(model, "provenance"));

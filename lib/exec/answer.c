@@ -1,6 +1,7 @@
 /* Known answers. */
 #include "exec/answer.h"
 
+#include "base/fpenv.h"
 #include "base/philox.h"
 #include "base/sha256.h"
 #include "exec/session.h"
@@ -58,8 +59,20 @@ void fzi_answer_digest(struct fz_sha256 *hash, const fz_tensor_t *t) {
             fzi_sha256_update(hash, (const uint8_t *)t->data + at + b - 1, 1);
 }
 
+static void digest_outputs(const fz_tensor_t *outputs, size_t n, struct fz_answer *answer) {
+    struct fz_sha256 all, one;
+    fzi_sha256_init(&all);
+    for (size_t i = 0; i < n; i++) fzi_answer_digest(&all, &outputs[i]);
+    fzi_sha256_final(&all, answer->digest);
+    for (size_t i = 0; answer->outputs && i < n; i++) {
+        fzi_sha256_init(&one);
+        fzi_answer_digest(&one, &outputs[i]);
+        fzi_sha256_final(&one, answer->outputs[i]);
+    }
+}
+
 static fz_status_t run(struct fz_session *session, uint64_t seed, const fz_tensor_t *given,
-                       struct fz_arena *arena, uint8_t digest[32]) {
+                       struct fz_arena *arena, struct fz_answer *answer) {
     const struct fz_plan *plan = &session->model->plan;
     fz_tensor_t *inputs = fzi_arena_array(arena, plan->n_inputs, sizeof *inputs);
     fz_tensor_t *outputs = fzi_arena_array(arena, plan->n_outputs, sizeof *outputs);
@@ -67,10 +80,7 @@ static fz_status_t run(struct fz_session *session, uint64_t seed, const fz_tenso
     if (given && plan->n_inputs) memcpy(inputs, given, plan->n_inputs * sizeof *inputs);
     else FZ_TRY(make_inputs(session->model, seed, arena, inputs));
     FZ_TRY(fzi_session_run(session, inputs, plan->n_inputs, outputs, plan->n_outputs));
-    struct fz_sha256 hash;
-    fzi_sha256_init(&hash);
-    for (size_t i = 0; i < plan->n_outputs; i++) fzi_answer_digest(&hash, &outputs[i]);
-    fzi_sha256_final(&hash, digest);
+    digest_outputs(outputs, plan->n_outputs, answer);
     return FZ_OK;
 }
 
@@ -80,17 +90,82 @@ const fz_tensor_t *fzi_answer_inputs(const struct fz_model *model) {
 }
 
 fz_status_t fzi_answer_compute(struct fz_model *model, uint64_t seed, const fz_tensor_t *inputs,
-                               uint8_t digest[32], uint64_t *arena_size, uint64_t *macs) {
+                               struct fz_answer *answer) {
     fz_session_options_t options = {.size = sizeof options};
     struct fz_arena arena = {0};
     struct fz_session *session;
     FZ_TRY(fzi_session_new(model, &options, &session));
-    fz_status_t status = run(session, seed, inputs, &arena, digest);
+    uint64_t old = fzi_fpenv_enter(); /* inputs are computed, too */
+    fz_status_t status = run(session, seed, inputs, &arena, answer);
+    fzi_fpenv_leave(old);
     if (fzi_model_is_static(model)) {
-        *arena_size = session->arena_wanted;
-        *macs = session->macs;
+        answer->arena_size = session->arena_wanted;
+        answer->macs = session->macs;
     }
     fzi_session_free(session);
+    fzi_arena_free(&arena);
+    return status;
+}
+
+/* ---- comparing */
+
+static bool is_promised(const struct fz_plan_kat *kat, const uint8_t digest[32]) {
+    for (int i = 0; i < 32; i++)
+        if (digest[i] != (uint8_t)(kat->digest[i / 4] >> (24 - 8 * (i % 4)))) return false;
+    return true;
+}
+
+/* Says in TEXT what output I, or with I < 0 all of them, is and should be. */
+static void tell(struct fz_text *text, const struct fz_plan *plan, int64_t i,
+                 const struct fz_plan_kat *kat, const uint8_t digest[32]) {
+    if (i < 0) fzi_text_add(text, "all outputs: sha256 ");
+    else
+        fzi_text_add(text, "%soutput '%s': sha256 ", text->size ? "; " : "",
+                     plan->strings + plan->io[plan->n_inputs + (size_t)i].name);
+    for (int b = 0; b < 32; b++) fzi_text_add(text, "%02x", digest[b]);
+    fzi_text_add(text, ", the file says ");
+    for (int w = 0; w < 8; w++) fzi_text_add(text, "%08x", kat->digest[w]);
+}
+
+/* Names what differs; a file of old has the digest of all outputs only. */
+static fz_status_t compare(const struct fz_plan *plan, const struct fz_answer *answer) {
+    struct fz_text text = {0};
+    bool whole = is_promised(plan->kat, answer->digest), same = whole;
+    for (size_t i = 1; i < plan->n_kat; i++) {
+        if (is_promised(&plan->kat[i], answer->outputs[i - 1])) continue;
+        same = false;
+        tell(&text, plan, (int64_t)i - 1, &plan->kat[i], answer->outputs[i - 1]);
+    }
+    if (!whole && !text.size) tell(&text, plan, -1, plan->kat, answer->digest);
+    fz_status_t status = FZ_OK;
+    if (!same)
+        status = fzi_error(FZ_E_ANSWER, "this host computes other bits than the file promises: %s",
+                           text.data ? text.data : "no memory to say which");
+    fzi_text_free(&text);
+    return status;
+}
+
+fz_status_t fzi_answer_check(struct fz_model *model) {
+    const struct fz_plan *plan = &model->plan;
+    const struct fz_plan_kat *kat = plan->kat;
+    struct fz_arena arena = {0};
+    if (!kat || kat->state == 0)
+        return fzi_error(FZ_E_UNSUPPORTED,
+                         "the file holds no known answer: it was frozen without one");
+    if (kat->state == 2)
+        return fzi_error(FZ_E_UNSUPPORTED,
+                         "the file holds no known answer: its run failed with %s when the model "
+                         "was frozen, which can be given inputs for it",
+                         fz_status_name((fz_status_t)kat->status));
+    struct fz_answer answer = {
+        .outputs = fzi_arena_array(&arena, plan->n_outputs, sizeof *answer.outputs)};
+    fz_status_t status =
+        answer.outputs
+            ? fzi_answer_compute(model, kat->seed_low | (uint64_t)kat->seed_high << 32,
+                                 fzi_answer_inputs(model), &answer)
+            : fzi_error(FZ_E_NOMEM, "no memory for a known answer");
+    if (status == FZ_OK) status = compare(plan, &answer);
+    else fzi_error_context(status, "the known answer");
     fzi_arena_free(&arena);
     return status;
 }

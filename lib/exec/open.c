@@ -2,6 +2,7 @@
 #include "exec/open.h"
 
 #include "base/signature.h"
+#include "exec/answer.h"
 #include "exec/profile.h"
 
 /* Level 3 is entered when the model is known to be wanted: its memory is never given back. */
@@ -11,6 +12,7 @@ static struct fz_seal_request request_of(const fz_open_options_t *options,
     return (struct fz_seal_request){.level = forever ? FZ_PROTECT_SEALED : options->protection,
                                     .max_size = options->max_file_size,
                                     .map = (options->flags & FZ_OPEN_MAP) != 0,
+                                    .keep_fd = (options->flags & FZ_OPEN_SHARE) != 0,
                                     .swap = true,
                                     .threads = options->threads,
                                     .sums = options->flags & FZ_OPEN_MAP ? NULL : sums};
@@ -73,6 +75,7 @@ static fz_status_t finish(struct fz_model *model, const fz_open_options_t *optio
     FZ_TRY(fzi_profile_enter(model, model->info.profile,
                              (options->flags & FZ_OPEN_ANY_PROFILE) != 0));
     FZ_TRY(fzi_model_prepare(model, NULL));
+    if (options->flags & FZ_OPEN_KNOWN_ANSWER) FZ_TRY(fzi_answer_check(model));
     if (options->protection == FZ_PROTECT_FOREVER) fzi_seal_forever(&model->seal);
     return FZ_OK;
 }

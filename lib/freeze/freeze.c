@@ -155,29 +155,43 @@ static fz_status_t build_plan(struct freezer *f) {
 
 /* ---- the known answer */
 
-static void store_answer(struct fz_plan_kat *kat, fz_status_t status, uint64_t seed,
-                         const uint8_t digest[32]) {
+static void store_digest(struct fz_plan_kat *kat, const uint8_t digest[32]) {
+    for (int i = 0; i < 8; i++)
+        kat->digest[i] = (uint32_t)digest[4 * i] << 24 | (uint32_t)digest[4 * i + 1] << 16 |
+                         (uint32_t)digest[4 * i + 2] << 8 | digest[4 * i + 3];
+}
+
+/* Fills the record, and those of the outputs behind it; returns how many there are. */
+static size_t store_answer(struct fz_plan_kat *kat, fz_status_t status, uint64_t seed,
+                           const struct fz_answer *answer, size_t n_outputs) {
     kat->state = status == FZ_OK ? 1 : 2;
     kat->status = (uint32_t)status;
     kat->seed_low = (uint32_t)seed;
     kat->seed_high = (uint32_t)(seed >> 32);
-    for (int i = 0; i < 8 && status == FZ_OK; i++)
-        kat->digest[i] = (uint32_t)digest[4 * i] << 24 | (uint32_t)digest[4 * i + 1] << 16 |
-                         (uint32_t)digest[4 * i + 2] << 8 | digest[4 * i + 3];
+    if (status != FZ_OK) return 1;
+    store_digest(kat, answer->digest);
+    for (size_t i = 0; i < n_outputs; i++) {
+        kat[1 + i] = (struct fz_plan_kat){.state = 4, .seed_low = (uint32_t)i};
+        store_digest(&kat[1 + i], answer->outputs[i]);
+    }
+    return 1 + n_outputs;
 }
 
 /* Runs the plan where it lies: the model is not a file yet. */
 static fz_status_t run_answer(struct freezer *f, struct fz_model *model,
                               struct fz_plan_kat *kat) {
-    uint8_t digest[32] = {0};
+    size_t n = f->plan.plan.n_outputs;
+    struct fz_answer answer = {.outputs = fzi_arena_array(&f->arena, n, sizeof *answer.outputs)};
+    if (!answer.outputs) return fzi_error(FZ_E_NOMEM, "no memory for a known answer");
     const fz_tensor_t *given =
         f->graph->n_kept ? &model->values[f->graph->kept[0]->id - 1] : NULL;
-    fz_status_t status = fzi_answer_compute(model, f->options->kat_seed, given, digest,
-                                            &f->plan.arena_size, &f->plan.macs);
+    fz_status_t status = fzi_answer_compute(model, f->options->kat_seed, given, &answer);
+    f->plan.arena_size = answer.arena_size;
+    f->plan.macs = answer.macs;
     if (given && status != FZ_OK) return fzi_error_context(status, "known-answer inputs");
     /* A model that cannot run on made-up inputs is still a model; lack of memory is not. */
     if (status == FZ_E_NOMEM) return status;
-    store_answer(kat, status, f->options->kat_seed, digest);
+    f->plan.plan.n_kat = store_answer(kat, status, f->options->kat_seed, &answer, n);
     if (given) {
         kat->state = 3;
         kat->seed_low = f->graph->kept[0]->id - 1;
@@ -191,7 +205,7 @@ static fz_status_t run_answer(struct freezer *f, struct fz_model *model,
 static fz_status_t answer(struct freezer *f) {
     bool blas = strcmp(f->options->numerics, "blas") == 0;
     bool wanted = !(f->options->flags & FZ_FREEZE_NO_KAT);
-    struct fz_plan_kat *kat = fzi_arena_alloc(&f->arena, sizeof *kat);
+    struct fz_plan_kat *kat = fzi_arena_array(&f->arena, 1 + f->plan.plan.n_outputs, sizeof *kat);
     struct fz_model *model = fzi_calloc(1, sizeof *model);
     if (!kat || !model) {
         fzi_free(model);

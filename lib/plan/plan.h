@@ -81,10 +81,12 @@ struct fz_plan_io {
 };
 
 /* The known-answer run: seed of the generated inputs, or the values that hold given ones, and
- * digest of all outputs. */
+ * digest of all outputs. Behind such a record (state 1 or 3) stands one for each output, in state
+ * 4, with the output's number and its own digest, so that a difference can be named. */
 struct fz_plan_kat {
     uint32_t state;                /* 0: none; 1: digest valid; 2: the run failed, see `status`; 3:
-                                      digest valid, the inputs are the values from seed_low on */
+                                      digest valid, the inputs are the values from seed_low on; 4:
+                                      of output seed_low */
     uint32_t status;
     uint32_t seed_low, seed_high;
     uint32_t digest[8];            /* SHA-256, as big-endian words */
@@ -104,10 +106,10 @@ struct fz_plan {
     const struct fz_plan_io *io;
     const uint32_t *symbols;
     const uint32_t *texts;
-    const struct fz_plan_kat *kat;   /* NULL if the section is empty */
+    const struct fz_plan_kat *kat;   /* NULL if the section is empty; else n_kat records */
     const uint8_t *tables, *weights; /* section starts; weights may be mapped from the file */
     size_t n_ops, n_values, n_dims, n_steps, n_args, n_blocks, n_params, n_consts, n_io, n_symbols,
-        n_texts; /* n_params in 8-byte words, n_texts in pairs */
+        n_texts, n_kat; /* n_params in 8-byte words, n_texts in pairs */
     uint64_t tables_size, weights_size;
     size_t n_inputs, n_outputs;      /* of io */
 };

@@ -97,7 +97,7 @@ class FreezeOptions(ctypes.Structure):
     ]
 
 
-OPEN_MAP, OPEN_ANY_PROFILE = 1, 2
+OPEN_MAP, OPEN_ANY_PROFILE, OPEN_KNOWN_ANSWER = 1, 2, 4
 KEEP_ONNX, NO_WINOGRAD, LITERAL_QDQ, NO_KAT, RANGE_PER_ROW = 1, 2, 4, 8, 16
 
 # name: (result, arguments)

@@ -46,13 +46,14 @@ class Model:
     SOURCE is a path, the bytes of a file, or an onnx.ModelProto; what it holds is told by its first
     bytes. THREADS is how many threads one run uses (0: as many as the host allows). EXPECT is the
     model id that must come out. PROTECTION is the level wanted, see `protection`. MAP leaves the
-    weights in the file. Any number of threads may call a model at once: each concurrent call gets a
+    weights in the file. KNOWN_ANSWER refuses a host that computes other bits than the file promises
+    (AnswerError), and a file that holds no known answer (UnsupportedError). Any number of threads may call a model at once: each concurrent call gets a
     session of its own, and the interpreter's lock is not held while the library runs.
     """
 
     def __init__(self, source: Source, threads: int = 1, expect: Optional[str] = None,
                  protection: Optional[int] = None, map: bool = False, *,
-                 any_profile: bool = False) -> None:
+                 any_profile: bool = False, known_answer: bool = False) -> None:
         self._handle: Optional[int] = None
         self._lock = threading.Lock()
         self._idle: list[_Caller] = []  # sessions that no call uses
@@ -60,7 +61,8 @@ class Model:
         self._closing = False
         self._threads = -1 if threads == 0 else int(threads)
         flags = (_library.OPEN_MAP if map else 0) | (
-            _library.OPEN_ANY_PROFILE if any_profile else 0)
+            _library.OPEN_ANY_PROFILE if any_profile else 0) | (
+            _library.OPEN_KNOWN_ANSWER if known_answer else 0)
         options = _library.OpenOptions(
             ctypes.sizeof(_library.OpenOptions), expect.encode() if expect else None,
             protection or 0, flags, 0)
@@ -118,13 +120,16 @@ class Model:
 
     # ---- checks
 
-    def verify(self) -> None:
-        """Hashes the model's memory again; CorruptError if it changed."""
+    def verify(self, kat: bool = False) -> None:
+        """Hashes the model's memory again; CorruptError if it changed. With KAT known_answer() too."""
         with _Use(self) as handle:
             check(core().fz_model_verify(handle))
+            if kat:
+                check(core().fz_model_known_answer(handle))
 
     def known_answer(self) -> None:
-        """Runs the file's known answer; AnswerError if this host computes other bits."""
+        """Runs the file's known answer; AnswerError if this host computes other bits: it names the
+        outputs. UnsupportedError if the file holds none."""
         with _Use(self) as handle:
             check(core().fz_model_known_answer(handle))
 

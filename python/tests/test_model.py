@@ -35,9 +35,25 @@ def test_description(model, cnn):
 
 def test_checks(model):
     model.verify()
+    model.verify(kat=True)
     model.known_answer()
+    assert model.text("known-answer") == "seed"
     for _ in range(3):
         model.scrub(1 << 16)
+
+
+def test_known_answer_is_asked_for_when_opened(tmp_path, cnn, cnn_onnx, images):
+    with frozen.Model(cnn, known_answer=True) as checked, frozen.Model(cnn) as model:
+        assert (checked.run({"input": images[:3]})["logits"].tobytes()
+                == model.run({"input": images[:3]})["logits"].tobytes())
+    frozen.freeze(cnn_onnx, tmp_path / "mute.fz", kat=False)
+    with frozen.Model(tmp_path / "mute.fz") as mute:
+        mute.verify()
+        assert mute.text("known-answer") is None
+        with pytest.raises(frozen.UnsupportedError, match="no known answer"):
+            mute.verify(kat=True)
+    with pytest.raises(frozen.UnsupportedError, match="no known answer"):
+        frozen.Model(tmp_path / "mute.fz", known_answer=True)
 
 
 def test_every_kind_of_source_gives_the_same_model(cnn, cnn_onnx, images):

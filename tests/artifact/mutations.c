@@ -56,7 +56,7 @@ const struct mutation mutations[] = {
     {0, 0, 4095, 1, 1, BAD, "the header's padding is not zero"},
     /* padding */
     BYTE(0, STRINGS, 4095, 1, "padding behind strings")
-    BYTE(0, KAT, 48, 1, "padding behind kat")
+    BYTE(0, KAT, 144, 1, "padding behind kat")
     BYTE(0, TABLES, 144, 1, "padding behind tables")
     BYTE(0, TABLES, 4096 + 4095, 1, "padding behind the checksums")
     BYTE(SAMPLE_BIG, WEIGHTS, 190064, 1, "padding behind weights")
@@ -206,5 +206,10 @@ const struct mutation mutations[] = {
     RECORD(0, KAT, fz_plan_kat, 0, state, 3, BAD, "known-answer")
     RECORD(0, KAT, fz_plan_kat, 0, state, 2, BAD, "known-answer")
     RECORD(0, KAT, fz_plan_kat, 0, status, 5, BAD, "known-answer")
+    RECORD(0, KAT, fz_plan_kat, 0, state, 0, BAD, "do not fit the outputs")
+    RECORD(0, KAT, fz_plan_kat, 1, state, 1, BAD, "do not fit the outputs")
+    RECORD(0, KAT, fz_plan_kat, 2, seed_low, 0, BAD, "do not fit the outputs")
+    RECORD(0, KAT, fz_plan_kat, 2, seed_high, 1, BAD, "do not fit the outputs")
+    RECORD(0, KAT, fz_plan_kat, 1, status, 2, BAD, "do not fit the outputs")
 };
 const size_t n_mutations = FZ_COUNT(mutations);

@@ -83,7 +83,9 @@ static const struct fz_plan_const consts[] = {{FZ_SECTION_TABLES, 0, 16, 4},
 static const struct fz_plan_io io[] = {
     {V_X, S_X, 0}, {V_COND, S_COND, 0}, {V_W, S_V, 1}, {V_C, S_TEXT, 1}};
 static const uint32_t symbols[] = {S_BATCH}, texts[] = {S_KEY, S_TEXT};
-static const struct fz_plan_kat kat = {1, 0, 7, 0, {1, 2, 3, 4, 5, 6, 7, 8}};
+static const struct fz_plan_kat kat[] = {{1, 0, 7, 0, {1, 2, 3, 4, 5, 6, 7, 8}},
+                                         {4, 0, 0, 0, {1, 2, 3, 4, 5, 6, 7, 9}},
+                                         {4, 0, 1, 0, {1, 2, 3, 4, 5, 6, 7, 10}}};
 static const uint64_t params[16] = {FZ_TYPE_I32, 1};
 
 static const float table[4] = {1, -2, 3, 0.5f};
@@ -125,7 +127,7 @@ struct fz_plan_source sample_source(unsigned flags) {
                  .io = io, .n_io = 4, .n_inputs = 2, .n_outputs = 2,
                  .symbols = symbols, .n_symbols = 1,
                  .texts = texts, .n_texts = 1,
-                 .kat = &kat,
+                 .kat = kat, .n_kat = FZ_COUNT(kat),
                  .tables_size = 144, .weights_size = big ? 190064 : 0},
         .const_data = const_data,
         .profile = "portable/1",

@@ -72,7 +72,9 @@ says 0 'option dynamic-range-per-row' info rows.fz --provenance
 says 0 'known answer equal' verify rows.fz --kat
 says 2 'tensor or per-row' freeze "$dyn" -o none.fz --dynamic-range row
 says 0 . freeze "$onnx" -o mute.fz --no-kat
-says 1 . verify mute.fz --kat
+says 1 'holds no known answer' verify mute.fz --kat
+says 0 'none is known' info mute.fz
+says 0 'inputs from a seed' info a.fz
 # One flipped bit anywhere.
 size=$(wc -c <a.fz)
 for at in 0 70 200 4100 $((size / 2)) $((size - 1)); do

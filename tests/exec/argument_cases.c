@@ -46,7 +46,7 @@ static void options_out_of_range(void **state) {
     char hex[65];
     assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), temporary("o.fz"), NULL, hex));
     fz_open_options_t open[] = {
-        {.flags = 4}, {.protection = 4}, {.protection = -1}, {.expect = "abc"}, {.expect = ""},
+        {.flags = 8}, {.protection = 4}, {.protection = -1}, {.expect = "abc"}, {.expect = ""},
         {.expect = "AB00000000000000000000000000000000000000000000000000000000000000"},
         {.expect = "0000000000000000000000000000000000000000000000000000000000000000a"}};
     const char *onnx = data_path("digits/digits_mlp.onnx");
