@@ -157,7 +157,8 @@ enum {
 enum {
     FZ_OPEN_MAP = 1,         /* map weights from the file instead of copying */
     FZ_OPEN_ANY_PROFILE = 2, /* accept a "blas" model of another BLAS or core */
-    FZ_OPEN_KNOWN_ANSWER = 4 /* refuse a host that computes other bits */
+    FZ_OPEN_KNOWN_ANSWER = 4, /* refuse a host that computes other bits */
+    FZ_OPEN_SHARE = 8         /* keep the sealed memory's descriptor */
 };
 
 typedef struct fz_open_options {
@@ -210,11 +211,24 @@ FZ_API fz_status_t fz_model_open(const char *path,
                                  fz_model_t **out);
 
 /* Opens the frozen file that FD refers to, from its start. FD stays the
- * caller's and its file offset is left alone. A SIGNER needs a SIGNATURE
- * here. Else as fz_model_open().
+ * caller's and its file offset is left alone. If it is sealed memory, as
+ * fz_model_export_fd() gives, nothing is copied: it is hashed, verified and
+ * mapped where it lies. A SIGNER needs a SIGNATURE here. Else as
+ * fz_model_open().
  * Since 0.1 */
 FZ_API fz_status_t fz_model_open_fd(int fd, const fz_open_options_t *options,
                                     fz_model_t **out);
+
+/* Gives a new descriptor of the model's sealed memory, the caller's to close:
+ * fz_model_open_fd() of another process, which got it over a Unix socket or by
+ * inheritance, opens the same model without a copy, so that any number of
+ * processes hold the weights once. Nobody can write through it. The model must
+ * have been opened with FZ_OPEN_SHARE and have level 2 or 3.
+ *
+ * FZ_OK, FZ_E_USAGE, FZ_E_SYSTEM,
+ * FZ_E_UNSUPPORTED  opened otherwise, or not sealed; or a big-endian host, whose
+ *                   memory does not hold the file's bytes.        Since 0.1 */
+FZ_API fz_status_t fz_model_export_fd(const fz_model_t *model, int *fd);
 
 /* Opens a frozen file that lies in memory: the SIZE bytes at DATA, which are
  * copied and may be released on return. FZ_OPEN_MAP is refused with FZ_E_USAGE.

@@ -161,3 +161,15 @@ fz_status_t fzi_seal_copy(const struct fz_source *source, const struct fz_target
     fzi_free(c.slots);
     return status;
 }
+
+void fzi_seal_hash(const uint8_t *data, size_t size, struct fz_artifact_sums *sums,
+                   uint8_t digest[32]) {
+    struct fz_sha256 hash;
+    fzi_sha256_init(&hash);
+    for (size_t off = 0, n; off < size; off += n) {
+        n = size - off < PIECE ? size - off : PIECE;
+        fzi_sha256_update(&hash, data + off, n);
+        if (sums) fzi_artifact_sums_add(sums, size, off, data + off, n);
+    }
+    fzi_sha256_final(&hash, digest);
+}

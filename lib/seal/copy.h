@@ -23,6 +23,10 @@ struct fz_target {
 fz_status_t fzi_seal_copy(const struct fz_source *source, const struct fz_target *target,
                           int threads, struct fz_artifact_sums *sums, uint8_t digest[32]);
 
+/* The same sums of SIZE bytes that stay where they are. */
+void fzi_seal_hash(const uint8_t *data, size_t size, struct fz_artifact_sums *sums,
+                   uint8_t digest[32]);
+
 /* Reads SIZE bytes at OFF; the descriptor's own position is its owner's. FZ_E_IO. */
 fz_status_t fzi_seal_read(int fd, uint8_t *to, size_t size, size_t off);
 

@@ -195,10 +195,26 @@ static fz_status_t finish(fz_status_t status, struct fz_seal *out) {
     return status;
 }
 
+/* Lets the model lie where its bytes are, in memfd FD of out->size bytes; out->data stays NULL if
+ * that cannot be. */
+static void seal_in_place(int fd, const struct fz_seal_request *request, struct fz_seal *out) {
+    if (request->level < FZ_PROTECT_SEALED || request->map || out->size == 0) return;
+    if (FZ_BIG_ENDIAN && request->swap) return;
+    seal_and_map(fd, out->size, request, out);
+    if (!out->data) return;
+    fzi_seal_hash(out->data, out->size, request->sums, out->digest);
+    out->digest_known = true;
+}
+
 fz_status_t fzi_seal_fd(int fd, const struct fz_seal_request *request, struct fz_seal *out) {
     struct fz_source source = {.fd = fd};
     *out = (struct fz_seal){0};
     FZ_TRY(file_size(fd, request, &source.size));
+    out->size = source.size;
+    /* What nobody can write any more need not be copied: processes share it. */
+    if (fzi_system_is_sealed(fd)) seal_in_place(fd, request, out);
+    if (out->data) return FZ_OK;
+    out->size = 0;
     return finish(request->map ? seal_front(fd, source.size, request, out)
                                : seal(&source, request, out),
                   out);
@@ -230,15 +246,8 @@ fz_status_t fzi_seal_file(int *fd) {
 fz_status_t fzi_seal_adopt(int fd, const struct fz_seal_request *request, struct fz_seal *out) {
     *out = (struct fz_seal){0};
     fz_status_t status = file_size(fd, request, &out->size);
-    if (status == FZ_OK && out->size > 0 && request->level >= FZ_PROTECT_SEALED &&
-        !request->map && !(FZ_BIG_ENDIAN && request->swap))
-        seal_and_map(fd, out->size, request, out);
-    if (out->data) {
-        fzi_sha256(out->data, out->size, out->digest);
-        out->digest_known = true;
-    } else if (status == FZ_OK) {
-        status = fzi_seal_fd(fd, request, out);
-    }
+    if (status == FZ_OK) seal_in_place(fd, request, out);
+    if (status == FZ_OK && !out->data) status = fzi_seal_fd(fd, request, out);
     close(fd);
     return finish(status, out);
 }

@@ -10,9 +10,11 @@ int fzi_system_memfd(size_t size);
 /* Gives memfd FD its SIZE and reserves its pages, so that touching them cannot fail later. False
  * only if there is no memory. */
 bool fzi_system_reserve(int fd, size_t size);
-/* Write-seals memfd FD, which must not be mapped writable, and gives a descriptor of it that cannot
- * write; negative if either is refused. */
+/* Write-seals memfd FD, which must not be mapped writable, unless that was done before, and gives a
+ * descriptor of it that cannot write; negative if either is refused. */
 int fzi_system_seal(int fd);
+/* Whether FD is a memfd that nobody can write any more. */
+bool fzi_system_is_sealed(int fd);
 /* Keeps the read-only mapping from being changed, replaced or unmapped until the process ends, and
  * out of core dumps. */
 bool fzi_system_forever(void *data, size_t size);

@@ -126,7 +126,7 @@ _Static_assert(FZ_TYPE_F32 == 1 && FZ_TYPE_BOOL == 9 && FZ_TYPE_BF16 == 16, "typ
 _Static_assert(FZ_TYPE_I4 == 22 && FZ_TYPE_I2 == 26 && FZ_RANK_MAX == 12, "types");
 _Static_assert(FZ_PROTECT_SEALED == 2 && FZ_PROTECT_FOREVER == 3, "protection");
 _Static_assert(FZ_OPEN_MAP == 1 && FZ_OPEN_ANY_PROFILE == 2, "flags of opening");
-_Static_assert(FZ_OPEN_KNOWN_ANSWER == 4, "flags of opening");
+_Static_assert(FZ_OPEN_KNOWN_ANSWER == 4 && FZ_OPEN_SHARE == 8, "flags of opening");
 _Static_assert(FZ_FREEZE_KEEP_ONNX == 1 && FZ_FREEZE_NO_WINOGRAD == 2, "flags of freezing");
 _Static_assert(FZ_FREEZE_LITERAL_QDQ == 4 && FZ_FREEZE_NO_KAT == 8, "flags of freezing");
 _Static_assert(FZ_FREEZE_RANGE_PER_ROW == 16, "flags of freezing");

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "exec/model.h"
@@ -188,6 +189,44 @@ static void mapped_and_damaged(void **state) {
     free(path);
 }
 
+/* "opens the same model without a copy"; "Nobody can write through it." */
+static void shared(void **state) {
+    fz_open_options_t o = {.size = sizeof o, .flags = FZ_OPEN_SHARE};
+    char hex[65], id[65], *path = strdup(temporary("m.fz"));
+    fz_model_t *model, *plain, *second;
+    fz_constant_t mine, theirs;
+    struct stat a, b;
+    int fd;
+    write_products(path, hex);
+    assert_ok(fz_model_open(path, NULL, &plain));
+    assert_fails(FZ_E_UNSUPPORTED, fz_model_export_fd(plain, &fd));
+    assert_int_equal(fd, -1);
+    assert_ok(fz_model_open(path, &o, &model));
+    assert_ok(fz_model_export_fd(model, &fd));
+    assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+    assert_ok(fz_model_open_fd(fd, &o, &second));
+    assert_ok(fz_model_id(second, id));
+    assert_string_equal(id, hex);
+    assert_int_equal(fz_model_protection(second), FZ_PROTECT_SEALED);
+    assert_int_equal(fstat(fd, &a), 0);
+    close(fd);
+    assert_ok(fz_model_export_fd(second, &fd));
+    assert_int_equal(fstat(fd, &b), 0);
+    assert_true(a.st_ino == b.st_ino);
+    close(fd);
+    assert_ok(fz_model_constant(model, 0, &mine));
+    assert_ok(fz_model_constant(second, 0, &theirs));
+    assert_memory_equal(mine.tensor.data, theirs.tensor.data, mine.tensor.size);
+    fz_model_close(model);
+    fz_session_t *session = open_session(second, 1);
+    fz_tensor_t x = floats(small, 2, (int64_t[]){64, 512}), y = {0};
+    assert_ok(fz_session_run(session, &x, 1, &y, 1));
+    fz_session_close(session);
+    fz_model_close(second);
+    fz_model_close(plain);
+    free(path);
+}
+
 static void known_answers(void **state) {
     fz_model_t *model = open_digits("cnn.dyn");
     assert_ok(fz_model_known_answer(model));
@@ -260,7 +299,7 @@ const struct CMUnitTest model_cases[] = {
     cmocka_unit_test(freezing_repeats),  cmocka_unit_test(expected_digest),
     cmocka_unit_test(open_by_descriptor), cmocka_unit_test(protection_levels),
     cmocka_unit_test(found_corrupt),     cmocka_unit_test(mapped),
-    cmocka_unit_test(mapped_and_damaged),
+    cmocka_unit_test(mapped_and_damaged), cmocka_unit_test(shared),
     cmocka_unit_test(known_answers),     cmocka_unit_test(descriptions),
     cmocka_unit_test(progress),
 };
