@@ -67,6 +67,12 @@ void pb_bytes(struct pb *m, uint32_t field, const void *data, size_t size) {
     pb_append(m, data, size);
 }
 
+void pb_numbers(struct pb *m, uint32_t field, const void *data, size_t size, size_t width) {
+    pb_varint(m, field << 3 | 2);
+    pb_varint(m, size);
+    append_numbers(m, data, size, width);
+}
+
 void pb_text(struct pb *m, uint32_t field, const char *text) {
     pb_bytes(m, field, text, strlen(text));
 }
@@ -101,10 +107,9 @@ struct pb pb_tensor(const char *name, int32_t dtype, const char *dims) {
 struct pb pb_raw_tensor(const char *name, int32_t dtype, const char *dims, const void *data,
                         size_t size) {
     struct pb m = pb_tensor(name, dtype, dims);
-    size_t width = dtype == FZ_TYPE_STRING ? 1 : (size_t)fz_type_bits(dtype) / 8;
-    pb_varint(&m, TENSOR_RAW << 3 | 2);
-    pb_varint(&m, size);
-    append_numbers(&m, data, size, width < 1 ? 1 : width < 8 ? width : 8);
+    /* Complex numbers are two; types that are none of ours have bytes. */
+    int32_t bits = dtype == FZ_TYPE_C64 ? 32 : fz_type_bits(dtype);
+    pb_numbers(&m, TENSOR_RAW, data, size, bits < 16 ? 1 : bits < 64 ? (size_t)bits / 8 : 8);
     return m;
 }
 

@@ -19,6 +19,8 @@ void pb_int(struct pb *m, uint32_t field, int64_t value);
 void pb_f32(struct pb *m, uint32_t field, float value);
 void pb_f64(struct pb *m, uint32_t field, double value);
 void pb_bytes(struct pb *m, uint32_t field, const void *data, size_t size);
+/* Numbers of WIDTH bytes, the least byte first. */
+void pb_numbers(struct pb *m, uint32_t field, const void *data, size_t size, size_t width);
 void pb_text(struct pb *m, uint32_t field, const char *text);
 void pb_msg(struct pb *m, uint32_t field, struct pb child);
 /* One text for each part of LIST between commas; an empty LIST writes none. */

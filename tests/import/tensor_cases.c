@@ -52,6 +52,7 @@ static struct pb ints(int32_t dtype, const char *dims, uint32_t field, bool pack
 static void raw(void **state) {
     float f[6] = {1, -2, 3.5f, 0, 1e30f, -0.0f};
     reads_as(pb_raw_tensor("t", FZ_TYPE_F32, "2,3", f, 24), f, 24);
+    reads_as(pb_raw_tensor("t", FZ_TYPE_C64, "3", f, 24), f, 24);
     reads_as(pb_raw_tensor("t", FZ_TYPE_C128, "", f, 16), f, 16);
     reads_as(pb_raw_tensor("t", FZ_TYPE_I64, "3", f, 24), f, 24);
     reads_as(pb_raw_tensor("t", FZ_TYPE_F32, "0,3", f, 0), f, 0);
@@ -90,9 +91,9 @@ static void floats(void **state) {
     struct pb two_runs = pb_tensor("t", FZ_TYPE_F32, "4");
     struct pb single = pb_tensor("t", FZ_TYPE_C64, "2");
     struct pb doubles = pb_tensor("t", FZ_TYPE_F64, "2");
-    pb_bytes(&one_run, TENSOR_FLOATS, f, 16);
-    pb_bytes(&two_runs, TENSOR_FLOATS, f, 4);
-    pb_bytes(&two_runs, TENSOR_FLOATS, f + 1, 12);
+    pb_numbers(&one_run, TENSOR_FLOATS, f, 16, 4);
+    pb_numbers(&two_runs, TENSOR_FLOATS, f, 4, 4);
+    pb_numbers(&two_runs, TENSOR_FLOATS, f + 1, 12, 4);
     for (int i = 0; i < 4; i++) pb_f32(&single, TENSOR_FLOATS, f[i]);
     for (int i = 0; i < 2; i++) pb_f64(&doubles, TENSOR_DOUBLES, d[i]);
     /* Some writers leave empty runs in fields that they do not use. */
@@ -260,7 +261,7 @@ static void constants(void **state) {
     struct pb one = pb_attr("value_float", KIND_FLOAT), list = pb_attr("value_floats", KIND_FLOATS);
     struct pb ns = pb_attr("value_ints", KIND_INTS), t = pb_attr("value", KIND_TENSOR);
     pb_f32(&one, ATTR_F, f[0]);
-    pb_bytes(&list, ATTR_FLOATS, f, 8);
+    pb_numbers(&list, ATTR_FLOATS, f, 8, 4);
     for (int i = 0; i < 2; i++) pb_int(&ns, ATTR_INTS, n[i]);
     pb_msg(&t, ATTR_T, pb_raw_tensor("", FZ_TYPE_I64, "2,1", n, 16));
     constant_is(one, FZ_TYPE_F32, 0, f, 4);
