@@ -1,10 +1,10 @@
 /* The functions on binary32.
  *
- * exp, expm1, log, tanh, sigmoid, erf and what is made of them are one fixed expression each in
- * binary32 with fma, below 2 ulp; the others are binary64 functions rounded once, below 0.51 ulp.
- * All but the trigonometric ones are free of branches, so that loops over them vectorise. NaN in
- * gives NaN out. Polynomials are minimax over the named interval, found by Remez exchange,
- * coefficients then rounded to binary32. tests/kernels/accuracy.c prints every error. */
+ * exp, expm1, tanh, sigmoid, erf and what is made of them are one fixed expression each in binary32
+ * with fma, below 2 ulp; the others are correctly rounded, by way of binary64. All but the
+ * trigonometric ones are free of branches, so that loops over them vectorise. NaN in gives NaN out.
+ * Polynomials are minimax over the named interval, found by Remez exchange, coefficients then
+ * rounded. tests/kernels/functions.txt holds every error. */
 #ifndef FZ_KERNELS_FUNCTIONS_H
 #define FZ_KERNELS_FUNCTIONS_H
 
@@ -160,9 +160,9 @@ static inline float f32_scaled_tanh(float x, float a, float b) { return a * f32_
 
 /* ---- correctly rounded: evaluated in binary64, then rounded to binary32. An error of 2^-52 before
  * the rounding matters to few of the 2^32 arguments: those whose results lie next to the middle of
- * two numbers of binary32. tests/kernels/judge.c has found these by a walk over all arguments. There
- * the result is moved by one unit in the last place: Y + (X == AN_ARGUMENT) - (X == ANOTHER), on bit
- * patterns, which is free of branches. */
+ * two numbers of binary32. A walk over all arguments (tests/kernels/judge.c) has found them. There
+ * the result is moved by one unit in the last place: up by (argument == the one), down by
+ * -(argument == the other), on bit patterns, which is free of branches. */
 
 static inline float f32_moved(float y, int32_t units) {
     return fzk_float(fzk_bits(y) + (uint32_t)units);
@@ -209,7 +209,7 @@ static inline double f64_exp_small(double r) {
     p = p * r + 0x1p-1;
     return (p * r + 1) * r + 1;
 }
-/* max(0, x) + log(1 + e) with e = exp(-|x|) = 2^k exp(r), log(1 + e) = s P(s^2), s = e / (2 + e). */
+/* max(0, x) + log(1 + e), e = exp(-|x|) = 2^k exp(r); log(1 + e) = s P(s^2), s = e / (2 + e). */
 static inline float f32_softplus(float x) {
     double a = -(double)f32_abs(x), c = a < -110 ? -110 : a;
     double k = (c * F64_LOG2E + F64_MAGIC) - F64_MAGIC;
@@ -253,7 +253,8 @@ static inline float f32_sinh(float x) { return (float)f64_sinh(x); }
 static inline float f32_cosh(float x) { return (float)f64_cosh(x); }
 static inline float f32_asinh(float x) {
     uint32_t u = fzk_bits(f32_abs(x));
-    return f32_moved((float)f64_asinh(x), (u == 0x4BDD65A5) + (u == 0x655890D3) - (u == 0x5E68984E));
+    int32_t up = (u == 0x4BDD65A5) + (u == 0x655890D3), down = u == 0x5E68984E;
+    return f32_moved((float)f64_asinh(x), up - down);
 }
 static inline float f32_acosh(float x) { return (float)f64_acosh(x); }
 static inline float f32_atanh(float x) { return (float)f64_atanh(x); }

@@ -1,10 +1,10 @@
 /* The functions on binary64, each one fixed expression of separately rounded operations, and,
- * through them, those functions on binary32 that are not hot: a double result rounded once.
+ * through them, most of those functions on binary32 that are not hot: a double result rounded once.
  *
  * All are free of branches, tables and integer conversions, so that loops over them vectorise; what
  * needs a branch lives in trig_f64.h and pow_f64.h. NaN in gives NaN out. Errors are below 2 ulp
- * (tests/kernels/accuracy.c prints them). Polynomials are minimax over the named interval, found by
- * Remez exchange on the relative error, coefficients then rounded to binary64. */
+ * (tests/kernels/functions.txt holds them). Polynomials are minimax over the named interval, found
+ * by Remez exchange on the relative error, coefficients then rounded to binary64. */
 #ifndef FZ_KERNELS_FUNCTIONS_F64_H
 #define FZ_KERNELS_FUNCTIONS_F64_H
 

@@ -114,8 +114,8 @@ static inline double f64_sin_rest(struct f64_angle a) {
 static inline double f64_sin_angle(struct f64_angle a) { return a.hi + f64_sin_rest(a); }
 
 /* cos(hi + lo) = 1 - hi^2/2 + (hi^4 P(hi^2) - hi lo). The square's upper part h^2, of hi's upper 26
- * bits, is exact; the rounding error of 1 - h^2/2 and the square's rest are added: to *W = 1 - h^2/2
- * the returned rest. */
+ * bits, is exact; the rounding error of 1 - h^2/2 and the square's rest are added. Returns what is
+ * added to *W = 1 - h^2/2. */
 static inline double f64_cos_rest(struct f64_angle a, double *w) {
     double z = a.hi * a.hi, h = f64_from(f64_bits(a.hi) & ~0x7FFFFFFull);
     double p = -0x1.8fb000765bf77p-37;

@@ -4,6 +4,7 @@ exported symbols, forbidden flags, public headers that compile alone in every st
 
 usage: check.py SOURCE_DIR [BUILD_DIR]     ends in 'N passed, N failed'
 """
+import glob
 import os
 import re
 import shutil
@@ -166,14 +167,19 @@ def exported():
 
 def no_libm():
     """No function of libm is called at run time: its bits differ from system to system."""
-    for lib in ('libfrozen', 'libfrozen-freeze'):
-        path = os.path.join(build, 'lib', lib + '.so')
+    known = re.compile(r'^((a?(sin|cos|tan)h?|atan2|sincos|exp|exp2|exp10|expm1|log|log2|log10|log1p|logb|pow|'
+                       r'sqrt|cbrt|hypot|erfc?|[lt]gamma|fma|fmod|remainder|remquo|ldexp|frexp|scalbl?n|modf|'
+                       r'l?l?rint|l?l?round|roundeven|nearbyint|floor|ceil|trunc|fdim|fmin|fmax|nextafter)'
+                       r'(f|l|f16|f32|f64|f128)?|_ZGV.*)$')
+    for path in sorted(glob.glob(os.path.join(build, 'lib', 'libfrozen*.so'))):
+        name = os.path.basename(path)
         out = subprocess.run(['nm', '-D', '--undefined-only', path], capture_output=True, text=True, check=True).stdout
-        known = re.compile(r'^(a?(sin|cos|tan)h?f?|exp[m12]*f?|log(2|10|1p)?f?|powf?|erff?|sqrtf?|fmaf?|fmodf?|rintf?|nearbyintf?|floorf?|ceilf?)$')
-        for line in out.splitlines():
-            name = line.split()[-1].split('@')[0]
-            if known.match(name):
-                yield '%s needs %s' % (lib, name)
+        for symbol in (line.split()[-1].split('@')[0] for line in out.splitlines()):
+            if known.match(symbol):
+                yield '%s needs %s' % (name, symbol)
+        out = subprocess.run(['readelf', '-d', path], capture_output=True, text=True, check=True).stdout
+        if 'libm.so' in out or 'libmvec' in out:
+            yield '%s needs libm' % name
 
 
 def tone():
