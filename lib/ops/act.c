@@ -1,4 +1,5 @@
-/* Activations on results of convolutions and matrix products. */
+/* Activations on results of convolutions and matrix products: the function of the operator that was
+ * there, applied to the rounded result. */
 #include "ops/act.h"
 
 /* A and b are read as binary32 and kept as such: what the kernels take. */

@@ -1,6 +1,7 @@
 /* AveragePool and LpPool, and frozen.AveragePool over channels-last images. The sum of a window is
- * one chain in row-major order from +0, then one division; squares enter by fma. Padding adds
- * nothing. A window over padding alone gives 0. */
+ * one chain in row-major order from +0, then one division. LpPool adds |x|^p, rounded first (a
+ * square is a product, not an fma), and takes the power 1 / p of the sum, 1 / p rounded to binary32
+ * (of p = 2 the square root). Padding adds nothing. A window over padding alone gives 0. */
 #include "ops/pool.h"
 
 enum { AVERAGE, AVERAGE_LAST, POWER };

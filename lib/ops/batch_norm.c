@@ -1,5 +1,6 @@
-/* BatchNormalization of a trained network: a * x + b (two roundings) for each channel, where
- * a = scale / sqrt(var + eps) and b = bias - mean * a. Training is refused. */
+/* BatchNormalization of a trained network: a * x + b (two roundings) for each channel, where a =
+ * scale / sqrt(var + eps) and b = bias - mean * a are computed in binary64, b from the unrounded a,
+ * and each rounded once. Training is refused. */
 #include "ops/op.h"
 
 enum { GRAIN = 8192 };

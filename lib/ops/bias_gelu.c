@@ -1,5 +1,5 @@
 /* BiasGelu and FastGelu of com.microsoft: Gelu (by erf, by tanh) of an input plus a bias for the
- * last dimension, which FastGelu may lack. */
+ * last dimension, which FastGelu may lack. The sum is rounded, then comes the function. */
 #include "ops/op.h"
 
 enum { BIAS, FAST, GRAIN = 8192 };

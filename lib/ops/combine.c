@@ -1,4 +1,5 @@
-/* Scatter's reductions for every element type. */
+/* Scatter's reductions for every element type: one operation, rounded to it, for each update. The
+ * operators take updates one after the other in the order of their indices, by one thread. */
 #include "ops/combine.h"
 
 static double larger(double a, double b) {

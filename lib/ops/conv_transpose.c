@@ -1,5 +1,5 @@
 /* ConvTranspose on ONNX's layout, packing at every run, and frozen.ConvTranspose on NHWC with
- * packed weights, bias, residual and activation. */
+ * packed weights, bias, residual and activation, in this order behind the chain. */
 #include "ops/conv.h"
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {

@@ -1,5 +1,6 @@
 /* Winograd F(2x2, 3x3): 4 x 4 input tiles become 16 matrices, 16 matrix products take the place of
- * 9 taps for 4 outputs. A unit is a band of tile rows. */
+ * 9 taps for 4 outputs. A unit is a band of tile rows, which changes no bit: a tile's numbers
+ * depend on the tile alone. */
 #include "ops/conv_tile.h"
 
 enum { COLUMNS = 128 }; /* output channels whose 16 products are held at a time */

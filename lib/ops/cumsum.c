@@ -1,4 +1,5 @@
-/* CumSum and CumProd: running sums and products along an axis, one chain in order for each line.
+/* CumSum and CumProd: running sums and products along an axis, for each line one chain from +0 or 1
+ * in the order of its elements, from the last one if reversed, every step rounded to the type.
  * Integers wrap. */
 #include "ops/move.h"
 

@@ -1,4 +1,5 @@
-/* GatherElements, ScatterElements and Scatter: one index for each element, along an axis. */
+/* GatherElements, ScatterElements and Scatter: one index for each element, along an axis. Where
+ * several updates meet one element they are combined in row-major order of the indices. */
 #include "ops/combine.h"
 #include "ops/move.h"
 

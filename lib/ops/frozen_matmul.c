@@ -1,5 +1,5 @@
-/* frozen.MatMul: x [..., k] times packed constant weights, bias or none, residual or none, then the
- * activation. All dimensions but the last are rows. */
+/* frozen.MatMul: x [..., k] times packed constant weights, then bias or none, then residual or
+ * none, each sum rounded, then the activation. All dimensions but the last are rows. */
 #include "ops/matmul.h"
 
 #include "ops/conv.h"

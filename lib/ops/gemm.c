@@ -1,4 +1,6 @@
-/* Gemm: alpha * (A' times B') + beta * C, with A and B transposed or not and C broadcast. */
+/* Gemm: alpha * (A' times B') + beta * C, with A and B transposed or not and C broadcast: the
+ * chain, its product with alpha, the product beta * C, their sum, each rounded; a factor of 1 is
+ * left out. */
 #include "ops/matmul.h"
 
 #include "ops/conv.h"

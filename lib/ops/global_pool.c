@@ -1,5 +1,7 @@
 /* GlobalAveragePool, GlobalMaxPool, GlobalLpPool, and the average over channels-last images. They
- * reduce as ReduceMean and its like do. */
+ * reduce as ReduceMean and its like do: sums in 16 lanes. Of GlobalLpPool, squares enter by fma and
+ * the square root ends; with p neither 1 nor 2 |x|^p is rounded, summed, and the sum's power 1 / p
+ * taken, 1 / p rounded to binary32. */
 #include "ops/op.h"
 
 enum { AVERAGE, AVERAGE_LAST, MAX, POWER };

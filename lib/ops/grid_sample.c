@@ -1,7 +1,8 @@
 /* GridSample: values of an image at places that a grid names, nearest, linear or cubic, in
- * binary32. Places are denormalised, brought inside by the padding mode, and mixed dimension by
- * dimension from the last to the first, the terms of each in order, two roundings a term. NaN
- * places count as -1. */
+ * binary32. Places are denormalised, (x + 1) / 2 * (n - 1) or ((x + 1) * n - 1) / 2, brought inside
+ * by the padding mode, and mixed dimension by dimension from the last to the first, the terms of
+ * each in order, two roundings a term. Cubic weights go by Horner's rule with a = -0.75. NaN places
+ * count as -1. */
 #include "ops/op.h"
 
 enum { NEAREST, LINEAR, CUBIC };

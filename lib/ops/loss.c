@@ -1,5 +1,7 @@
 /* NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss: what the log probabilities of the right
- * classes say, element by element, summed, or as a weighted mean. */
+ * classes say, element by element, summed, or as a weighted mean. An element is -x times its
+ * weight, rounded; sums of elements and of weights are those of ReduceSum over the labels in
+ * row-major order, those that are ignored counting as 0; the mean is one division of the two. */
 #include "ops/move.h"
 
 enum { LIKELIHOOD, CROSS_ENTROPY };

@@ -1,5 +1,7 @@
 /* LpNormalization and MeanVarianceNormalization: elements over a statistic of their axes, whose
- * sums are those of ReduceSum. */
+ * sums are those of ReduceSum: squares enter by fma, a norm is their square root, a variance is
+ * that of rounded differences to the mean, divided by n. Every element is divided by the
+ * statistic. */
 #include "ops/axes.h"
 #include "ops/op.h"
 

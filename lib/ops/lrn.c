@@ -1,5 +1,7 @@
 /* LRN: x / (bias + alpha / size * s) ^ beta with s the sum of the squares of SIZE neighbouring
- * channels, in order. */
+ * channels: squares are rounded and added in one chain from the first channel on; alpha / size
+ * comes first, then its product with s, then the sum, the power and the division, each in
+ * binary32. */
 #include "ops/op.h"
 
 struct params {

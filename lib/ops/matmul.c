@@ -1,4 +1,5 @@
-/* MatMul, and frozen.MatMulDyn, which reads B transposed and scales the result. */
+/* MatMul, and frozen.MatMulDyn, which reads B transposed and scales the result: one product or one
+ * division, as the graph had it, after the chain. */
 #include "ops/matmul.h"
 
 static const uint64_t types = FZ_T(F32) | FZ_T(F64) | FZ_T(I32) | FZ_T(I64) | FZ_T(U32) | FZ_T(U64);

@@ -1,4 +1,6 @@
-/* NonMaxSuppression: of overlapping boxes of a class only the one with the best score stays. */
+/* NonMaxSuppression: of overlapping boxes of a class only the one with the best score stays. Areas,
+ * (a + b) - common and common / all are binary32, every step rounded; of equal scores the lower
+ * index comes first. */
 #include "ops/move.h"
 #include "ops/order.h"
 

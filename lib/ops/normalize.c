@@ -1,6 +1,7 @@
 /* LayerNormalization, RMSNormalization and their like: rows of neighbouring elements, sums in 16
- * lanes, r = 1 / sqrt(var + eps), y = fma((x - mean) * r, scale, bias). Instances and groups of
- * channels are rows of their own. */
+ * lanes, r = 1 / sqrt(var + eps), y = fma((x - mean) * r, scale, bias), or without a bias
+ * ((x - mean) * r) * scale. RMSNormalization has mean 0 and the mean square for var. Instances and
+ * groups of channels are rows of their own. */
 #include "ops/op.h"
 #include "ops/walk.h"
 

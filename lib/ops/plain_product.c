@@ -1,4 +1,5 @@
-/* Matrix products of float64 and of integers, in plain C. */
+/* Matrix products of float64 and of integers, in plain C: chains over k in blocks of 256 as those
+ * of binary32, of float64 with a product and a sum, each rounded. */
 #include "ops/matmul.h"
 
 enum { WIDTH = 32 };

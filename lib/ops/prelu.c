@@ -1,4 +1,4 @@
-/* PRelu: x where it is not negative, else x times a slope that broadcasts to x. */
+/* PRelu: x where it is not negative, else x times a slope that broadcasts to x, rounded once. */
 #include "ops/pairs.h"
 
 FZ_PAIR_KERNEL(prelu, FZK_BINARY_PRELU)

@@ -1,4 +1,6 @@
-/* Range: start, start + delta, start + 2 * delta ... below limit. */
+/* Range: start, start + delta, start + 2 * delta ... below limit. Of floats element i is start plus
+ * the rounded product of i and delta, never a running sum; how many there are is decided in
+ * binary64. */
 #include "ops/op.h"
 
 static const uint64_t types =

@@ -1,7 +1,9 @@
 /* ReduceSum, ReduceMean, ReduceMax and their like. binary32 goes through the reduction kernels;
- * binary64 and integers a column at a time: binary64 sums by the same 16 lanes, integers exactly
- * modulo 2^n, their roots and logarithms by way of binary64. Nothing reduces to 0, product 1,
- * maximum -inf or the least number, minimum inf or the largest, mean NaN or 0. */
+ * binary64 and integers a column at a time: binary64 sums by the same 16 lanes (squares rounded
+ * first), integers exactly modulo 2^n, their roots and logarithms by way of binary64. Products are
+ * one chain from 1 in row-major order. LogSumExp is log(lanes of exp(x - m)) + m with m the
+ * maximum, or 0 where that is not finite. Nothing reduces to 0, product 1, maximum -inf or the
+ * least number, minimum inf or the largest, mean NaN or 0. */
 #include "ops/axes.h"
 #include "ops/sum.h"
 #include "ops/wide.h"

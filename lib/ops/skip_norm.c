@@ -1,5 +1,6 @@
 /* SkipLayerNormalization and SkipSimplifiedLayerNormalization of com.microsoft: the sum of input,
- * skip and bias, in this order, normalised along the last dimension. */
+ * skip and bias, in this order, each step rounded, normalised along the last dimension as
+ * LayerNormalization and RMSNormalization do. */
 #include "ops/pairs.h"
 
 enum { LAYER, SIMPLIFIED };

@@ -1,4 +1,4 @@
-/* SwiGLU: swish(a) * b, the swish as a function of its own and one product. */
+/* SwiGLU: swish(a) * b, the swish as a function of its own, rounded, and one product. */
 #include "ops/wide.h"
 
 enum { GRAIN = 8192 };

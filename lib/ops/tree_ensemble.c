@@ -1,6 +1,8 @@
 /* TreeEnsemble, TreeEnsembleClassifier and TreeEnsembleRegressor (ai.onnx.ml): each row of features
  * walks every tree from the root to a leaf, whose weights are added to the row's scores. Scores are
- * binary32 sums in the order of the trees (binary64 if the model's weights are). */
+ * binary32 sums in the order of the trees (binary64 if the model's weights are), begun with the
+ * first weight. An average divides by the number of trees, then the base value is added, then the
+ * post transform runs in binary32; that of SOFTMAX_ZERO sums in one chain. */
 #include "ops/move.h"
 #include "ops/tree_tables.h"
 

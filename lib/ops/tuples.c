@@ -1,4 +1,5 @@
-/* GatherND and ScatterND: a tuple of indices for each run of elements. */
+/* GatherND and ScatterND: a tuple of indices for each run of elements. Where several updates meet
+ * one element they are combined in row-major order of the tuples. */
 #include "ops/combine.h"
 #include "ops/move.h"
 

@@ -1,5 +1,6 @@
-/* Elementwise functions of one operand: y = f(x). Floats go through the kernels' functions (half
- * precision by way of binary32); integers, where ONNX has them, wrap modulo 2^n. */
+/* Elementwise functions of one operand: y = f(x). Floats go through the kernels' functions, each
+ * the expression that kernels/numeric.h gives it (half precision by way of binary32); integers,
+ * where ONNX has them, wrap modulo 2^n. */
 #include "ops/wide.h"
 
 enum { GRAIN = 8192 }; /* elements of a task */

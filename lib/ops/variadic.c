@@ -1,5 +1,6 @@
-/* Max, Min, Sum and Mean of any number of operands, folded from left to right. Mean divides the sum
- * by the number of operands. */
+/* Max, Min, Sum and Mean of any number of operands, folded from left to right, each step rounded to
+ * binary32 or binary64. Mean divides the sum by the number of operands; half precision is rounded
+ * once, at the end. */
 #include "ops/pairs.h"
 #include "ops/walk.h"
 
