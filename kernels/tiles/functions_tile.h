@@ -105,11 +105,11 @@ FZK_INLINE wide w_by_cells(const struct fzk_cells *t, const int degree, const in
     wide c = w_min(w_set(t->limit), w_abs(x));
     wide g = w_fma(c, w_set(t->scale), w_set(t->start));
     wide_index j = w_index(g, shift);
-    wide u = w_sub(c, w_look16(t->centre, j));
+    wide value = w_look16_from(t->first, g, c, t->value, j), u = w_sub(c, w_look16(t->centre, j));
     wide p = w_look16(t->c[degree - 1], j);
     FZK_UNROLL
     for (int k = degree - 2; k >= 0; k--) p = w_fma(u, p, w_look16(t->c[k], j));
-    return w_with_sign(w_fma(u, p, w_look16_from(t->first, g, c, t->value, j)), x);
+    return w_with_sign(w_fma(u, p, value), x);
 }
 FZK_INLINE wide w_tanh(wide x) {
     return w_by_cells(&fzk_tanh_cells, FZK_TANH_DEGREE, FZK_TANH_SHIFT, x);
