@@ -197,6 +197,8 @@ part_gcc() {
     for dir in "$src"/tests/*/; do
         case $(basename "$dir") in
             abi|artifact|bench|bits|blas|cli|controls|data|examples|exec|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
+            invariance) suite invariance sh "$dir/run.sh" "$b"
+                [ $full = yes ] && suite 'invariance, all models' sh "$dir/run.sh" "$b" --full ;;
             *) if [ -f "$dir/run.sh" ]; then suite "$(basename "$dir")" sh "$dir/run.sh" "$b"
                else skip "$(basename "$dir")" 'it has no run.sh'; fi ;;
         esac
