@@ -12,6 +12,7 @@
 
 enum {
     QUAD_STEP = FZK_PANEL * FZK_QUAD, /* bytes from quad to quad in a panel */
+    SETS_MAX = 4, /* sums of each output */
     BLOCK_TILES = 16,
     BLOCK_ROWS = BLOCK_TILES * R_MAX,
     BLOCK_BYTES = 192 << 10 /* of A, to stay in the second-level cache beside a panel of B */
@@ -56,10 +57,12 @@ FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, c
 }
 
 /* ROWS x (NV * VL) outputs. A tile of few rows keeps SETS sums of each output: the additions of one
- * chain would wait for each other. */
+ * chain would wait for each other. (Loops over sets that turn once would not be unrolled by clang,
+ * which then leaves all sums in memory.) */
 FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const int sets) {
     vi flip = vi_set((int32_t)t->flip);
-    vi acc[4][R_MAX][2];
+    FZK_HIDE(flip);
+    vi acc[SETS_MAX][R_MAX][2];
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
         FZK_UNROLL
@@ -76,11 +79,12 @@ FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const i
         FZK_NO_UNROLL
         for (; left >= sets * FZK_QUAD; left -= sets * FZK_QUAD) {
             FZK_UNROLL
-            for (int s = 0; s < sets; s++) {
-                quad(acc[s], a, t->a_row, b, FZK_QUAD, rows, nv, flip);
-                a += FZK_QUAD;
-                b += QUAD_STEP;
-            }
+            for (int s = 0; s < SETS_MAX; s++)
+                if (s < sets)
+                    quad(acc[s], a + s * FZK_QUAD, t->a_row, b + s * QUAD_STEP, FZK_QUAD, rows,
+                         nv, flip);
+            a += sets * FZK_QUAD;
+            b += sets * QUAD_STEP;
         }
         FZK_NO_UNROLL
         for (; sets > 1 && left >= FZK_QUAD; left -= FZK_QUAD) {

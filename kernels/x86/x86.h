@@ -5,6 +5,10 @@
 #include "kernels.h"
 #include "tiles/unroll.h"
 
+/* Hides that the lanes of vector X are equal: clang would otherwise work on the scalar and lose an
+ * operand that is broadcast from memory. */
+#define FZK_HIDE(x) __asm__("" : "+v"(x))
+
 /* fzk_<member>_<isa> for every kernel and instruction set, c/ as compiled for _v3 and _v4 among
  * them; those that no file defines are not called. */
 #define FZK(member, prototype)                                                                     \
