@@ -234,8 +234,8 @@ static inline float f32_sin_rounded(float x, double y) {
     return f32_moved((float)y, -(u == 0x46199998));
 }
 static inline float f32_cos_rounded(float x, double y) {
-    (void)x;
-    return (float)y;
+    uint32_t u = fzk_bits(f32_abs(x));
+    return f32_moved((float)y, (u == 0x6115CB11) - (u == 0x5F18B878));
 }
 static inline float f32_tan_rounded(float x, double y) {
     (void)x;
@@ -245,7 +245,10 @@ static inline float f32_sin(float x) { return f32_sin_rounded(x, f64_sin(x)); }
 static inline float f32_cos(float x) { return f32_cos_rounded(x, f64_cos(x)); }
 static inline float f32_tan(float x) { return f32_tan_rounded(x, f64_tan_plain(x)); }
 static inline float f32_asin(float x) { return (float)f64_asin(x); }
-static inline float f32_acos(float x) { return (float)f64_acos(x); }
+static inline float f32_acos(float x) {
+    uint32_t u = fzk_bits(x);
+    return f32_moved((float)f64_acos(x), (u == 0x39826222) + (u == 0x328885A3));
+}
 static inline float f32_atan(float x) {
     return f32_moved((float)f64_atan(x), fzk_bits(f32_abs(x)) == 0x3D8D6B23);
 }
