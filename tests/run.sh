@@ -2,7 +2,7 @@
 # The tests of libfrozen: installs what is missing, builds, runs every suite, adds up.
 #
 # usage: sh tests/run.sh [--full] [--no-install] [--build DIR] [PART]...
-#   PARTs: gcc clang address thread valgrind fuzz. Default: gcc; with --full: all of them.
+#   PARTs: gcc clang address thread valgrind fuzz cross. Default: gcc; with --full: all of them.
 #   DIR (default: build-tests beside this checkout's meson.build) gets one build folder a part, a
 #   Python environment, and log/SUITE.txt.
 # The last line is 'N passed, N failed'; the exit status is 0 if none failed. Suites that cannot run
@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -n "$parts" ] || { [ $full = yes ] && parts="gcc clang address thread valgrind fuzz" || parts=gcc; }
+[ -n "$parts" ] || { [ $full = yes ] && parts="gcc clang address thread valgrind fuzz cross" || parts=gcc; }
 mkdir -p "$build/log"; build=$(cd "$build" && pwd)
 export FZ_TEST_BUILD="$build"
 passed=0 failed=0
@@ -62,6 +62,20 @@ libclang-rt-14-dev /usr/share/doc/libclang-rt-14-dev
 valgrind valgrind
 libc6-dbg /usr/share/doc/libc6-dbg
 ca-certificates /etc/ssl/certs/ca-certificates.crt
+LIST
+    case " $parts " in *' cross '*) needs_cross ;; esac
+}
+
+needs_cross() {
+    cat <<'LIST'
+gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
+gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc
+gcc-s390x-linux-gnu s390x-linux-gnu-gcc
+libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h
+libc6-dev-riscv64-cross /usr/riscv64-linux-gnu/include/stdio.h
+libc6-dev-s390x-cross /usr/s390x-linux-gnu/include/stdio.h
+qemu-user qemu-s390x
+xz-utils xz
 LIST
 }
 
@@ -196,7 +210,7 @@ part_gcc() {
     suite examples sh "$src/tests/examples/run.sh" "$b"
     for dir in "$src"/tests/*/; do
         case $(basename "$dir") in
-            abi|artifact|bench|bits|blas|cli|controls|data|examples|exec|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
+            abi|artifact|bench|bits|blas|cli|controls|cross|data|examples|exec|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
             invariance) suite invariance sh "$dir/run.sh" "$b"
                 [ $full = yes ] && suite 'invariance, all models' sh "$dir/run.sh" "$b" --full ;;
             *) if [ -f "$dir/run.sh" ]; then suite "$(basename "$dir")" sh "$dir/run.sh" "$b"
@@ -282,10 +296,48 @@ part_fuzz() {
     suite 'fuzz run' "$b/tests/fuzz/fuzz_run" -max_len=262144 -max_total_time=$seconds "$b/files"
 }
 
+# cross NAME OPTION...: builds NAME, which starts with the architecture's name.
+cross() {
+    name=$1 arch=${1%%-*}; shift
+    build_in "$build/$name" gcc --cross-file "$src/tests/cross/$arch.ini" \
+        --cross-file "$build/sysroots/$arch/meson.ini" -Dcrypto=disabled "$@" || return 1
+    folders="$folders $build/$name"
+}
+
+# Other architectures, CPUs without AVX and builds that are not optimised, by qemu-user: the bits, and
+# what depends on the byte order.
+part_cross() {
+    bits='tests/bits/bits tests/ops/ops_test tests/kernels/kernels_test' folders=
+    unoptimised='-Dbuildtype=plain -Doptimization=0'
+    targets=$bits
+    for c in gcc clang; do
+        build_in "$build/$c" $c -Dbuildtype=release -Dwerror=true && folders="$folders $build/$c"
+        # shellcheck disable=SC2086
+        build_in "$build/$c-O0" $c $unoptimised && folders="$folders $build/$c-O0"
+    done
+    for arch in aarch64 riscv64 s390x; do
+        suite "sysroot $arch" sh "$src/tests/cross/sysroot.sh" $arch "$build/sysroots/$arch" || continue
+        targets="$bits tests/import/import_test tests/artifact/artifact_test tests/seal/seal_test
+            tests/passes/passes_test"
+        cross $arch -Dbuildtype=release && for t in import artifact seal passes; do
+            suite "$t on $arch" "qemu-$arch" -L /usr/$arch-linux-gnu "$build/$arch/tests/$t/${t}_test"
+        done
+        targets=$bits
+        # shellcheck disable=SC2086
+        cross $arch-O0 $unoptimised
+    done
+    cross s390x-z14 -Dbuildtype=release -Dc_args=-march=z14
+    suite 'fetched models' bash "$src/tests/models/fetch.sh" "$build/models"
+    option=; [ $full = no ] || option=--full
+    # shellcheck disable=SC2086
+    suite 'bits everywhere' sh "$src/tests/bits/run.sh" --emulate $option $folders
+    cat "$build/log/bits_everywhere.txt"
+}
+
 install_missing
 for part in $parts; do
     case $part in
-        gcc|clang|address|thread|valgrind|fuzz) echo "== $part"; targets=; "part_$part" ;;
+        gcc|clang|address|thread|valgrind|fuzz|cross) echo "== $part"; targets=; "part_$part" ;;
         *) echo "there is no part $part" >&2; exit 2 ;;
     esac
 done

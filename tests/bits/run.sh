@@ -1,47 +1,111 @@
 #!/bin/sh
-# Holds the promise of the bits: every model has one id and one digest of its outputs, whatever the
-# CPU's features, the number of threads and the compiler.
+# Holds the promise of the bits: every kernel, every operator and every model gives one answer, and
+# every model has one id, whatever the CPU, its features, the number of threads and the compiler.
+# Prints a table of what it compared; table.py says how to read it.
 #
-# usage: run.sh BUILD_DIR... [MODEL.onnx...]     Takes the digits models, the models that
-# tests/models/run.sh has fetched, and those named. Prints a table of what it compared.
+# usage: run.sh [--emulate [--full]] BUILD_DIR... [NAME=MODEL.onnx[=INPUTS]...]
+#
+# Takes the digits models, the models that tests/models/run.sh has fetched, and those named. Build
+# folders of this machine run on the CPU with all of its features and with fewer, by 1, 2, 3 and 8
+# threads. Those named aarch64*, riscv64* or s390x* run under qemu-user. --emulate: the first build
+# folder also runs on emulated CPUs without AVX-512, and without AVX; fewer models, or with --full all.
 set -u
-here=$(cd "$(dirname "$0")" && pwd) data=$(cd "$(dirname "$0")/../data" && pwd)
-real=${FZ_TEST_BUILD:-/nonexistent}/models
-builds= models=
-for a; do
-    if [ -x "$a/tests/bits/bits" ]; then builds="$builds $a"; else models="$models $(basename "$a" .onnx)=$a"; fi
-done
-for f in "$data"/digits/*.onnx; do
-    name=$(basename "$f" .onnx) set=$data/golden/${name%%.*}/test_data_set_0
-    models="$models $name=$f=$set"
-done
-for f in "$real"/*.onnx; do
-    name=$(basename "$f" .onnx)
-    [ -d "$data/golden/$name" ] && models="$models $name=$f=$data/golden/$name/test_data_set_0"
-done
-out=$(mktemp); trap 'rm -f "$out"' EXIT
-bad=0
-for b in $builds; do
+tests=$(cd "$(dirname "$0")/.." && pwd)
+data=$tests/data real=${FZ_TEST_BUILD:-/nonexistent}/models nets=${FZ_TEST_BUILD:-/nonexistent}/nets
+none=0x80000000 # a feature that no CPU has
+
+kernels() {
     # shellcheck disable=SC2086
-    "$b/tests/bits/bits" $models >>"$out" || { echo "FAIL $b/tests/bits/bits ended with status $?"; bad=1; }
+    $1 "$2/tests/kernels/kernels_test" --quick --digest --mask "$3" >"$4" 2>&1 &&
+        echo "kernels out $(grep '^digest' "$4" | sha256sum | cut -d' ' -f1)" || grep FAIL "$4"
+}
+
+# one WORK 'NUMBER LABEL|MASK|THREADS|BUILD|EMULATOR': the lines of one configuration.
+one() {
+    work=$1
+    IFS='|' read -r label mask threads b emulator <<LINE
+$2
+LINE
+    seconds=$(date +%s)
+    # shellcheck disable=SC2086
+    {
+        set -f
+        [ ! -e "$work/kernels" ] || kernels "$emulator" "$b" "$mask" "$work/log/$label"
+        $emulator "$b/tests/ops/ops_test" --digest --mask "$mask" >"$work/log/$label" 2>&1 &&
+            sed -n 's/^digest/operators out/p' "$work/log/$label" || echo "FAIL operators on $label"
+        $emulator "$b/tests/bits/bits" --mask "$mask" --threads "$threads" --files "$work/files" \
+            $(cat "$work/models") 2>&1
+    } >"$work/out/$label"
+    echo "$label: $(($(date +%s) - seconds)) s"
+}
+if [ "${1:-}" = --one ]; then one "$2" "$3"; exit; fi
+
+emulate=no full=no builds= models=
+for a; do
+    case $a in
+        --emulate) emulate=yes ;;
+        --full) full=yes ;;
+        *=*) models="$models $a" ;;
+        *.onnx) models="$models $(basename "$a" .onnx)=$a" ;;
+        *) builds="$builds $a" ;;
+    esac
 done
-[ -n "$builds" ] || { echo "FAIL no build folder was given"; bad=1; }
-# One row a model: configurations, distinct ids, distinct outputs.
-awk -v bad="$bad" '
-    { n[$1]++; if (!seen[$1]++) order[++m] = $1 }
-    $2 == "id" && !id[$1, $4]++ { ids[$1]++ }
-    $2 == "out" { runs[$1]++; if (!hash[$1, $5]++) outs[$1]++ }
-    END {
-        printf "%-44s %8s %6s %8s\n", "model", "runs", "ids", "outputs"
-        for (i = 1; i <= m; i++) {
-            name = order[i]; total += runs[name]
-            printf "%-44s %8d %6d %8d\n", name, runs[name], ids[name], outs[name]
-            if (ids[name] != 1) { printf "FAIL %s has %d ids\n", name, ids[name]; wrong++ }
-            if (outs[name] != 1) { printf "FAIL %s has %d outputs\n", name, outs[name]; wrong++ }
-            differing += outs[name] - 1
-        }
-        if (m == 0) wrong++
-        printf "%d passed, %d failed\n", m - (wrong < m ? wrong : m), wrong + bad
-        printf "%d configurations, %d differing outputs\n", total, differing
-        exit wrong + bad > 0
-    }' "$out"
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+mkdir "$work/out" "$work/log" "$work/files"
+# Without emulation kernels_test itself has compared all that there is.
+[ $emulate = no ] || touch "$work/kernels"
+
+golden() { [ ! -f "$1" ] || models="$models $2=$1=$data/golden/${3:-$2}/test_data_set_0"; }
+for f in "$data"/digits/*.onnx; do
+    name=$(basename "$f" .onnx)
+    golden "$f" "$name" "${name%%.*}"
+done
+if [ $emulate = yes ] && [ $full = no ]; then
+    golden "$real/silero_vad_v5.onnx" silero_vad_v5
+    [ -f "$real/ch_PP-OCRv4_rec_infer.onnx" ] &&
+        models="$models PP-OCRv4_rec=$real/ch_PP-OCRv4_rec_infer.onnx=@1,32"
+else
+    for f in "$real"/*.onnx; do
+        name=$(basename "$f" .onnx)
+        [ -d "$data/golden/$name" ] && golden "$f" "$name"
+    done
+fi
+for f in "$nets"/*.onnx; do
+    [ -f "$f" ] && models="$models $(basename "$f" .onnx)=$f=@1,8"
+done
+echo "$models" >"$work/models"
+
+n=10
+config() { n=$((n + 1)); echo "$n $1|$2|$3|$4|${5:-}" >>"$work/$6"; }
+first=yes
+for b in $builds; do
+    name=$(basename "$b") arch=${name%%-*}
+    qemu="qemu-$arch -L /usr/$arch-linux-gnu"
+    case $name in
+        aarch64-O0) config "$name" -1 2 "$b" "$qemu -cpu max" slow ;;
+        aarch64*)
+            config "$name" -1 2 "$b" "$qemu -cpu max" slow
+            config "$name:no dotprod" -1 2 "$b" "$qemu -cpu cortex-a53" slow
+            config "$name:C only" $none 2 "$b" "$qemu -cpu max" slow ;;
+        riscv64*|s390x*) config "$name" -1 2 "$b" "$qemu" slow ;;
+        *)
+            config "$name" -1 1,2,3,8 "$b" '' fast
+            config "$name:AVX-512" 3 1,2,3,8 "$b" '' fast
+            config "$name:AVX2" 1 1,2,3,8 "$b" '' fast
+            config "$name:no AVX" $none 1,2,3,8 "$b" '' fast
+            [ $first$emulate = yesyes ] && for cpu in Haswell Nehalem; do
+                config "qemu:$cpu" -1 2 "$b" "qemu-x86_64 -cpu $cpu" slow
+            done ;;
+    esac
+    first=no
+done
+[ -n "$builds" ] || { echo "FAIL no build folder was given"; exit 1; }
+# The first configuration writes the frozen files that the others open, too. An emulated CPU runs one
+# configuration at a time, two at once.
+touch "$work/fast" "$work/slow"
+head -n 1 "$work/fast" "$work/slow" -q | head -n 1 >"$work/first"
+cat "$work/fast" "$work/slow" | tail -n +2 >"$work/rest"
+for list in first rest; do
+    xargs -r -d '\n' -n 1 -P 2 sh "$0" --one "$work" <"$work/$list"
+done
+/usr/bin/python3 "$tests/bits/table.py" "$work/out"

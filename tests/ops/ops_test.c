@@ -1,5 +1,11 @@
 /* Runs the operator cases of tests/ops: each one through lower, infer and run, on the best kernels,
- * on the baseline's and by several tasks, and compares bits. README.md says what is checked. */
+ * on the baseline's and by several tasks, and compares bits. README.md says what is checked.
+ *
+ *   ops_test [--hostile] [--mask N] [--digest] [FILE.txt | FOLDER]...
+ *
+ * --mask leaves only these of the CPU's features. --digest prints the SHA-256 of all outputs, which is
+ * the same on every CPU and for every compiler. */
+#include "base/sha256.h"
 #include "case.h"
 #include "subject.h"
 
@@ -9,6 +15,8 @@
 static struct {
     int passed, failed;
     bool hostile; /* instead of checking results */
+    bool digest;
+    struct fz_sha256 hash;
     const char *path;
     const struct op_case *c;
     struct fzk_table best, baseline;
@@ -253,6 +261,42 @@ static bool compare_all(const struct op_case *c, const fz_tensor_t *want, const 
     return true;
 }
 
+/* ---- the digest: elements with their least byte first, every NaN as the canonical one */
+
+static void hash_number(const fz_tensor_t *t, int64_t i, size_t width) {
+    uint8_t bytes[8];
+    memcpy(bytes, (const char *)t->data + (size_t)i * width, width);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (size_t j = 0; j < width; j++)
+        bytes[j] = ((const uint8_t *)t->data)[(size_t)i * width + width - 1 - j];
+#endif
+    if (is_nan(t, i)) fzi_sha256_update(&test.hash, "NaN", 3);
+    else fzi_sha256_update(&test.hash, bytes, width);
+}
+
+static void hash_output(const fz_tensor_t *t) {
+    size_t parts = t->dtype == FZ_TYPE_C64 || t->dtype == FZ_TYPE_C128 ? 2 : 1;
+    int32_t bits = fz_type_bits(t->dtype);
+    int64_t n = fzi_tensor_count(t) * (int64_t)parts;
+    char text[160];
+    fzi_shape_text(t, text, sizeof text);
+    fzi_sha256_update(&test.hash, text, strlen(text));
+    for (int64_t i = 0; i < n; i++) {
+        const struct fz_string *s = t->data;
+        if (t->dtype == FZ_TYPE_STRING) fzi_sha256_update(&test.hash, s[i].text, s[i].size);
+        else if (bits >= 8) hash_number(t, i, (size_t)bits / 8 / parts);
+        else fzi_sha256_update(&test.hash, &(uint8_t){(uint8_t)fzi_tensor_int(t, i)}, 1);
+    }
+}
+
+static void print_digest(void) {
+    uint8_t digest[32];
+    char hex[65];
+    fzi_sha256_final(&test.hash, digest);
+    fzi_sha256_hex(digest, hex);
+    printf("digest %s\n", hex);
+}
+
 /* ---- infer with less knowledge */
 
 /* What inputs may lack. */
@@ -365,6 +409,8 @@ static bool check_accepted(const struct op_case *c, const struct subject *s) {
         if (!c->out[i].absent &&
             !compare(&c->out[i].t, &best[i], c->out[i].tolerance, i, "best kernels"))
             return false;
+    for (uint32_t i = 0; i < c->n_out; i++)
+        if (test.digest && !c->out[i].absent) hash_output(&best[i]);
     if (evaluate(c, s, &test.baseline, other) != FZ_OK) return fail("%s", fzi_error_text());
     if (!compare_all(c, best, other, "baseline")) return false;
     for (uint32_t threads = 1; threads <= 3; threads += 2) {
@@ -435,18 +481,27 @@ static void run_folder(const char *folder) {
 }
 
 int main(int argc, char **argv) {
-    fzk_table_fill(&test.best, fzk_cpu_mask());
-    fzk_table_fill(&test.baseline, 0);
-    if (argc > 1 && strcmp(argv[1], "--hostile") == 0) {
-        test.hostile = true;
-        argc--, argv++;
-    }
+    uint32_t mask = fzk_cpu_mask();
+    bool named = false;
     for (int i = 1; i < argc; i++) {
-        if (strlen(argv[i]) > 4 && strcmp(argv[i] + strlen(argv[i]) - 4, ".txt") == 0)
-            run_file(argv[i]);
+        if (strcmp(argv[i], "--hostile") == 0) test.hostile = true;
+        else if (strcmp(argv[i], "--digest") == 0) test.digest = true;
+        else if (strcmp(argv[i], "--mask") == 0 && i + 1 < argc)
+            mask &= (uint32_t)strtoul(argv[++i], NULL, 0);
+        else named = true;
+    }
+    fzk_table_fill(&test.best, mask);
+    fzk_table_fill(&test.baseline, 0);
+    fzi_sha256_init(&test.hash);
+    for (int i = 1; i < argc; i++) {
+        size_t size = strlen(argv[i]);
+        if (strcmp(argv[i], "--mask") == 0) i++;
+        else if (strncmp(argv[i], "--", 2) == 0) continue;
+        else if (size > 4 && strcmp(argv[i] + size - 4, ".txt") == 0) run_file(argv[i]);
         else run_folder(argv[i]);
     }
-    if (argc < 2) run_folder(OPS_TEST_FOLDER);
+    if (!named) run_folder(OPS_TEST_FOLDER);
+    if (test.digest) print_digest();
     printf("%d passed, %d failed\n", test.passed, test.failed);
     return test.failed || !test.passed;
 }
