@@ -119,7 +119,7 @@ static inline float f32_swish(float x, float a, float b) {
 static inline float f32_silu(float x) { return x * f32_sigmoid(x); }
 /* tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2): no logarithm. It is 1 from x = 10 on. */
 static inline float f32_mish(float x) {
-    float e = f32_exp(x > 20 ? 20 : x), n = e * (e + 2);
+    float e = f32_exp(x > 20 ? 20 : x), n = fzk_fma(e, e, e + e);
     return x * (n / (n + 2));
 }
 /* The bounds of relu and clip let NaN and -0 pass: maxps(lo, x), minps(hi, t). */
@@ -252,7 +252,9 @@ static inline float f32_acos(float x) {
 static inline float f32_atan(float x) {
     return f32_moved((float)f64_atan(x), fzk_bits(f32_abs(x)) == 0x3D8D6B23);
 }
-static inline float f32_sinh(float x) { return (float)f64_sinh(x); }
+static inline float f32_sinh(float x) {
+    return f32_moved((float)f64_sinh(x), -(fzk_bits(f32_abs(x)) == 0x3A1285FF));
+}
 static inline float f32_cosh(float x) { return (float)f64_cosh(x); }
 static inline float f32_asinh(float x) {
     uint32_t u = fzk_bits(f32_abs(x));
