@@ -10,6 +10,11 @@ void fzk_fill_neon(struct fzk_table *table) {
     table->winograd_input_f32 = fzk_winograd_input_f32_neon;
     table->winograd_output_f32 = fzk_winograd_output_f32_neon;
     table->unary_f32 = fzk_unary_f32_neon;
+    table->binary_f32 = fzk_binary_f32_neon;
+    table->reduce_f32 = fzk_reduce_f32_neon;
+    table->minmax_f32 = fzk_minmax_f32_neon;
+    table->maxpool_f32 = fzk_maxpool_f32_neon;
+    table->avgpool_f32 = fzk_avgpool_f32_neon;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_neon;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_neon;
     table->qadd_u8 = fzk_qadd_u8_neon;

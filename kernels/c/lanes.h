@@ -9,8 +9,8 @@
 #ifndef FZ_KERNELS_LANES_H
 #define FZ_KERNELS_LANES_H
 
-#include "kernel.h"
 #include "loop.h"
+#include "vec.h"
 
 enum { FZK_SUM_LANES = 16, FZK_SUM_BLOCK = 256, FZK_SUM_SPAN = FZK_SUM_LANES * FZK_SUM_BLOCK };
 
@@ -29,19 +29,37 @@ INLINE float fzk_lanes_fold(float s[FZK_SUM_LANES]) {
     return s[0] + s[1];
 }
 
+/* s[l] = fma(x[l], x[l], s[l]) for whole rows of lanes, as vectors: where 16 lanes are more than
+ * two, gcc keeps them in memory otherwise. */
+INLINE void fzk_lanes_squares(float s[FZK_SUM_LANES], const float *x, int64_t n, float shift) {
+    enum { VECS = FZK_SUM_LANES / FZK_LANES };
+    fzk_vec v[VECS] = {0};
+    for (int64_t i = 0; i < n; i += FZK_SUM_LANES) {
+        FZK_UNROLLED
+        for (int l = 0; l < VECS; l++) {
+            fzk_vec d = fzk_load(x + i + l * FZK_LANES, FZK_LANES) - fzk_splat(shift);
+            v[l] = fzk_vec_fma(d, d, v[l]);
+        }
+    }
+    memcpy(s, v, sizeof v);
+}
+
 /* Adds the terms of x - shift for N <= FZK_SUM_SPAN elements, one block, to the lanes Y. */
 INLINE void fzk_lanes_block(enum fzk_term term, float y[FZK_SUM_LANES], const float *x, int64_t n,
                             float shift) {
     float s[FZK_SUM_LANES] = {0};
     int64_t i = 0, whole = n / FZK_SUM_LANES * FZK_SUM_LANES;
-    if (term == FZK_TERM_SQUARE)
+    if (term == FZK_TERM_SQUARE && FZK_LANES == 4) {
+        fzk_lanes_squares(s, x, whole, shift);
+        i = whole;
+    } else if (term == FZK_TERM_SQUARE) {
         for (; i < whole; i += FZK_SUM_LANES)
             WHOLE for (int l = 0; l < FZK_SUM_LANES; l++)
                 s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
-    else
-        for (; i < whole; i += FZK_SUM_LANES)
-            for (int l = 0; l < FZK_SUM_LANES; l++)
-                s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
+    }
+    for (; i < whole; i += FZK_SUM_LANES)
+        for (int l = 0; l < FZK_SUM_LANES; l++)
+            s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
     for (int l = 0; i + l < n; l++) s[l] = fzk_add_term(term, s[l], x[i + l] - shift);
     for (int l = 0; l < FZK_SUM_LANES; l++) y[l] = y[l] + s[l];
 }

@@ -1,37 +1,7 @@
 /* Maximum and average over windows. Channels go side by side, 32 at a time; the taps of a window in
  * row-major order. */
 #include "extremes.h"
-
-/* Taps [first, end) of one axis whose positions START + tap * DILATION lie in [LOW, HIGH). */
-struct range {
-    int64_t first, end;
-};
-
-static inline struct range taps(int64_t start, int64_t n, int64_t dilation, int64_t low,
-                                int64_t high) {
-    int64_t first = start < low ? (low - start + dilation - 1) / dilation : 0;
-    int64_t end = start < high ? (high - start + dilation - 1) / dilation : 0;
-    return (struct range){first, end < n ? end : n};
-}
-
-/* A window: its taps inside of the image, and where the first tap would be. */
-struct window {
-    struct range y, x;
-    int64_t row, column;
-};
-
-static struct window window_at(const struct fzk_pool_f32 *p, int64_t y, int64_t x) {
-    struct window w = {.row = y * p->stride_h - p->pad_h, .column = x * p->stride_w - p->pad_w};
-    w.y = taps(w.row, p->kernel_h, p->dilation_h, 0, p->height);
-    w.x = taps(w.column, p->kernel_w, p->dilation_w, 0, p->width);
-    return w;
-}
-
-static inline const float *tap(const struct fzk_pool_f32 *p, const struct window *w, int64_t ky,
-                               int64_t kx, int64_t c) {
-    return p->in + (w->row + ky * p->dilation_h) * p->in_row +
-           (w->column + kx * p->dilation_w) * p->in_pixel + c;
-}
+#include "pool_f32_window.h"
 
 /* N <= 32 channels; a constant for whole panels, which makes the loops plain vectors. */
 static inline void maximum(const struct fzk_pool_f32 *p, const struct window *w, int64_t c,
@@ -58,15 +28,6 @@ static inline void average(const struct fzk_pool_f32 *p, const struct window *w,
             for (int64_t i = 0; i < n; i++) s[i] = s[i] + x[i];
         }
     for (int64_t i = 0; i < n; i++) out[i] = s[i] / divisor;
-}
-
-static float divisor_of(const struct fzk_pool_f32 *p, const struct window *w) {
-    struct range y = w->y, x = w->x;
-    if (p->count_pad) {
-        y = taps(w->row, p->kernel_h, p->dilation_h, -p->pad_h, p->height + p->end_h);
-        x = taps(w->column, p->kernel_w, p->dilation_w, -p->pad_w, p->width + p->end_w);
-    }
-    return (float)((y.end - y.first) * (x.end - x.first));
 }
 
 void FZK_NAME(maxpool_f32)(const struct fzk_pool_f32 *p) {
