@@ -13,6 +13,8 @@ void fzk_fill_neon(struct fzk_table *table) {
     table->binary_f32 = fzk_binary_f32_neon;
     table->reduce_f32 = fzk_reduce_f32_neon;
     table->minmax_f32 = fzk_minmax_f32_neon;
+    table->softmax_f32 = fzk_softmax_f32_neon;
+    table->logsoftmax_f32 = fzk_logsoftmax_f32_neon;
     table->maxpool_f32 = fzk_maxpool_f32_neon;
     table->avgpool_f32 = fzk_avgpool_f32_neon;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_neon;

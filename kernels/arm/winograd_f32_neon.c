@@ -1,6 +1,6 @@
-/* The transforms of Winograd F(2x2, 3x3) for NEON, four channels at a time. Tiles inside of the image
- * have loops without questions; the others, and channels beyond a multiple of four, ask for every
- * element. */
+/* The transforms of Winograd F(2x2, 3x3) for NEON, four channels at a time. Tiles inside of the
+ * image have loops without questions; the others, and channels beyond a multiple of four, ask for
+ * every element. */
 #include "fma.h"
 
 enum { LANES = 4 };
