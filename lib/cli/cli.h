@@ -40,7 +40,7 @@ int library_trouble(const char *what);
 /* Memory or the end of the program. */
 void *must(void *memory);
 
-/* Opens MODEL, a .fz or an ONNX file by its first bytes. False after a message. */
+/* Opens MODEL, a .fz or an ONNX file by its first bytes, or store:DIR:REF. False after a message. */
 bool open_model(const char *path, const fz_open_options_t *options, fz_model_t **out);
 /* True if the file at PATH begins as a frozen file. */
 bool is_frozen(const char *path);
@@ -83,6 +83,7 @@ int verb_export_onnx(int argc, char **argv);
 int verb_keygen(int argc, char **argv);
 int verb_sign(int argc, char **argv);
 int verb_audit(int argc, char **argv);
+int verb_store(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 #endif
 

@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include "cli.h"
+#ifdef FZ_HAVE_STORE
+#include <frozen/store.h>
+#endif
 
 int trouble(const char *format, ...) {
     va_list args;
@@ -108,7 +111,29 @@ bool is_frozen(const char *path) {
     return n == sizeof head && memcmp(head, "\x89" "FROZEN", 7) == 0;
 }
 
+#ifdef FZ_HAVE_STORE
+/* store:DIR:REF is the blob of REF, and nothing else. */
+static bool open_stored(const char *name, const fz_open_options_t *options, fz_model_t **out) {
+    char dir[4096], path[4400], hex[65];
+    const char *ref = strrchr(name, ':');
+    int n = snprintf(dir, sizeof dir, "%.*s", (int)(ref - name), name);
+    if (n < 0 || (size_t)n >= sizeof dir) return trouble("the path is too long"), false;
+    fz_open_options_t o = options ? *options : (fz_open_options_t){.size = sizeof o};
+    fz_status_t status = fz_store_resolve(dir, ref + 1, hex, path, sizeof path);
+    /* With a digest of the caller's own, that one. A mapped file is not read for it. */
+    if (!o.expect && !(o.flags & FZ_OPEN_MAP)) o.expect = hex;
+    if (status == FZ_OK) status = fz_model_open(path, &o, out);
+    if (status == FZ_OK) return true;
+    trouble("%s", fz_last_error());
+    return false;
+}
+#endif
+
 bool open_model(const char *path, const fz_open_options_t *options, fz_model_t **out) {
+#ifdef FZ_HAVE_STORE
+    if (strncmp(path, "store:", 6) == 0 && strchr(path + 6, ':'))
+        return open_stored(path + 6, options, out);
+#endif
     fz_freeze_options_t freeze = {.size = sizeof freeze, .progress = show_progress};
     fz_status_t status = is_frozen(path) ? fz_model_open(path, options, out)
                                          : fz_freeze_open(path, &freeze, options, out);

@@ -41,6 +41,11 @@ static const struct verb verbs[] = {
      "make a pair of keys for signing"},
     {"sign", verb_sign, "FILE.fz --key PRIVATE.pem [-o FILE.fz.sig]",
      "sign a frozen file; fz verify --key PUBLIC.pem checks it"},
+    {"store", verb_store,
+     "init DIR | put DIR FILE.fz [--tag NAME] | get DIR REF -o FILE | ls DIR\n"
+     "            | tag DIR REF NAME | history DIR NAME | rollback DIR NAME | pin DIR REF [--undo]\n"
+     "            | gc DIR [--keep N] | fsck DIR | path DIR REF",
+     "a store of models by their ids; REF is a tag or an id, and MODEL may be store:DIR:REF"},
     {"audit", verb_audit, "LOG [--key PUBLIC.pem] [--head HEX]",
      "prove a log of receipts: no line changed, removed or added in between"},
     {"replay", verb_replay,
