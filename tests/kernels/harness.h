@@ -1,11 +1,16 @@
 /* The kernel test tool: how a family of kernels writes its cases.
  *
- * A case is a function of a struct kt. It is called once per distinct version of its kernel (every
+ * A case is a function of a struct kt. It is called once per distinct version of its kernels (every
  * subset of the CPU's features, and c/ as compiled for each level) and per placement of buffers
- * (end at a guard page, start behind one, start at an odd element), always with the same random
- * numbers. It makes its inputs from kt_*, calls T->k->member, and hands every output to
- * kt_check*(). The tool compares these, by memcmp, with those of the baseline version (mask 0), and
- * hashes them for --digest. There is no tolerance. A crash is one failure; the tool goes on.
+ * (end at a guard page; start behind one; a walk in which each step has another alignment, and in
+ * one step each buffer another one), always with the same random numbers. It makes its inputs from
+ * kt_*, calls T->k->member, and hands every output to kt_check*() at once. The tool compares these,
+ * by memcmp, with those of the baseline version (mask 0), and hashes them for --digest. There is no
+ * tolerance. A crash is one failure; the tool goes on.
+ *
+ * Kernels run in the environment that the executor enters: nearest even, no traps, no flushing.
+ * Where buffers start behind a guard, all exception flags are raised before. A kernel fails that
+ * leaves another control word or upper halves of vector registers in use.
  *
  *     static void relu(struct kt *t) {
  *         for (int64_t n = 0; n <= (t->quick ? 40 : 140); n++) {
@@ -49,6 +54,7 @@ struct kt_case {
     size_t member;    /* KT_KERNEL(member) */
     void (*run)(struct kt *t);
     void (*bench)(struct kt *t); /* NULL: none */
+    size_t also[8];              /* KT_KERNEL()s of other kernels that it calls; 0 ends the list */
 };
 
 /* Names the next step for messages and releases all buffers of the one before. */
@@ -73,7 +79,11 @@ enum kt_values {
     KT_SPECIAL, /* WIDE with inf, NaN, subnormals, -0, +0, largest, smallest mixed in */
     KT_FINITE,  /* SPECIAL without inf and NaN */
     KT_SMALL,   /* integers -8 .. 8: exact sums, many ties */
-    KT_BITS     /* any bit pattern */
+    KT_BITS,    /* any bit pattern */
+    KT_TINY,    /* subnormal, or so small that products become subnormal or zero */
+    KT_HUGE,    /* near the largest number: sums and products overflow */
+    KT_CANCEL,  /* x, -x, and neighbours of these: differences of a few units in the last place */
+    KT_CLASSES
 };
 uint64_t kt_random(struct kt *t);
 int64_t kt_range(struct kt *t, int64_t lo, int64_t hi); /* lo <= result <= hi */
@@ -92,6 +102,12 @@ void kt_check_f64(struct kt *t, const double *p, int64_t n);
 /* The case itself sees that something is wrong. Does not return. */
 void kt_fail(struct kt *t, const char *format, ...) KT_PRINTF(2, 3) __attribute__((noreturn));
 
+/* ---- environments that a host may have set: for kernels that owe them nothing. Between the two
+ * calls there is the kernel and nothing else. */
+int kt_hostile_count(void);
+void kt_hostile_enter(struct kt *t, int i);
+void kt_hostile_leave(struct kt *t, int i);
+
 /* ---- benchmarks: prints ns a call, and WORK (flops, elements, bytes...) per ns */
 void kt_bench(struct kt *t, double work, void (*call)(const struct fzk_table *k, void *arg),
               void *arg, const char *format, ...) KT_PRINTF(5, 6);
@@ -99,7 +115,8 @@ void kt_bench(struct kt *t, double work, void (*call)(const struct fzk_table *k,
 /* ---- the families */
 extern const struct kt_case gemm_cases[], conv_cases[], pool_cases[],
     qgemm_cases[], qdwconv_cases[],
-    qgemm_elementwise_cases[], math_cases[], math_rows_cases[];
+    qgemm_elementwise_cases[], math_cases[], math_rows_cases[],
+    value_cases[], environment_cases[];
 /* others: one line each, here and in kernels_test.c */
 
 #endif

@@ -1,4 +1,4 @@
-/* Runs every kernel case on every version of its kernel and compares bits; see harness.h.
+/* Runs every kernel case on every version of its kernels and compares bits; see harness.h.
  *
  *   kernels_test [--quick] [--seed N] [--mask N] [FILTER]    cases whose name contains FILTER
  *   kernels_test --list | --bench [--mask N] [FILTER]
@@ -25,6 +25,8 @@ static const struct kt_case *const families[] = {
     qgemm_elementwise_cases,
     math_cases,
     math_rows_cases,
+    value_cases,
+    environment_cases,
 };
 enum { N_FAMILIES = sizeof families / sizeof families[0] };
 
@@ -76,10 +78,17 @@ static void *kernel_of(const struct version *v, size_t member) {
     return p;
 }
 
-/* True if an earlier table holds the same function for MEMBER. */
-static bool seen(size_t version, size_t member) {
+static bool same_kernels(const struct version *a, const struct version *b, const struct kt_case *c) {
+    if (kernel_of(a, c->member) != kernel_of(b, c->member)) return false;
+    for (size_t i = 0; i < sizeof c->also / sizeof c->also[0] && c->also[i]; i++)
+        if (kernel_of(a, c->also[i]) != kernel_of(b, c->also[i])) return false;
+    return true;
+}
+
+/* True if an earlier table holds the same functions for all that C calls. */
+static bool seen(size_t version, const struct kt_case *c) {
     for (size_t i = 0; i < version; i++)
-        if (kernel_of(&versions[i], member) == kernel_of(&versions[version], member)) return true;
+        if (same_kernels(&versions[i], &versions[version], c)) return true;
     return false;
 }
 
@@ -97,13 +106,13 @@ static void catch_signals(void) {
     static char stack[1 << 16];
     sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         sigaction(numbers[i], &action, NULL);
 }
 
 static const char *place_name(enum place place) {
-    return place == PLACE_END ? "end" : place == PLACE_START ? "start" : "odd";
+    return place == PLACE_END ? "end" : place == PLACE_START ? "start" : "walk";
 }
 
 /* FNV-1a of the case's name: adding a case leaves the numbers of others alone. */
@@ -122,6 +131,7 @@ static bool run_once(const struct kt_case *c, struct run *r) {
     r->n_buffers = 0;
     snprintf(r->step, sizeof r->step, "-");
     r->message[0] = 0;
+    environment_plain();
     active = r;
     bool good = sigsetjmp(r->out, 1) == 0;
     if (good) {
@@ -131,6 +141,7 @@ static bool run_once(const struct kt_case *c, struct run *r) {
             kt_fail(&r->kt, "fewer outputs than the baseline");
     }
     active = NULL;
+    environment_plain();
     if (r->n_buffers) kt_release(r, false);
     if (!good)
         printf("FAIL %s [%s, %s] %s: %s\n", c->name, r->version->label, place_name(r->place),
@@ -180,22 +191,30 @@ static bool expected(const char *file, const char *name, uint64_t digest) {
     return f && value == digest;
 }
 
-/* All versions and placements of C: one pass or failure per version. */
-static void run_case(const struct kt_case *c, const struct options *o, struct totals *totals) {
+/* C on version V in every placement; LOG is made by the first run of all and is the reference of
+ * the others. Only a walk over all alignments takes more than one walk. */
+static bool run_places(const struct kt_case *c, const struct options *o, size_t v, uint32_t walks,
+                       struct log *log, bool *have_reference) {
     static struct run r;
+    for (uint32_t i = 0; i < PLACE_WALK + walks; i++) {
+        enum place place = i < PLACE_WALK ? (enum place)i : PLACE_WALK;
+        r = (struct run){.kt.quick = o->quick, .version = &versions[v], .place = place,
+                         .walk = i - place, .seed = o->seed, .log = log,
+                         .reference = *have_reference ? log : NULL};
+        if (!run_once(c, &r)) return false;
+        *have_reference = true;
+    }
+    return true;
+}
+
+/* All versions of C: one pass or failure for each. */
+static void run_case(const struct kt_case *c, const struct options *o, uint32_t walks,
+                     struct totals *totals) {
     struct log log = {0};
     bool have_reference = false;
     for (size_t v = 0; v < n_versions; v++) {
-        if (seen(v, c->member)) continue;
-        bool good = true;
-        for (int place = 0; place < N_PLACES && good; place++) {
-            r = (struct run){.kt.quick = o->quick, .version = &versions[v],
-                             .place = (enum place)place, .seed = o->seed, .log = &log,
-                             .reference = have_reference ? &log : NULL};
-            good = run_once(c, &r);
-            if (v == 0 && place == 0 && good) have_reference = true;
-        }
-        if (good) totals->passed++;
+        if (seen(v, c)) continue;
+        if (run_places(c, o, v, walks, &log, &have_reference)) totals->passed++;
         else totals->failed++;
         if (!have_reference) break;
     }
@@ -205,6 +224,33 @@ static void run_case(const struct kt_case *c, const struct options *o, struct to
     if (!o->expect || !have_reference) return;
     if (expected(o->expect, c->name, digest)) totals->passed++;
     else totals->failed++;
+}
+
+/* Quick: one walk, in which the steps of a case take turns at the alignments. Else all shapes so,
+ * and then the quick ones at every alignment. */
+static void run_fully(const struct kt_case *c, const struct options *o, struct totals *totals) {
+    run_case(c, o, 1, totals);
+    if (o->quick) return;
+    struct options quick = {.quick = true, .seed = o->seed};
+    run_case(c, &quick, N_WALKS, totals);
+}
+
+/* Every kernel is the subject of a case. */
+static void check_coverage(struct totals *totals) {
+    static const struct { const char *name; size_t member; } kernels[] = {
+#define FZK(member, prototype) {#member, KT_KERNEL(member)},
+#include "kernels.def"
+#undef FZK
+    };
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
+        bool found = false;
+        for (size_t f = 0; f < N_FAMILIES; f++)
+            for (const struct kt_case *c = families[f]; c->name; c++)
+                found = found || c->member == kernels[i].member;
+        if (found) totals->passed++;
+        else totals->failed++;
+        if (!found) printf("FAIL %s has no case\n", kernels[i].name);
+    }
 }
 
 /* ---- benchmarks */
@@ -261,7 +307,7 @@ static void bench_once(const struct kt_case *c, struct run *r) {
 static void bench_case(const struct kt_case *c, const struct options *o) {
     static struct run r;
     for (size_t v = 0; v < n_versions; v++) {
-        if (!c->bench || seen(v, c->member)) continue;
+        if (!c->bench || seen(v, c)) continue;
         r = (struct run){.kt.quick = o->quick, .kt.k = &versions[v].table, .version = &versions[v],
                          .place = PLACE_START, .seed = o->seed, .state = o->seed};
         if (o->mask && versions[v].mask != o->mask) continue;
@@ -296,7 +342,7 @@ static void each_case(const struct options *o, struct totals *totals) {
             if (o->filter && !strstr(c->name, o->filter)) continue;
             if (o->list) printf("%s%s\n", c->name, c->bench ? " (bench)" : "");
             else if (o->bench) bench_case(c, o);
-            else run_case(c, o, totals);
+            else run_fully(c, o, totals);
             fflush(stdout);
         }
 }
@@ -312,6 +358,8 @@ int main(int argc, char **argv) {
     make_versions(o.mask && !o.bench ? cpu & o.mask : cpu);
     catch_signals();
     struct totals totals = {0};
+    if (!o.list && !o.bench) printf("seed %" PRIu64 "\n", o.seed);
+    if (!o.list && !o.bench && !o.filter) check_coverage(&totals);
     each_case(&o, &totals);
     if (o.list || o.bench) return 0;
     printf("seed %" PRIu64 ", cpu mask %u: %zu passed, %zu failed\n", o.seed, cpu, totals.passed,

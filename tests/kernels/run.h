@@ -6,7 +6,9 @@
 
 #include "harness.h"
 
-enum place { PLACE_END, PLACE_START, PLACE_ODD, N_PLACES };
+enum place { PLACE_END, PLACE_START, PLACE_WALK, N_PLACES };
+
+enum { N_WALKS = 64 }; /* alignments */
 
 /* A table to test and where it comes from. */
 struct version {
@@ -40,6 +42,8 @@ struct run {
     struct kt kt; /* first: a struct kt * is a struct run * */
     const struct version *version;
     enum place place;
+    uint32_t walk; /* PLACE_WALK: counts steps, from the number of the walk on */
+    bool hostile;  /* between kt_hostile_enter and _leave */
     uint64_t seed, state;
     char step[96], message[256];
     struct buffer buffers[64];
@@ -52,8 +56,16 @@ struct run {
     const char *filter;
 };
 
-/* Checks the bytes around all buffers and unmaps them. */
+/* Checks the bytes around all buffers and gives them back. */
 void kt_release(struct run *r, bool check);
+
+/* Control bits and exception flags of floating point. Plain is what the executor enters. */
+uint64_t environment_get(void);
+void environment_plain(void);
+void environment_raise_flags(void);
+bool environment_is_plain(void); /* whatever the flags */
+/* False if the upper halves of vector registers are in use; then they no longer are. */
+bool environment_upper_clean(void);
 void log_free(struct log *log);
 
 /* Measured peak of fma, flops per ns: peak_NAME.c. */
