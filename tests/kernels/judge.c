@@ -125,7 +125,7 @@ static void judge_one(const struct judged *f, float x, float y, double r, struct
 /* Y is R rounded, and R is not near the middle of two numbers. */
 static inline bool plainly_right(float y, double r, double t) {
     uint32_t lo = bits_of((float)(r * (1 - t))), hi = bits_of((float)(r * (1 + t)));
-    return (bits_of(y) == lo) & (bits_of(y) == hi);
+    return ((bits_of(y) ^ lo) | (bits_of(y) ^ hi)) == 0;
 }
 
 static void judge_block(const struct judged *f, const float *x, const float *y,
