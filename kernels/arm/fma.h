@@ -21,6 +21,12 @@ FZK_INLINE float32x4_t fma4_lane(float32x4_t acc, float32x4_t b, float32x4_t a, 
     return acc;
 }
 
+/* acc + b * a. */
+FZK_INLINE float32x4_t fma4_by(float32x4_t acc, float32x4_t b, float a) {
+    __asm__ volatile("fmla %0.4s, %1.4s, %2.s[0]" : "+w"(acc) : "w"(b), "w"(a));
+    return acc;
+}
+
 /* The rules' clip: t = lo > x ? lo : x; hi < t ? hi : t. NaN and -0 pass; the instructions for
  * maximum and minimum would change -0. */
 FZK_INLINE float32x4_t at_least(float32x4_t lo, float32x4_t x) {

@@ -78,16 +78,15 @@ FZK_INLINE void steps(int rows, int vecs, float32x4_t (*acc)[MAX_VECS], const fl
     }
     FZK_NO_UNROLL
     for (; len > 0; len--, a0++, a1++, b += FZK_PANEL, b1 += FZK_PANEL) {
+        float a[MAX_ROWS];
         FZK_UNROLL
-        for (int v = 0; v < vecs; v += 2) {
-            float32x4_t bv[2];
-            load_b(2, bv, vecs, b, b1, v);
+        for (int r = 0; r < rows; r++) a[r] = *row_at(rows, r, a0, a1, lda);
+        FZK_UNROLL
+        for (int v = 0; v < vecs; v++) {
+            float32x4_t bv;
+            load_b(1, &bv, vecs, b, b1, v);
             FZK_UNROLL
-            for (int r = 0; r < rows; r++) {
-                float a = *row_at(rows, r, a0, a1, lda);
-                acc[r][v] = vfmaq_n_f32(acc[r][v], bv[0], a);
-                acc[r][v + 1] = vfmaq_n_f32(acc[r][v + 1], bv[1], a);
-            }
+            for (int r = 0; r < rows; r++) acc[r][v] = fma4_by(acc[r][v], bv, a[r]);
         }
     }
 }

@@ -43,13 +43,16 @@ def functions(objdump, archive):
 
 
 def innermost_loops(code):
-    """Instructions of every loop that has no other backward jump inside."""
+    """Instructions of every loop that has no other backward jump inside; a function without loops,
+    which others call in a loop, is taken whole."""
     index = {address: i for i, (address, _) in enumerate(code)}
     loops = []
     for i, (address, instruction) in enumerate(code):
         jump = JUMP.match(instruction)
         if jump and int(jump.group(1), 16) in index and int(jump.group(1), 16) <= address:
             loops.append((index[int(jump.group(1), 16)], i))
+    if not loops:
+        yield [instruction for _, instruction in code]
     for first, last in loops:
         if not any(first <= a and b < last for a, b in loops if (a, b) != (first, last)):
             yield [instruction for _, instruction in code[first:last + 1]]
