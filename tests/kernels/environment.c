@@ -37,7 +37,7 @@ bool environment_upper_clean(void) {
     return !in_use;
 }
 #elif defined(__aarch64__)
-#define FLAGS (0x9Full << 32)
+#define FLAGS (0x0800009Full << 32) /* saturation of integers is a sticky flag, too: bit 27 */
 enum { NEAREST = 0 };
 uint64_t environment_get(void) {
     uint64_t control, flags;
