@@ -3,7 +3,7 @@
 
 usage: controls.py BUILD_DIR [--list] [NAME]...     ends in 'N passed, N failed'
 
-Each control breaks a temporary copy of the sources in one known way (an edit, compiler flags),
+Each control breaks a temporary overlay of the sources in one known way (an edit, compiler flags),
 compiles the few files that this concerns with the commands of BUILD_DIR, links a test program with
 these objects before its libraries, and runs it. It is caught if the program reports a failure of the
 kind that the control names; a control that changes nothing, does not compile, or crashes its program
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 
-from variants import CONTROLS, PROGRAMS
+from variants import CONTROLS, PROGRAMS, UPPER
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 
@@ -87,9 +87,9 @@ class Build:
 
 
 def overlay_of(folder):
-    """A copy of the sources without tests; a control may change it."""
+    """The sources without tests, as links: patch() puts a file in the place of a link."""
     for part in ('include', 'kernels', 'lib'):
-        shutil.copytree(os.path.join(ROOT, part), os.path.join(folder, part))
+        shutil.copytree(os.path.join(ROOT, part), os.path.join(folder, part), copy_function=os.symlink)
     return folder
 
 
@@ -101,6 +101,7 @@ def patch(overlay, edits):
         changed, n = re.subn(old, new, text)
         if not n or changed == text:
             raise Broken('%s has nothing like %s' % (path, old))
+        os.remove(at)
         with open(at, 'w', encoding='utf-8') as f:
             f.write(changed)
 
@@ -200,7 +201,7 @@ def features(b):
     program = os.path.join(b.folder, PROGRAMS['kernels'].target)
     r = run([program, '--quick', 'reduce_f32/known'], b.folder)
     mask = re.search(r'cpu mask (\d+)', r.stdout)
-    return int(mask[1]) if mask else 0
+    return (int(mask[1]) if mask else 0) | (0 if 'skipped: upper halves' in r.stdout else UPPER)
 
 
 def report(name, problem, how):

@@ -13,7 +13,8 @@ A row is control(name, ...):
 import collections
 import re
 
-V3, V4, AVX512VNNI = 1, 2, 4
+V3, AVX512VNNI = 1, 4
+UPPER = 1 << 16  # not of kernels.h: tests can see the state of upper halves
 
 Program = collections.namedtuple('Program', 'target arguments failure judge')
 Control = collections.namedtuple('Control', 'name edits flags objects program cases caught refused '
@@ -78,8 +79,10 @@ control('contraction_binary64', element_of('unary_f64/bits'), flags=['-ffp-contr
         objects=[('kernels/c/unary_f64.c', 'v3 v4')], cases=['unary_f64/'], needs=V3)
 control('contraction_mul_add', element_of('unary_f32/lengths'), flags=['-ffp-contract=fast'],
         objects=[('kernels/c/unary_f32.c', 'v3')], cases=['unary_f32/'], needs=V3)
-control('contraction_intrinsics', element_of('norm_f32/rows'), flags=['-ffp-contract=fast'],
+control('contraction_norm', element_of('norm_f32/rows'), flags=['-ffp-contract=fast'],
         objects=[('kernels/c/norm_f32.c', 'v3')], cases=['norm_f32/'], needs=V3)
+control('contraction_intrinsics', element_of('qgemm_u8s8/small'), flags=['-ffp-contract=fast'],
+        objects=[('kernels/x86/qgemm_avx2.c', None)], cases=['qgemm_u8s8/small'], needs=V3)
 control('reassociation', oracle_of('reduce_f32/shapes'), objects=[('kernels/c/reduce_f32.c', None)],
         flags=['-fassociative-math', '-fno-signed-zeros', '-fno-trapping-math'], cases=['reduce_f32/'])
 control('reciprocal_division', oracle_of('softmax_f32/rows'), objects=[('kernels/c/softmax_f32.c', None)],
@@ -169,7 +172,26 @@ control('writes_past_the_end', r'FAIL gemm_f32/shapes ', objects=[('kernels/c/ge
         edits=[('kernels/c/vec.h', r'if \(n >= FZK_LANES\) memcpy\(p, &v, sizeof v\);',
                 'if (n > 0) memcpy(p, &v, sizeof v);')], cases=['gemm_f32/shapes'])
 
+control('aligned_loads', r'FAIL gemm_f32/shapes .*signal', objects=[('kernels/c/gemm_f32.c', 'v3')], needs=V3,
+        edits=[('kernels/c/vec.h', r'memcpy\(&v, p, sizeof v\);', 'v = *(const fzk_vec *)p;')],
+        cases=['gemm_f32/shapes'])
+control('one_kernel_of_one_level', element_of('logsoftmax_f32/values'), needs=V3,
+        objects=[('kernels/c/softmax_f32.c', 'v3')], cases=['logsoftmax_f32/'],
+        edits=[('kernels/c/softmax_f32.c', r'\(x\[i\] - m\) - s', 'x[i] - (m + s)')])
+
 # ---- the floating-point environment
+
+control('kernel_sets_ftz', r'FAIL gemm_f32/shapes .*control word', needs=V3,
+        objects=[('kernels/c/gemm_f32.c', None)], cases=['gemm_f32/shapes'],
+        edits=[('kernels/c/gemm_f32.c', r'(\(gemm_f32\)\(const struct fzk_gemm_f32 \*g\) \{\n)',
+                r'\1    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);\n')])
+control('copies_by_arithmetic', r'FAIL pack_b_f32/environments .*environment', needs=V3,
+        objects=[('kernels/c/pack_b_f32.c', None), ('kernels/x86/pack_b_f32_avx2.c', None)],
+        cases=['pack_b_f32/environments'],
+        edits=[('kernels/c/pack_b_f32.c', r'\nstatic void columns', '\nstatic volatile float one = 1;\nstatic void columns'),
+               ('kernels/c/pack_b_f32.c', r'(= b\[\(k0 \+ i\) \* row_stride \+ j \* col_stride\]);', r'\1 * one;')])
+control('upper_halves_in_use', r'FAIL reduce_f32/shapes .*upper halves', needs=V3 | UPPER,
+        objects=[('kernels/c/reduce_f32.c', 'v3')], flags=['-mno-vzeroupper'], cases=['reduce_f32/shapes'])
 
 ENTERS = [('lib/exec/run.c', None), ('lib/exec/pool.c', None), ('lib/exec/session.c', None)]
 control('ftz_left_on', r'floating_point_environment', program='exec', cases=['host'], objects=ENTERS, needs=V3,

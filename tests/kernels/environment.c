@@ -29,10 +29,11 @@ static bool can_tell(void) {
     return dirty && !upper_in_use();
 }
 
+static bool telling;
+bool environment_begin(void) { return telling = can_tell(); }
+
 bool environment_upper_clean(void) {
-    static int known; /* 1: can tell, 2: cannot */
-    uint32_t in_use = known == 1 ? upper_in_use() : 0;
-    if (!known) known = can_tell() ? 1 : 2;
+    uint32_t in_use = telling ? upper_in_use() : 0;
     if (in_use) __asm__ volatile("vzeroupper");
     return !in_use;
 }
@@ -50,6 +51,7 @@ static void put(uint64_t bits) {
 /* Flush to zero, default NaN, the other three roundings, all of it. */
 static const uint64_t hostile[] = {1 << 24, 1 << 25, 1 << 22, 2 << 22, 3 << 22,
                                    3 << 22 | 1 << 24 | 1 << 25};
+bool environment_begin(void) { return true; }
 bool environment_upper_clean(void) { return true; }
 #elif defined(__s390x__)
 enum { FLAGS = 0xF80000, NEAREST = 0 };
@@ -61,6 +63,7 @@ uint64_t environment_get(void) {
 static void put(uint64_t bits) { __asm__ volatile("sfpc %0" : : "d"((uint32_t)bits)); }
 /* The other three roundings. */
 static const uint64_t hostile[] = {1, 2, 3};
+bool environment_begin(void) { return true; }
 bool environment_upper_clean(void) { return true; }
 #elif defined(__riscv)
 enum { FLAGS = 0x1F, NEAREST = 0 };
@@ -71,12 +74,14 @@ uint64_t environment_get(void) {
 }
 static void put(uint64_t bits) { __asm__ volatile("csrw fcsr, %0" : : "r"(bits)); }
 static const uint64_t hostile[] = {1 << 5, 2 << 5, 3 << 5};
+bool environment_begin(void) { return true; }
 bool environment_upper_clean(void) { return true; }
 #else /* nothing known: the tests of environments compare a kernel with itself */
 enum { FLAGS = 0, NEAREST = 0 };
 uint64_t environment_get(void) { return 0; }
 static void put(uint64_t bits) { (void)bits; }
 static const uint64_t hostile[] = {0};
+bool environment_begin(void) { return true; }
 bool environment_upper_clean(void) { return true; }
 #endif
 

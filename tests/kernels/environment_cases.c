@@ -130,7 +130,7 @@ static void pack(struct kt *t) {
         int64_t k = 1 + n % 17, to = (n + FZK_PANEL - 1) / FZK_PANEL * k * FZK_PANEL;
         struct fzk_pack_b_f32 p = {.k = k, .n = n, .row_stride = n, .col_stride = 1};
         if (n & 2) p.row_stride = 1, p.col_stride = k;
-        p.b = kt_f32(t, k * n, n & 1 ? KT_BITS : KT_TINY);
+        p.b = kt_f32(t, k * n, KT_TINY);
         kt_protect(t);
         p.to = kt_buffer(t, to, 4);
         IN_EVERY_ENVIRONMENT(t, p.to, to, 4, t->k->pack_b_f32(&p));

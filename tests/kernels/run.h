@@ -64,6 +64,8 @@ uint64_t environment_get(void);
 void environment_plain(void);
 void environment_raise_flags(void);
 bool environment_is_plain(void); /* whatever the flags */
+/* Once: false if the CPU cannot tell whether the upper halves of vector registers are in use. */
+bool environment_begin(void);
 /* False if the upper halves of vector registers are in use; then they no longer are. */
 bool environment_upper_clean(void);
 void log_free(struct log *log);
