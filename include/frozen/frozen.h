@@ -226,8 +226,8 @@ FZ_API fz_status_t fz_model_open_fd(int fd, const fz_open_options_t *options,
  * have been opened with FZ_OPEN_SHARE and have level 2 or 3.
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_SYSTEM,
- * FZ_E_UNSUPPORTED  opened otherwise, or not sealed; or a big-endian host, whose
- *                   memory does not hold the file's bytes.        Since 0.1 */
+ * FZ_E_UNSUPPORTED  opened otherwise, or not sealed; or a big-endian host,
+ *                   whose memory does not hold the file's bytes.  Since 0.1 */
 FZ_API fz_status_t fz_model_export_fd(const fz_model_t *model, int *fd);
 
 /* Opens a frozen file that lies in memory: the SIZE bytes at DATA, which are

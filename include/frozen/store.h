@@ -30,8 +30,8 @@ FZ_API fz_status_t fz_store_init(const char *store);
 
 /* Puts the frozen file at FILE into the store, unless it is there already, and
  * lets TAG, unless NULL, name it. The file is verified as fz_model_open() does,
- * on the very bytes that are stored. HEX, if not NULL, gets the model id. Errors
- * of fz_model_open().                                             Since 0.1 */
+ * on the very bytes that are stored. HEX, if not NULL, gets the model id.
+ * Errors of fz_model_open().                                      Since 0.1 */
 FZ_API fz_status_t fz_store_put(const char *store, const char *file,
                                 const char *tag, char hex[65]);
 
@@ -48,8 +48,8 @@ FZ_API fz_status_t fz_store_get(const char *store, const char *ref,
 FZ_API fz_status_t fz_store_resolve(const char *store, const char *ref,
                                     char hex[65], char *path, size_t size);
 
-/* Lets TAG name the model REF from now on. Opens no file: a program that has the
- * old model open goes on with it.                                 Since 0.1 */
+/* Lets TAG name the model REF from now on. A program that has the old model
+ * open goes on with it.                                           Since 0.1 */
 FZ_API fz_status_t fz_store_tag(const char *store, const char *ref,
                                 const char *tag);
 
@@ -82,8 +82,8 @@ typedef int (*fz_store_visit_fn)(void *context, const fz_store_item_t *item);
 /* Calls VISIT for each model, in the order of their ids.          Since 0.1 */
 FZ_API fz_status_t fz_store_list(const char *store, fz_store_visit_fn visit,
                                  void *context);
-/* Calls VISIT for all that TAG has ever named, oldest first. FZ_E_VALUE if there
- * is no such tag.                                                 Since 0.1 */
+/* Calls VISIT for all that TAG has ever named, oldest first. FZ_E_VALUE if
+ * there is no such tag.                                           Since 0.1 */
 FZ_API fz_status_t fz_store_history(const char *store, const char *tag,
                                     fz_store_visit_fn visit, void *context);
 
@@ -97,9 +97,10 @@ FZ_API fz_status_t fz_store_gc(const char *store, uint32_t keep,
 /* Called for each thing that is wrong with a store. */
 typedef void (*fz_store_problem_fn)(void *context, const char *what);
 
-/* Reads everything: that each blob has its digest, each manifest its blobs, each
- * model its proof, each tag its model. PROBLEM may be NULL. N_BLOBS, if not
- * NULL, gets the blobs read. FZ_E_CORRUPT if anything is wrong.   Since 0.1 */
+/* Reads everything: that each blob has its digest, each manifest its blobs,
+ * each model its proof, each tag its model. PROBLEM may be NULL. N_BLOBS, if
+ * not NULL, gets the blobs read. FZ_E_CORRUPT if anything is wrong.
+ *                                                                 Since 0.1 */
 FZ_API fz_status_t fz_store_fsck(const char *store, fz_store_problem_fn problem,
                                  void *context, uint64_t *n_blobs);
 

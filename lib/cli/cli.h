@@ -40,7 +40,8 @@ int library_trouble(const char *what);
 /* Memory or the end of the program. */
 void *must(void *memory);
 
-/* Opens MODEL, a .fz or an ONNX file by its first bytes, or store:DIR:REF. False after a message. */
+/* Opens MODEL, a .fz or an ONNX file by its first bytes, or store:DIR:REF. False after a
+ * message. */
 bool open_model(const char *path, const fz_open_options_t *options, fz_model_t **out);
 /* True if the file at PATH begins as a frozen file. */
 bool is_frozen(const char *path);

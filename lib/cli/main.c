@@ -43,8 +43,8 @@ static const struct verb verbs[] = {
      "sign a frozen file; fz verify --key PUBLIC.pem checks it"},
     {"store", verb_store,
      "init DIR | put DIR FILE.fz [--tag NAME] | get DIR REF -o FILE | ls DIR\n"
-     "            | tag DIR REF NAME | history DIR NAME | rollback DIR NAME | pin DIR REF [--undo]\n"
-     "            | gc DIR [--keep N] | fsck DIR | path DIR REF",
+     "            | tag DIR REF NAME | history DIR NAME | rollback DIR NAME\n"
+     "            | pin DIR REF [--undo] | gc DIR [--keep N] | fsck DIR | path DIR REF",
      "a store of models by their ids; REF is a tag or an id, and MODEL may be store:DIR:REF"},
     {"audit", verb_audit, "LOG [--key PUBLIC.pem] [--head HEX]",
      "prove a log of receipts: no line changed, removed or added in between"},
@@ -57,7 +57,8 @@ static const struct verb verbs[] = {
 static void usage(FILE *to) {
     fprintf(to, "usage: fz VERB ...      MODEL is a .fz or an .onnx file\n");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        fprintf(to, "  fz %-11s %s\n            %s\n", verbs[i].name, verbs[i].usage, verbs[i].what);
+        fprintf(to, "  fz %-11s %s\n            %s\n", verbs[i].name, verbs[i].usage,
+                verbs[i].what);
     fprintf(to, "  fz --version | --help | VERB --help\n"
                 "exit status: 0 good, 1 the check failed, 2 usage or input error\n");
 }

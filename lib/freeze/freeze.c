@@ -140,7 +140,8 @@ static fz_status_t build_plan(struct freezer *f) {
     describe_model(f);
     FZ_TRY(describe_operators(f));
     FZ_TRY(keep_given(f));
-    if (f->passes.failed || f->origin.failed || f->provenance.failed || f->metadata.failed || f->operators.failed)
+    if (f->passes.failed || f->origin.failed || f->provenance.failed || f->metadata.failed ||
+        f->operators.failed)
         return fzi_error(FZ_E_NOMEM, "no memory for the file's descriptions");
     const char *texts[] = {"provenance", f->provenance.data, "passes",    f->passes.data,
                            "metadata",   f->metadata.data,   "operators", f->operators.data};

@@ -164,6 +164,8 @@ static fz_status_t measure_front(int fd, size_t size, size_t *front) {
 static fz_status_t seal_front(int fd, size_t size, const struct fz_seal_request *request,
                               struct fz_seal *out) {
     struct fz_source source = {.fd = fd};
+    if (FZ_BIG_ENDIAN && request->swap)
+        return fzi_error(FZ_E_UNSUPPORTED, "a big-endian host cannot map weights");
     FZ_TRY(measure_front(fd, size, &source.size));
     FZ_TRY(seal(&source, request, out));
     /* That digest is of the front only, and the file's pages can change under their mapping. */

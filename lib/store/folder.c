@@ -141,7 +141,8 @@ static fz_status_t check_layout(const struct fz_folder *folder) {
     uint8_t *text;
     size_t size;
     int fd = openat(folder->dir, "oci-layout", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return fzi_error(FZ_E_FORMAT, "'%s' is no store: it has no oci-layout", folder->path);
+    if (fd < 0)
+        return fzi_error(FZ_E_FORMAT, "'%s' is no store: it has no oci-layout", folder->path);
     fz_status_t status = read_all(folder, fd, FZ_SMALL_MAX, &text, &size);
     close(fd);
     if (status != FZ_OK) return status;

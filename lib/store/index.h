@@ -21,8 +21,8 @@ json_t *fzi_index_entry(const json_t *index, size_t i);
 const char *fzi_entry_manifest(const json_t *entry);
 const char *fzi_entry_tag(const json_t *entry);      /* NULL: none */
 bool fzi_entry_pinned(const json_t *entry);
-/* The model id of ENTRY: its annotation or, in a store that other tools wrote, its manifest's layer.
- * FZ_E_CORRUPT if it has none. */
+/* The model id of ENTRY: its annotation or, in a store that other tools wrote, its manifest's
+ * layer. FZ_E_CORRUPT if it has none. */
 fz_status_t fzi_entry_id(const struct fz_folder *folder, const json_t *entry, char id[65]);
 
 /* Looks for REF, a tag or a model id: FZ_E_VALUE if it is not there. *ENTRY is INDEX's own. */
@@ -46,8 +46,8 @@ struct fz_change {
 /* The changes of TAG, oldest first; NULL with *N 0 if it has none. Release with fzi_free(). */
 fz_status_t fzi_index_history(const json_t *index, const char *tag, struct fz_change **changes,
                               size_t *n);
-/* What TAG names after N changes and what it would go back to: changes are numbers into CHANGES, the
- * present one last. A rollback takes the last one away. STACK has room for N. */
+/* What TAG names after N changes and what it would go back to, as numbers into CHANGES, the present
+ * one last. A rollback takes the last one away. STACK has room for N. */
 size_t fzi_history_stack(const struct fz_change *changes, size_t n, size_t *stack);
 
 bool fzi_is_tag(const char *text);

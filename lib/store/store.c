@@ -260,9 +260,9 @@ static fz_status_t list_index(const struct fz_folder *folder, const json_t *inde
         status = add_entry(folder, fzi_index_entry(index, i), list, &n);
     if (n) qsort(list, n, sizeof *list, by_id);
     for (size_t i = 0; i < n && status == FZ_OK; i++) {
-        fz_store_item_t item = {.id = list[i].id, .tags = list[i].tags.data ? list[i].tags.data : "",
-                                .time = "", .action = "", .file_size = list[i].file_size,
-                                .is_pinned = list[i].pinned};
+        fz_store_item_t item = {.id = list[i].id, .tags = "", .time = "", .action = "",
+                                .file_size = list[i].file_size, .is_pinned = list[i].pinned};
+        if (list[i].tags.data) item.tags = list[i].tags.data;
         if (visit(context, &item)) status = fzi_error(FZ_E_CANCELLED, "the visit was ended");
     }
     for (size_t i = 0; i < count; i++) fzi_text_free(&list[i].tags);
