@@ -55,6 +55,7 @@ python3-onnx /usr/lib/python3/dist-packages/onnx/__init__.py
 python3-pil /usr/lib/python3/dist-packages/PIL
 fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 npm npm
+skopeo skopeo
 abigail-tools abidiff
 binutils objdump
 clang clang
