@@ -261,7 +261,10 @@ static inline float f32_asinh(float x) {
     int32_t up = (u == 0x4BDD65A5) + (u == 0x655890D3), down = u == 0x5E68984E;
     return f32_moved((float)f64_asinh(x), up - down);
 }
-static inline float f32_acosh(float x) { return (float)f64_acosh(x); }
+static inline float f32_acosh(float x) {
+    uint32_t u = fzk_bits(x);
+    return f32_moved((float)f64_acosh(x), (u == 0x655890D3) - (u == 0x5E68984E));
+}
 static inline float f32_atanh(float x) { return (float)f64_atanh(x); }
 
 #endif

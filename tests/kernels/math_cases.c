@@ -151,6 +151,8 @@ static void unary_known(struct kt *t) {
 static const struct known halfway[] = {
     {FZK_FN_ACOS, 0x1.110b46p-26f, 0x1.921fb6p0f, 0, 0},
     {FZK_FN_ACOS, 0x1.04c444p-12f, 0x1.920f6ap0f, 0, 0},
+    {FZK_FN_ACOSH, 0x1.d1309cp61f, 0x1.5c9442p5f, 0, 0},
+    {FZK_FN_ACOSH, 0x1.b121a6p75f, 0x1.a9a3f2p5f, 0, 0},
     {FZK_FN_ASINH, 0x1.bacb4ap24f, 0x1.1e0696p4f, 0, 0},
     {FZK_FN_ASINH, 0x1.d1309cp61f, 0x1.5c9442p5f, 0, 0},
     {FZK_FN_ASINH, 0x1.b121a6p75f, 0x1.a9a3f2p5f, 0, 0},
