@@ -15,17 +15,21 @@ enum { A_AS_S8 = 1, R_MAX = 12, EVEN = 0 };
 FZK_INLINE int64_t rows_size(int64_t rows) { return (rows + 3) / 4 * 16; }
 FZK_INLINE int64_t a_size(int64_t rows, int64_t kq) { return rows_size(rows) * kq; }
 
-FZK_INLINE void put_quad(struct row *w, int64_t q, uint32_t x) {
-    memcpy(w->to + q * rows_size(w->rows) + w->r * FZK_QUAD, &x, FZK_QUAD);
+FZK_INLINE struct place place_of(uint8_t *tile, int64_t r, int64_t rows) {
+    return (struct place){tile + r * FZK_QUAD, rows_size(rows)};
 }
-FZK_INLINE void put_quads(struct row *w, int64_t q, uint8x16_t x) {
-    uint32x4_t quads = vreinterpretq_u32_u8(x);
-    int64_t step = rows_size(w->rows);
-    uint8_t *to = w->to + q * step + w->r * FZK_QUAD;
+FZK_INLINE uint32_t put_quad(struct place w, int64_t q, uint32_t x) {
+    memcpy(w.to + q * w.step, &x, FZK_QUAD);
+    return 0;
+}
+FZK_INLINE uint32_t put_quads(struct place w, int64_t q, uint8x16_t x) {
+    const uint32x4_t quads = vreinterpretq_u32_u8(x);
+    uint8_t *to = w.to + q * w.step;
     vst1q_lane_u32((uint32_t *)to, quads, 0);
-    vst1q_lane_u32((uint32_t *)(to + step), quads, 1);
-    vst1q_lane_u32((uint32_t *)(to + 2 * step), quads, 2);
-    vst1q_lane_u32((uint32_t *)(to + 3 * step), quads, 3);
+    vst1q_lane_u32((uint32_t *)(to + w.step), quads, 1);
+    vst1q_lane_u32((uint32_t *)(to + 2 * w.step), quads, 2);
+    vst1q_lane_u32((uint32_t *)(to + 3 * w.step), quads, 3);
+    return 0;
 }
 
 FZK_INLINE int32x4_t dot(int32x4_t acc, int8x16_t b, int8x16_t a, int lane) {

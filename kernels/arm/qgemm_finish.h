@@ -35,18 +35,32 @@ FZK_INLINE void bytes_store(uint8_t *to, uint8x8_t bytes, int64_t n) {
     }
 }
 
+/* Sixteen columns from column L on, or the last ones: at most eight, N of them. */
+FZK_INLINE void finish_columns(const struct finish *f, int64_t rows, int64_t l, int64_t n,
+                               const bool wide, struct ending e) {
+    const int32_t *acc = f->sums[0] + l;
+    const int64_t *c_row = f->c_row;
+    uint8_t *c = (uint8_t *)f->out->c + l;
+    float32x4_t scale[4];
+    FZK_UNROLL
+    for (int v = 0; v < 4; v++) scale[v] = vld1q_f32(f->scale + l + (wide ? 4 * v : 4 * (v % 2)));
+    for (int64_t r = 0; r < rows; r++, acc += FZK_PANEL) {
+        uint8x8_t low = requantise(vld1q_s32(acc), vld1q_s32(acc + 4), scale[0], scale[1], e);
+        if (!wide) {
+            bytes_store(c + c_row[r], low, n);
+            continue;
+        }
+        uint8x8_t high = requantise(vld1q_s32(acc + 8), vld1q_s32(acc + 12), scale[2], scale[3], e);
+        vst1q_u8(c + c_row[r], vcombine_u8(low, high));
+    }
+}
+
 static void finish_8(const struct finish *f, int64_t rows) {
     const struct ending e = ending_of(f->out->zp, f->out->lo, f->out->hi);
     const int64_t n = f->n;
-    for (int64_t r = 0; r < rows; r++) {
-        uint8_t *c = (uint8_t *)f->out->c + f->c_row[r];
-        const int32_t *acc = f->sums[r];
-        for (int64_t l = 0; l < n; l += 8)
-            bytes_store(c + l,
-                        requantise(vld1q_s32(acc + l), vld1q_s32(acc + l + 4),
-                                   vld1q_f32(f->scale + l), vld1q_f32(f->scale + l + 4), e),
-                        n - l);
-    }
+    int64_t l = 0;
+    for (; l + 16 <= n; l += 16) finish_columns(f, rows, l, 16, true, e);
+    for (; l < n; l += 8) finish_columns(f, rows, l, n - l, false, e);
 }
 
 static void finish_i32(const struct finish *f, int64_t rows) {

@@ -17,19 +17,25 @@ enum { A_AS_S8 = 0, R_MAX = 12, EVEN = 1 };
 FZK_INLINE int64_t rows_size(int64_t rows) { return (rows + 1) / 2 * 16; }
 FZK_INLINE int64_t a_size(int64_t rows, int64_t kq) { return (kq + 1) / 2 * rows_size(rows); }
 
-FZK_INLINE void put_quad(struct row *w, int64_t q, uint32_t x) {
-    memcpy(w->to + q / 2 * rows_size(w->rows) + w->r * 8 + q % 2 * FZK_QUAD, &x, FZK_QUAD);
+FZK_INLINE struct place place_of(uint8_t *tile, int64_t r, int64_t rows) {
+    return (struct place){tile + r * 8, rows_size(rows)};
 }
-FZK_INLINE void put_quads(struct row *w, int64_t q, uint8x16_t x) {
+FZK_INLINE uint32_t put_quad(struct place w, int64_t q, uint32_t x) {
+    memcpy(w.to + q / 2 * w.step + q % 2 * FZK_QUAD, &x, FZK_QUAD);
+    return 0;
+}
+FZK_INLINE uint32_t put_quads(struct place w, int64_t q, uint8x16_t x) {
+    const uint32x4_t quads = vreinterpretq_u32_u8(x);
+    uint8_t *to = w.to + q / 2 * w.step;
     if (q % 2) {
-        uint32_t quads[4];
-        vst1q_u32(quads, vreinterpretq_u32_u8(x));
-        for (int i = 0; i < 4; i++) put_quad(w, q + i, quads[i]);
-        return;
+        vst1q_lane_u32((uint32_t *)(to + FZK_QUAD), quads, 0);
+        vst1_u32((uint32_t *)(to + w.step), vget_low_u32(vextq_u32(quads, quads, 1)));
+        vst1q_lane_u32((uint32_t *)(to + 2 * w.step), quads, 3);
+    } else {
+        vst1_u8(to, vget_low_u8(x));
+        vst1_u8(to + w.step, vget_high_u8(x));
     }
-    uint8_t *to = w->to + q / 2 * rows_size(w->rows) + w->r * 8;
-    vst1_u8(to, vget_low_u8(x));
-    vst1_u8(to + rows_size(w->rows), vget_high_u8(x));
+    return 0;
 }
 
 /* Two quads of two rows or more. Sums are acc[pair of rows][pair of columns]. */
@@ -91,20 +97,29 @@ FZK_INLINE void columns(const struct tile *t, int64_t j, const int rows, const i
     }
 }
 
-/* One row. */
+/* One row: a quad, lane 0 or 1 of X, of its NV vectors of columns. */
+FZK_INLINE void row_quad(int32x4_t acc[8], uint8x8_t x, const int8_t *b, const int lane,
+                         const int nv) {
+    FZK_UNROLL
+    for (int v = 0; v < nv; v++) {
+        int8x16_t y = vld1q_s8(b + 16 * v);
+        acc[v] = lane ? vsudotq_lane_s32(acc[v], y, x, 1) : vsudotq_lane_s32(acc[v], y, x, 0);
+    }
+}
+
 FZK_INLINE void row_columns(const struct tile *t, int64_t j, const int nv) {
     int32x4_t acc[8];
     FZK_UNROLL
     for (int v = 0; v < nv; v++) acc[v] = vld1q_s32(t->init + j + 4 * v);
-    const uint8_t *a = t->a;
+    const uint8_t *a = t->a, *end = a + t->kq / 2 * rows_size(1);
     const int8_t *b = t->b + j * FZK_QUAD;
     FZK_NO_UNROLL
-    for (int64_t q = 0; q < t->kq; q++, b += QUAD_STEP) {
-        uint8x8_t x = vld1_u8(a + q / 2 * 16 + q % 2 * 4);
-        FZK_UNROLL
-        for (int v = 0; v < nv; v++)
-            acc[v] = vsudotq_lane_s32(acc[v], vld1q_s8(b + 16 * v), x, 0);
+    for (; a < end; a += rows_size(1), b += 2 * QUAD_STEP) {
+        uint8x8_t x = vld1_u8(a);
+        row_quad(acc, x, b, 0, nv);
+        row_quad(acc, x, b + QUAD_STEP, 1, nv);
     }
+    if (t->kq % 2) row_quad(acc, vld1_u8(a), b, 0, nv);
     FZK_UNROLL
     for (int v = 0; v < nv; v++) vst1q_s32(t->sums[0] + j + 4 * v, acc[v]);
 }

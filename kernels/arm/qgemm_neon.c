@@ -16,21 +16,26 @@ enum { A_AS_S8 = 1, R_MAX = 4, EVEN = 1 };
 /* Rows made ready are [pair of quads][rows][2][4 times the quad]. */
 FZK_INLINE int64_t a_size(int64_t rows, int64_t kq) { return (kq + 1) / 2 * rows * 32; }
 
-FZK_INLINE uint8_t *place(const struct row *w, int64_t q) {
-    return w->to + (q / 2 * w->rows + w->r) * 32 + q % 2 * 16;
+FZK_INLINE struct place place_of(uint8_t *tile, int64_t r, int64_t rows) {
+    return (struct place){tile + r * 32, rows * 32};
 }
-FZK_INLINE void put_quad(struct row *w, int64_t q, uint32_t x) {
-    vst1q_u8(place(w, q), vreinterpretq_u8_u32(vdupq_n_u32(x)));
-    if (q % 2) w->more -= (uint32_t)vaddlv_s8(vreinterpret_s8_u32(vset_lane_u32(x, vdup_n_u32(0), 0)));
+FZK_INLINE uint32_t put_quad(struct place w, int64_t q, uint32_t x) {
+    vst1q_u8(w.to + q / 2 * w.step + q % 2 * 16, vreinterpretq_u8_u32(vdupq_n_u32(x)));
+    if (q % 2 == 0) return 0;
+    return -(uint32_t)vaddlv_s8(vreinterpret_s8_u32(vset_lane_u32(x, vdup_n_u32(0), 0)));
 }
-FZK_INLINE void put_quads(struct row *w, int64_t q, uint8x16_t x) {
-    const uint32x4_t x4 = vreinterpretq_u32_u8(x), odd = vreinterpretq_u32_u64(
-                         vdupq_n_u64(q % 2 ? UINT32_MAX : (uint64_t)UINT32_MAX << 32));
-    vst1q_u8(place(w, q), vreinterpretq_u8_u32(vdupq_laneq_u32(x4, 0)));
-    vst1q_u8(place(w, q + 1), vreinterpretq_u8_u32(vdupq_laneq_u32(x4, 1)));
-    vst1q_u8(place(w, q + 2), vreinterpretq_u8_u32(vdupq_laneq_u32(x4, 2)));
-    vst1q_u8(place(w, q + 3), vreinterpretq_u8_u32(vdupq_laneq_u32(x4, 3)));
-    w->more -= (uint32_t)vaddlvq_s8(vreinterpretq_s8_u32(vandq_u32(x4, odd)));
+FZK_INLINE uint32_t put_quads(struct place w, int64_t q, uint8x16_t x) {
+    const uint32x4_t x4 = vreinterpretq_u32_u8(x);
+    const uint64_t odd = q % 2 ? UINT32_MAX : (uint64_t)UINT32_MAX << 32;
+    uint8_t *even = w.to + (q + 1) / 2 * w.step, *to = w.to + q / 2 * w.step + 16;
+    vst1q_u8(even, vreinterpretq_u8_u32(q % 2 ? vdupq_laneq_u32(x4, 1) : vdupq_laneq_u32(x4, 0)));
+    vst1q_u8(even + w.step,
+             vreinterpretq_u8_u32(q % 2 ? vdupq_laneq_u32(x4, 3) : vdupq_laneq_u32(x4, 2)));
+    vst1q_u8(to, vreinterpretq_u8_u32(q % 2 ? vdupq_laneq_u32(x4, 0) : vdupq_laneq_u32(x4, 1)));
+    vst1q_u8(to + w.step,
+             vreinterpretq_u8_u32(q % 2 ? vdupq_laneq_u32(x4, 2) : vdupq_laneq_u32(x4, 3)));
+    return -(uint32_t)vaddlvq_s8(vreinterpretq_s8_u64(vandq_u64(vreinterpretq_u64_u8(x),
+                                                                vdupq_n_u64(odd))));
 }
 
 /* Two quads. Sums are acc[row][vector][half]: two partial sums for each of two columns. */

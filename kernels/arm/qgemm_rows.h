@@ -22,11 +22,10 @@ struct ready {
     uint32_t more[BLOCK_ROWS];
 };
 
-/* Row R of a tile of ROWS rows, being made ready. */
-struct row {
-    uint8_t *to; /* the tile */
-    int64_t r, rows;
-    uint32_t more; /* to be added to the row's sums */
+/* Where a row of a tile is made ready: its first bytes, and the step to its next ones. */
+struct place {
+    uint8_t *to;
+    int64_t step;
 };
 
 /* The products of a tile are added to its initial sums. */

@@ -1,7 +1,9 @@
 /* The integer GEMM of one instruction set: included once by each qgemm_<isa>.c, which provides
  * A_AS_S8 and R_MAX (rows of a tile), includes qgemm_rows.h, and has
  *     a_size(rows, kq)     the bytes of ROWS rows of KQ quads made ready;
- *     put_quads(w, q, x)   writes the four quads from Q on of row W;   put_quad(w, q, x): one;
+ *     place_of(tile, r, rows)  where row R of them is;
+ *     put_quads(w, q, x)   writes the four quads from Q on of the row at W;   put_quad(w, q, x): one;
+ *                          both return what is to be added to the row's sums;
  *     EVEN                 1 if rows must have an even number of quads;
  *     TILES(X)             one X(rows, vectors) for each number of rows up to R_MAX, for
  *     tile(t, rows, nv)    the products of a tile, NV vectors of four columns at a time.
@@ -22,39 +24,56 @@ static const tile_fn tiles[R_MAX + 1] = {TILES(TILE)};
 
 /* ---- making A ready */
 
-/* Quads Q0 .. Q1 of a row that begins at A: the segments' quads in a row. Bytes past a segment's
- * end meet weights of zero. */
-static void ready_row(const struct fzk_qgemm *g, const uint8_t *a, int64_t q0, int64_t q1,
-                      struct row *w) {
-    const uint32_t flip = a_flip(g->a_signed) * 0x01010101u;
+/* Up to three bytes, the others zero. */
+FZK_INLINE uint32_t tail_quad(const uint8_t *a, int64_t n) {
+    uint32_t x = n > 0 ? a[0] : 0;
+    if (n > 1) x |= (uint32_t)a[1] << 8;
+    if (n > 2) x |= (uint32_t)a[2] << 16;
+    return x;
+}
+
+/* QUADS quads of a segment, LEN bytes from A on, as those from AT on. Bytes past the segment's end
+ * meet weights of zero. */
+FZK_INLINE uint32_t ready_quads(const uint8_t *a, int64_t len, int64_t quads, struct place w,
+                                int64_t at, uint32_t flip) {
     const uint8x16_t flips = vreinterpretq_u8_u32(vdupq_n_u32(flip));
-    int64_t first = 0; /* quad of the segment */
-    for (int64_t s = 0; s < g->n_segments && first < q1; s++) {
-        const uint8_t *from = a + g->segments[s].off;
-        int64_t len = g->segments[s].len, quads = (len + FZK_QUAD - 1) / FZK_QUAD;
-        int64_t i = first < q0 ? q0 - first : 0, end = q1 - first < quads ? q1 - first : quads;
-        int64_t whole = end < len / FZK_QUAD ? end : len / FZK_QUAD, at = first - q0;
-        for (; i + 4 <= whole; i += 4)
-            put_quads(w, at + i, veorq_u8(vld1q_u8(from + i * FZK_QUAD), flips));
-        for (; i < end; i++) {
-            uint32_t x = 0;
-            if (i < whole) memcpy(&x, from + i * FZK_QUAD, FZK_QUAD);
-            else memcpy(&x, from + i * FZK_QUAD, (size_t)(len % FZK_QUAD));
-            put_quad(w, at + i, x ^ flip);
-        }
+    int64_t i = 0, whole = quads < len / FZK_QUAD ? quads : len / FZK_QUAD;
+    uint32_t x, more = 0;
+    for (; i + 4 <= whole; i += 4)
+        more += put_quads(w, at + i, veorq_u8(vld1q_u8(a + i * FZK_QUAD), flips));
+    for (; i < whole; i++) {
+        memcpy(&x, a + i * FZK_QUAD, FZK_QUAD);
+        more += put_quad(w, at + i, x ^ flip);
+    }
+    if (i < quads) more += put_quad(w, at + i, tail_quad(a + i * FZK_QUAD, len % 4) ^ flip);
+    return more;
+}
+
+/* Quads Q0 .. Q1 of a row that begins at A: the segments' quads in a row. */
+static uint32_t ready_row(const struct fzk_qgemm *g, const uint8_t *a, int64_t q0, int64_t q1,
+                          struct place w) {
+    const uint32_t flip = a_flip(g->a_signed) * 0x01010101u;
+    const struct fzk_segment *segments = g->segments;
+    int64_t first = 0, n = g->n_segments; /* FIRST: quad of the segment */
+    uint32_t more = 0;
+    for (int64_t s = 0; s < n && first < q1; s++) {
+        int64_t len = segments[s].len, quads = (len + FZK_QUAD - 1) / FZK_QUAD;
+        int64_t from = first < q0 ? q0 - first : 0, end = q1 - first < quads ? q1 - first : quads;
+        if (from < end)
+            more += ready_quads(a + segments[s].off + from * FZK_QUAD, len - from * FZK_QUAD,
+                                end - from, w, first + from - q0, flip);
         first += quads;
     }
-    if (EVEN && (q1 - q0) % 2) put_quad(w, q1 - q0, 0);
+    if (EVEN && (q1 - q0) % 2) more += put_quad(w, q1 - q0, 0);
+    return more;
 }
 
 /* Quads Q0 .. Q1 of rows R0 .. R0 + ROWS of a block, and what they add to their sums. */
 static void ready_tile(const struct fzk_qgemm *g, const struct block *k, int64_t r0, int64_t rows,
                        int64_t q0, int64_t q1, uint8_t *to, uint32_t *more) {
-    for (int64_t r = 0; r < rows; r++) {
-        struct row w = {.to = to, .r = r, .rows = rows};
-        ready_row(g, (const uint8_t *)g->a + k->a_row[r0 + r], q0, q1, &w);
-        more[r] = w.more;
-    }
+    for (int64_t r = 0; r < rows; r++)
+        more[r] = ready_row(g, (const uint8_t *)g->a + k->a_row[r0 + r], q0, q1,
+                            place_of(to, r, rows));
 }
 
 /* ---- the loops around */
