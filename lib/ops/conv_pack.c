@@ -133,7 +133,7 @@ static fz_status_t complete(const struct fz_conv_params *conv, const fz_tensor_t
                             struct fz_conv_params *out) {
     char text[160];
     *out = *conv;
-    bool good = w->dtype == FZ_TYPE_F32 && w->rank == conv->spatial + 2 && fzi_shape_known(w) &&
+    bool good = w->dtype == FZ_TYPE_F32 && conv->spatial == w->rank - 2 && fzi_shape_known(w) &&
                 conv->group >= 1 && w->dims[0] >= 1 && w->dims[1] >= 1;
     for (int32_t i = 2; good && i < w->rank; i++) {
         int64_t *kernel = &out->kernel[3 - conv->spatial + i - 2];

@@ -124,7 +124,7 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
     *t = (struct geometry){0};
     for (int64_t i = 0; i < p->conv.spatial; i++) in[3 - p->conv.spatial + i] = x->dims[1 + i];
     FZ_TRY(fzi_conv_measure(op, &p->conv, x->dims[0], in, &t->g));
-    cut(&p->conv, call->env, fzi_packed_zeros(call, 0) != NULL, t);
+    cut(&p->conv, call->env, fzi_packed_has_rows(call), t);
     return FZ_OK;
 }
 

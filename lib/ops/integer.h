@@ -109,6 +109,8 @@ fz_status_t fzi_packed_check(const struct fz_op *op, const struct fz_call *call,
                              int64_t sums, int32_t outer);
 /* The kernel's ending for columns from FIRST on; C and residual at element offset AT. */
 struct fzk_qout fzi_packed_out(const struct fz_call *call, int64_t first, int64_t at, int64_t ldc);
+/* True if x has a scale and a zero point for each row. */
+bool fzi_packed_has_rows(const struct fz_call *call);
 /* x's zero points and scales from row ROW on, or NULL if there is one of each: fzi_packed_zero(),
  * and a_scale of fzi_packed_out(). */
 const int32_t *fzi_packed_zeros(const struct fz_call *call, int64_t row);

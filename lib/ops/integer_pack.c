@@ -210,18 +210,19 @@ fz_status_t fzi_packed_check(const struct fz_op *op, const struct fz_call *call,
     return check_ranges(op, call, outer);
 }
 
-/* True if x has a scale and a zero point for each row. */
-static bool has_rows(const struct fz_call *call) {
+bool fzi_packed_has_rows(const struct fz_call *call) {
     const fz_tensor_t *zero = input(call, FZ_Q_XZERO);
     return zero && zero->dtype == FZ_TYPE_I32;
 }
 
 const int32_t *fzi_packed_zeros(const struct fz_call *call, int64_t row) {
-    return has_rows(call) ? (const int32_t *)input(call, FZ_Q_XZERO)->data + row : NULL;
+    if (!fzi_packed_has_rows(call)) return NULL;
+    return (const int32_t *)input(call, FZ_Q_XZERO)->data + row;
 }
 
 const float *fzi_packed_scales(const struct fz_call *call, int64_t row) {
-    return has_rows(call) ? (const float *)input(call, FZ_Q_XSCALE)->data + row : NULL;
+    if (!fzi_packed_has_rows(call)) return NULL;
+    return (const float *)input(call, FZ_Q_XSCALE)->data + row;
 }
 
 int32_t fzi_packed_zero(const struct fz_call *call) {
