@@ -134,8 +134,8 @@ FZK_INLINE wide w_gelu_tanh(wide x) {
 }
 FZK_INLINE wide w_silu(wide x) { return w_mul(x, w_sigmoid(x)); }
 FZK_INLINE wide w_mish(wide x) {
-    wide e = w_exp(w_min(w_set(20), x)), two = w_set(2), n = w_mul(e, w_add(e, two));
-    return w_mul(x, w_div(n, w_add(n, two)));
+    wide e = w_exp(w_min(w_set(20), x)), n = w_fma(e, e, w_add(e, e));
+    return w_mul(x, w_div(n, w_add(n, w_set(2))));
 }
 
 #endif
