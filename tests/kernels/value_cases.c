@@ -349,6 +349,94 @@ static void qpool(struct kt *t, bool average) {
 static void qmaxpool_u8(struct kt *t) { qpool(t, false); }
 static void qavgpool_u8(struct kt *t) { qpool(t, true); }
 
+static void qbinary(struct kt *t, bool add) {
+    for (struct visit v = {0}; next(t, &v, "");) {
+        float s[3];
+        kt_fill_f32(t, s, 3, v.values);
+        struct fzk_qbinary q = {.n = v.n, .a_step = v.i % 3 != 1, .b_step = v.i % 3 != 2,
+                                .is_signed = v.i & 1, .sa = s[0], .sb = s[1], .sc = s[2],
+                                .za = 3, .zb = -2, .zc = 5, .lo = v.i & 1 ? -128 : 0};
+        q.hi = q.lo + 255;
+        q.a = bytes(t, q.a_step ? v.n : 1);
+        q.b = bytes(t, q.b_step ? v.n : 1);
+        kt_protect(t);
+        q.c = kt_buffer(t, v.n, 1);
+        (add ? t->k->qadd_u8 : t->k->qmul_u8)(&q);
+        kt_check(t, q.c, v.n, 1);
+    }
+}
+static void qadd_u8(struct kt *t) { qbinary(t, true); }
+static void qmul_u8(struct kt *t) { qbinary(t, false); }
+
+/* Bytes or floats out of M rows of N sums. */
+static struct fzk_qout out_of(struct kt *t, const struct visit *v, int64_t m) {
+    struct fzk_qout o = {.kind = v->i & 1 ? FZK_QOUT_8 : FZK_QOUT_F32, .ldc = v->n, .ldr = v->n,
+                         .c_run_stride = m * v->n, .r_run_stride = m * v->n, .a_scale = 0.5f,
+                         .n_scale = v->i & 2 && v->n ? (int32_t)v->n : 1, .zp = 100, .hi = 255};
+    o.scale = kt_f32(t, o.n_scale, v->values);
+    if (o.kind == FZK_QOUT_8) return o;
+    o.bias_f32 = v->i & 4 ? kt_f32(t, v->n, v->values) : NULL;
+    o.residual = v->i & 8 ? kt_f32(t, m * v->n, v->values) : NULL;
+    o.row_scale = v->i & 16 ? kt_f32(t, m, v->values) : NULL;
+    o.clip = v->i >> 5 & 1;
+    o.lo_f = -1;
+    o.hi_f = 1e30f;
+    return o;
+}
+
+static void check_out(struct kt *t, const struct fzk_qout *o, int64_t n) {
+    if (o->kind == FZK_QOUT_8) kt_check(t, o->c, n, 1);
+    else kt_check_f32(t, o->c, n);
+}
+
+static void qgemm_u8s8(struct kt *t) {
+    for (struct visit v = {0}; next(t, &v, "");) {
+        int64_t m = 1 + v.i % 15, k = 1 + v.i % 67;
+        struct fzk_segment segment = {0, k};
+        struct fzk_qpack p = {.k_step = v.n, .n_step = 1, .n = v.n, .segments = &segment,
+                              .n_segments = 1};
+        struct fzk_qgemm g = {.m = m, .n = v.n, .k = k, .lda = k, .segments = &segment,
+                              .n_segments = 1, .a_signed = v.i >> 1 & 1, .za = 9};
+        g.a = bytes(t, m * k);
+        p.data = bytes(t, k * v.n);
+        p.b = kt_buffer_aligned(t, fzk_qpack_b_size(&segment, 1, v.n), 1);
+        p.col_sum = kt_buffer(t, (v.n + 31) / 32 * 32, 4);
+        fzk_qpack_b(&p);
+        g.b = p.b;
+        g.col_sum = p.col_sum;
+        g.out = out_of(t, &v, m);
+        kt_protect(t);
+        g.out.c = kt_buffer(t, m * v.n, g.out.kind == FZK_QOUT_8 ? 1 : 4);
+        t->k->qgemm_u8s8(&g);
+        check_out(t, &g.out, m * v.n);
+    }
+}
+
+static void qdwconv_u8s8(struct kt *t) {
+    for (struct visit v = {0}; next(t, &v, "");) {
+        if (v.n == 0) continue; /* a convolution has a channel */
+        int64_t kernel = v.i & 8 ? 3 : 5, width = 1 + v.i % 6, in_w = width + kernel - 1;
+        struct fzk_qpack_dw p = {.tap_step = v.n, .c_step = 1, .c = v.n, .kh = kernel,
+                                 .kw = kernel};
+        struct fzk_qdwconv d = {.m_rows = 1, .m_cols = width, .c = v.n, .kh = kernel,
+                                .kw = kernel, .stride_y = 1, .stride_x = 1, .dilation_y = 1,
+                                .dilation_x = 1, .a_col = v.n, .a_row = in_w * v.n,
+                                .a_signed = v.i >> 1 & 1, .za = 9};
+        d.a = bytes(t, kernel * in_w * v.n);
+        p.data = bytes(t, v.n * kernel * kernel);
+        p.w = kt_buffer_aligned(t, fzk_qpack_depthwise_size(v.n, kernel, kernel), 1);
+        p.col_sum = kt_buffer(t, (v.n + 31) / 32 * 32, 4);
+        fzk_qpack_depthwise(&p);
+        d.w = p.w;
+        d.col_sum = p.col_sum;
+        d.out = out_of(t, &v, width);
+        kt_protect(t);
+        d.out.c = kt_buffer(t, width * v.n, d.out.kind == FZK_QOUT_8 ? 1 : 4);
+        t->k->qdwconv_u8s8(&d);
+        check_out(t, &d.out, width * v.n);
+    }
+}
+
 #define ROW(name) {#name "/values", KT_KERNEL(name), name, NULL},
 const struct kt_case value_cases[] = {
     ROW(gemm_f32) ROW(pack_b_f32) ROW(dwconv_f32) ROW(winograd_input_f32) ROW(winograd_output_f32)
@@ -359,5 +447,5 @@ const struct kt_case value_cases[] = {
     ROW(i32_to_f32) ROW(f32_to_f8) ROW(f8_to_f32) ROW(f32_to_e8m0) ROW(e8m0_to_f32)
     ROW(quantize_f32_u8) ROW(quantize_f32_i8) ROW(dequantize_u8_f32) ROW(dequantize_i8_f32)
     ROW(requantize_u8) ROW(requantize_i8) ROW(lut_u8) ROW(transpose_2d) ROW(qmaxpool_u8)
-    ROW(qavgpool_u8)
+    ROW(qavgpool_u8) ROW(qadd_u8) ROW(qmul_u8) ROW(qgemm_u8s8) ROW(qdwconv_u8s8)
     {0}};
