@@ -23,6 +23,7 @@ void fzk_fill_neon(struct fzk_table *table) {
     table->qmul_u8 = fzk_qmul_u8_neon;
     table->lut_u8 = fzk_lut_u8_neon;
     table->qmaxpool_u8 = fzk_qmaxpool_u8_neon;
+    table->qavgpool_u8 = fzk_qavgpool_u8_neon;
     table->f32_to_u8 = fzk_f32_to_u8_neon;
     table->f32_to_i8 = fzk_f32_to_i8_neon;
     table->f32_to_i32 = fzk_f32_to_i32_neon;

@@ -1,5 +1,5 @@
-/* The depthwise integer convolution for NEON without dot products: two taps at a time, in the way of
- * qgemm_neon.c, with the complement taken of every other tap's bytes instead of the weights. A
+/* The depthwise integer convolution for NEON without dot products: two taps at a time, in the way
+ * of qgemm_neon.c, with the complement taken of every other tap's bytes instead of the weights. A
  * enters as s8, x = a - 128, but odd taps as ~x = 127 - a:
  *     x0 * w0 - ~x1 * w1    =    (a0 - 128) * w0 + (a1 - 127) * w1
  * lies in [-32640, 32640]. The sums are too large by the odd taps' weights: that goes into their

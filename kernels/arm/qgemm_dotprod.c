@@ -1,6 +1,6 @@
 /* The integer GEMM for Arm's dotprod: sdot multiplies four s8 by four s8 in each lane and adds the
- * products, exactly modulo 2^32. A enters as s8. 12 x 8 outputs: 24 sums, three vectors of A (a quad
- * of four rows each) and two of B. */
+ * products, exactly modulo 2^32. A enters as s8. 12 x 8 outputs: 24 sums, three vectors of A (a
+ * quad of four rows each) and two of B. */
 #include "arm.h"
 
 #define QISA dotprod

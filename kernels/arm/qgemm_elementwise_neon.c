@@ -1,4 +1,4 @@
-/* Elementwise kernels and maximum pooling of 8-bit values for NEON. The bits are those of
+/* Elementwise kernels and pooling of 8-bit values for NEON. The bits are those of
  * c/qgemm_elementwise.c. */
 #include <stdbool.h>
 
@@ -161,4 +161,73 @@ FZK_INLINE void max_rows(const struct fzk_qpool *p, const bool is_signed) {
 void fzk_qmaxpool_u8_neon(const struct fzk_qpool *p) {
     if (p->is_signed) max_rows(p, true);
     else max_rows(p, false);
+}
+
+/* ---- average pooling */
+
+enum { MAX_TAPS = 256 }; /* 256 * 255 fits 16 bits; larger windows take the reference */
+
+/* What the outputs of a window need at their end. */
+struct mean {
+    int32x4_t zero; /* the window's zero points, with those of flipped bytes */
+    float32x4_t scale;
+    struct ending e;
+};
+
+/* VECTORS times 16 channels of a window, N channels if that is less. */
+FZK_INLINE void mean_channels(const struct window *w, const uint8_t *in, uint8_t *out, int64_t n,
+                              uint8_t flip, const int vectors, const struct mean *m) {
+    uint16x8_t sums[4][2];
+    FZK_UNROLL
+    for (int v = 0; v < vectors; v++) sums[v][0] = sums[v][1] = vdupq_n_u16(0);
+    for (int64_t r = w->r0; r < w->r1; r++)
+        for (int64_t s = w->s0; s < w->s1; s++) {
+            const uint8_t *tap = in + r * w->row_step + s * w->col_step;
+            FZK_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                uint8x16_t x = veorq_u8(some_bytes(tap + 16 * v, n), vdupq_n_u8(flip));
+                sums[v][0] = vaddw_u8(sums[v][0], vget_low_u8(x));
+                sums[v][1] = vaddw_high_u8(sums[v][1], x);
+            }
+        }
+    FZK_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        int32x4_t q[PARTS];
+        FZK_UNROLL
+        for (int p = 0; p < PARTS; p++) {
+            uint16x8_t half = sums[v][p / 2];
+            uint32x4_t x = p % 2 ? vmovl_high_u16(half) : vmovl_u16(vget_low_u16(half));
+            int32x4_t sum = vsubq_s32(vreinterpretq_s32_u32(x), m->zero);
+            q[p] = rounded(vmulq_f32(vcvtq_f32_s32(sum), m->scale));
+        }
+        some_store(out + 16 * v, end_16(q, m->e), n);
+    }
+}
+
+static void mean_pixel(const struct fzk_qpool *p, const struct window *w, struct ending e,
+                       uint8_t *out) {
+    const uint8_t flip = p->is_signed ? 0x80 : 0, *in = (const uint8_t *)p->a + w->corner;
+    const int64_t c = p->c, taps = (w->r1 - w->r0) * (w->s1 - w->s0);
+    const int64_t count = p->count_pad ? p->kh * p->kw : taps;
+    const struct mean m = {vdupq_n_s32((int32_t)taps * (p->za + flip)),
+                           vdupq_n_f32(p->scale / (float)count), e};
+    int64_t i = 0;
+    for (; i + 64 <= c; i += 64) mean_channels(w, in + i, out + i, 64, flip, 4, &m);
+    for (; i + 16 <= c; i += 16) mean_channels(w, in + i, out + i, 16, flip, 1, &m);
+    if (i < c) mean_channels(w, in + i, out + i, c - i, flip, 1, &m);
+}
+
+void fzk_qavgpool_u8_c(const struct fzk_qpool *p); /* the reference */
+
+void fzk_qavgpool_u8_neon(const struct fzk_qpool *p) {
+    if (p->kh > MAX_TAPS || p->kw > MAX_TAPS || p->kh * p->kw > MAX_TAPS) {
+        fzk_qavgpool_u8_c(p);
+        return;
+    }
+    const struct ending e = ending_of(p->zp, p->lo, p->hi);
+    for (int64_t y = p->y0; y < p->y1; y++)
+        for (int64_t x = 0; x < p->out_w; x++) {
+            const struct window w = window_of(p, y, x);
+            mean_pixel(p, &w, e, (uint8_t *)p->out + y * p->out_row + x * p->out_col);
+        }
 }

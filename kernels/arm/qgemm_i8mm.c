@@ -1,5 +1,5 @@
-/* The integer GEMM for Arm's i8mm: usmmla multiplies two rows of eight u8 by two columns of eight s8
- * and adds the products, exactly modulo 2^32. A enters as u8. 12 x 8 outputs: 24 sums of 2 x 2.
+/* The integer GEMM for Arm's i8mm: usmmla multiplies two rows of eight u8 by two columns of eight
+ * s8 and adds the products, exactly modulo 2^32. A enters as u8. 12 x 8 outputs: 24 sums of 2 x 2.
  *
  * Panels are four deep, not eight: zipping the dwords of two quads gives columns of eight, at the
  * cost of one zip for 2 * rows * 16 products. A single row takes sudot, on panels as they are. */

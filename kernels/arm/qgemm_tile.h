@@ -2,15 +2,15 @@
  * A_AS_S8 and R_MAX (rows of a tile), includes qgemm_rows.h, and has
  *     a_size(rows, kq)     the bytes of ROWS rows of KQ quads made ready;
  *     place_of(tile, r, rows)  where row R of them is;
- *     put_quads(w, q, x)   writes the four quads from Q on of the row at W;   put_quad(w, q, x): one;
- *                          both return what is to be added to the row's sums;
+ *     put_quads(w, q, x)   writes the four quads from Q on of the row at W; put_quad(w, q, x)
+ *                          one; both return what is to be added to the row's sums;
  *     EVEN                 1 if rows must have an even number of quads;
  *     TILES(X)             one X(rows, vectors) for each number of rows up to R_MAX, for
  *     tile(t, rows, nv)    the products of a tile, NV vectors of four columns at a time.
  *
  * A is made ready once for all panels: the order of its bytes is that of the tile's work, so that
- * one load feeds many products. Where even one tile's rows do not fit their place on the stack, k is
- * cut and each panel makes them ready anew. */
+ * one load feeds many products. Where even one tile's rows do not fit their place on the stack, k
+ * is cut and each panel makes them ready anew. */
 
 typedef void (*tile_fn)(const struct tile *t);
 

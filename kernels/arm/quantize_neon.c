@@ -1,5 +1,5 @@
-/* Quantisation and conversions of floats to integers for NEON, whose conversions saturate and make 0
- * of NaN by themselves. The bits are those of c/quantize.c and c/convert.c. */
+/* Quantisation and conversions of floats to integers for NEON, whose conversions saturate and make
+ * 0 of NaN by themselves. The bits are those of c/quantize.c and c/convert.c. */
 #include "bytes.h"
 
 enum { STEP = 16, PARTS = STEP / 4 };

@@ -102,8 +102,8 @@ static void extremes(struct kt *t) {
         }
 }
 
-/* The largest sums, -128 x -128 among them, against their known values: A_BYTE - ZA times W_BYTE for
- * each tap. */
+/* The largest sums, -128 x -128 among them, against their known values: A_BYTE - ZA times W_BYTE
+ * for each tap. */
 static void limit(struct kt *t, int64_t kh, int64_t kw, bool a_signed, int a_byte, int za,
                   int w_byte) {
     kt_step(t, "kernel %dx%d a %d za %d w %d s8 %d", (int)kh, (int)kw, a_byte, za, w_byte,

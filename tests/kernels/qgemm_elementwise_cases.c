@@ -120,6 +120,28 @@ static void pool(struct kt *t, bool average) {
 static void max_pool(struct kt *t) { pool(t, false); }
 static void average_pool(struct kt *t) { pool(t, true); }
 
+/* One window over the whole image: the largest sums, and more taps than 16 bits hold sums of. */
+static void global_pool(struct kt *t) {
+    static const int64_t sizes[][2] = {{7, 7}, {16, 16}, {1, 256}, {1, 257}, {17, 16}, {40, 40}};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        const int64_t h = sizes[i / 2][0], w = sizes[i / 2][1], c = 91;
+        kt_step(t, "%dx%d", (int)h, (int)w);
+        struct fzk_qpool p = {.h = h, .w = w, .c = c, .a_row = w * c, .a_col = c, .y1 = 1,
+                              .out_w = 1, .out_row = c, .out_col = c, .kh = h, .kw = w,
+                              .stride_y = 1, .stride_x = 1, .dilation_y = 1, .dilation_x = 1,
+                              .hi = 255, .za = 3, .zp = 5, .scale = 0.75f};
+        uint8_t *a = bytes(t, h * w * c);
+        if (i % 2) memset(a, 0xFF, (size_t)(h * w * c));
+        p.a = a;
+        kt_protect(t);
+        p.out = kt_buffer(t, c, 1);
+        t->k->qavgpool_u8(&p);
+        if (i % 2 && *(uint8_t *)p.out != (255 - 3) * 3 / 4 + 5)
+            kt_fail(t, "the mean is %d", *(uint8_t *)p.out);
+        kt_check(t, p.out, c, 1);
+    }
+}
+
 static void call_max(const struct fzk_table *k, void *arg) { k->qmaxpool_u8(arg); }
 static void bench_max(struct kt *t) {
     struct fzk_qpool p = {.h = 112, .w = 112, .c = 64, .a_row = 112 * 64, .a_col = 64, .y1 = 56,
@@ -137,4 +159,5 @@ const struct kt_case qgemm_elementwise_cases[] = {
     {"lut_u8/lengths", KT_KERNEL(lut_u8), lut, bench_lut},
     {"qmaxpool_u8/windows", KT_KERNEL(qmaxpool_u8), max_pool, bench_max},
     {"qavgpool_u8/windows", KT_KERNEL(qavgpool_u8), average_pool, NULL},
+    {"qavgpool_u8/global", KT_KERNEL(qavgpool_u8), global_pool, NULL},
     {0}};
