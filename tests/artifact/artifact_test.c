@@ -23,9 +23,22 @@ struct image {
     struct fz_artifact_info info;
 };
 
-static fz_status_t read_file(const void *data, size_t size) {
+/* Reads the file at DATA, which has the host's byte order afterwards. */
+static fz_status_t open_file(void *data, size_t size, struct image *image) {
+    FZ_TRY(fzi_artifact_swap(data, size));
+    return fzi_artifact_read(data, size, NULL, NULL, &image->plan, &image->info);
+}
+
+/* The same from a copy, where the order must be turned: the caller goes on to change the file. */
+static fz_status_t read_file(void *data, size_t size) {
     struct image image;
-    return fzi_artifact_read(data, size, NULL, NULL, &image.plan, &image.info);
+    if (!FZ_BIG_ENDIAN) return open_file(data, size, &image);
+    uint8_t *copy = fzi_alloc_aligned(size + 1);
+    assert_non_null(copy);
+    memcpy(copy, data, size);
+    fz_status_t status = open_file(copy, size, &image);
+    fzi_free(copy);
+    return status;
 }
 
 static uint8_t *must_file(unsigned flags, size_t *size) {
@@ -48,7 +61,7 @@ static void round_trip(unsigned flags) {
     struct image image;
     struct fz_plan_source source = sample_source(flags);
     uint8_t *data = must_file(flags, &size);
-    fz_status_t status = fzi_artifact_read(data, size, NULL, NULL, &image.plan, &image.info);
+    fz_status_t status = open_file(data, size, &image);
     if (status != FZ_OK) fail_msg("%s", fzi_error_text());
     SAME(strings, strings_size);
     SAME(ops, n_ops);
@@ -232,6 +245,12 @@ static void test_front_and_back(void **state) {
     assert_true(a && b && front < size);
     memcpy(a, data, front);
     memcpy(b, data + front, size - front);
+    if (FZ_BIG_ENDIAN) {
+        assert_int_equal(fzi_artifact_read(a, front, b, NULL, &image.plan, &image.info),
+                         FZ_E_UNSUPPORTED);
+        fzi_free(a), fzi_free(b), fzi_free(data);
+        return;
+    }
     b[100] ^= 4; /* is not looked at yet */
     assert_int_equal(fzi_artifact_read(a, front, b, NULL, &image.plan, &image.info), FZ_OK);
     assert_ptr_equal(image.plan.weights, b);
@@ -262,17 +281,15 @@ static void test_section_digest(void **state) {
     (void)state;
     size_t size;
     struct image image;
-    uint8_t *data = must_file(SAMPLE_BIG, &size);
-    struct fz_file_header *h = (struct fz_file_header *)data;
     for (uint32_t k = 0; k < FZ_SECTIONS_MIN; k++) {
-        h->sections[k].sha256[k] ^= 1;
+        uint8_t *data = must_file(SAMPLE_BIG, &size);
+        ((struct fz_file_header *)data)->sections[k].sha256[k] ^= 1;
         sample_repair_checksums(data, size);
-        assert_int_equal(fzi_artifact_read(data, size, NULL, NULL, &image.plan, &image.info), FZ_OK);
+        assert_int_equal(open_file(data, size, &image), FZ_OK);
         assert_int_equal(fzi_artifact_verify(&image.info, NULL, NULL), FZ_E_CORRUPT);
         assert_non_null(strstr(fzi_error_text(), fzi_format_name(k + 1)));
-        h->sections[k].sha256[k] ^= 1;
+        fzi_free(data);
     }
-    fzi_free(data);
 }
 
 /* ---- byte order */
@@ -294,11 +311,12 @@ static void test_swap(void **state) {
     memcpy(args, sample_section(data, FZ_SECTION_ARGS) + 4, 8);
     memcpy(&dim, sample_section(data, FZ_SECTION_DIMS) + 16, 8);
     memcpy(&weight, sample_section(data, FZ_SECTION_WEIGHTS) + 40, 4);
-    assert_int_equal(args[0], __builtin_bswap32(source.plan.args[1]));
-    assert_int_equal(dim, __builtin_bswap64(4));
+    /* Read as the file has it, a number is turned round by the swap. */
+    assert_int_equal(fzi_le32(args[0]), __builtin_bswap32(source.plan.args[1]));
+    assert_int_equal(fzi_le64((uint64_t)dim), __builtin_bswap64(4));
     uint32_t bits = 0, expected = 0x40200000; /* 10 * 0.25f */
     memcpy(&bits, &weight, 4);
-    assert_int_equal(bits, __builtin_bswap32(expected));
+    assert_int_equal(fzi_le32(bits), __builtin_bswap32(expected));
     assert_memory_equal(sample_section(data, FZ_SECTION_STRINGS), source.plan.strings, 10);
     assert_memory_equal(sample_section(data, FZ_SECTION_TABLES) + 64, source.const_data[1], 5);
     for (size_t off = 0; off < size; off += FZ_PAGE)

@@ -10,6 +10,8 @@
 
 #include "exec/model.h"
 
+enum { BIG_ENDIAN_HOST = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ };
+
 static void hex_of(const void *data, size_t size, char hex[65]) {
     uint8_t digest[32];
     assert_ok(fz_sha256(data, size, digest));
@@ -48,7 +50,7 @@ static void expected_digest(void **state) {
     fz_model_t *model;
     assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), path, NULL, hex));
     fz_open_options_t o = {.size = sizeof o, .expect = hex};
-    for (int map = 0; map < 2; map++) {
+    for (int map = 0; map < (BIG_ENDIAN_HOST ? 1 : 2); map++) {
         o.flags = map ? FZ_OPEN_MAP : 0;
         assert_ok(fz_model_open(path, &o, &model));
         fz_model_close(model);
@@ -145,6 +147,12 @@ static void mapped(void **state) {
     fz_open_options_t o = {.size = sizeof o, .flags = FZ_OPEN_MAP};
     fz_model_t *model, *none;
     write_products(path, hex);
+    if (BIG_ENDIAN_HOST) { /* whose weights would have to be turned round */
+        assert_fails(FZ_E_UNSUPPORTED, fz_model_open(path, &o, &model));
+        assert_null(model);
+        free(path);
+        return;
+    }
     assert_ok(fz_model_open(path, &o, &model));
     fz_session_t *session = open_session(model, 2);
     fz_tensor_t x = floats(small, 2, (int64_t[]){64, 512}), y = {0};
@@ -165,6 +173,7 @@ static void mapped(void **state) {
 
 /* "each weight page is verified before a run first uses it" */
 static void mapped_and_damaged(void **state) {
+    if (BIG_ENDIAN_HOST) skip();
     char *path = strdup(temporary("m.fz")), id[65];
     fz_open_options_t o = {.size = sizeof o, .flags = FZ_OPEN_MAP};
     fz_model_t *model;

@@ -379,6 +379,12 @@ static void test_map(void **state) {
     for (int i = 0; i < 2; i++) {
         struct fz_seal seal;
         struct fz_seal_request request = {.level = 2, .map = true, .swap = true};
+        if (FZ_BIG_ENDIAN) {
+            /* The file's bytes have another order than the host's. */
+            assert_int_equal(fzi_seal_fd(reader, &request, &seal), FZ_E_UNSUPPORTED);
+            assert_null(seal.data);
+            break;
+        }
         assert_int_equal(fzi_seal_fd(i ? writer : reader, &request, &seal), FZ_OK);
         assert_int_equal(seal.level, FZ_PROTECT_PAGES);
         assert_false(seal.digest_known);
