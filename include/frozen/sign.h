@@ -38,6 +38,25 @@ FZ_API fz_status_t fz_key_generate(int32_t kind, const char *private_path,
 FZ_API fz_status_t fz_sign(const char *model_path, const char *private_path,
                            const char *signature_path);
 
+/* The same with a P-256 key and as a bundle of the OpenSSF Model Signing
+ * specification 1.0, a JSON file that other tools make and check, too; NULL for
+ * BUNDLE_PATH means MODEL_PATH with ".sig".                        Since 0.1 */
+FZ_API fz_status_t fz_bundle_sign(const char *model_path,
+                                  const char *private_path,
+                                  const char *bundle_path);
+
+/* Checks that the bundle BUNDLE_PATH is of one file and signed by the P-256 key
+ * in PUBLIC_PATH, and writes the SHA-256 of that file to HEX. To open the model,
+ * expect HEX: fz_model_open() then proves that it is the one.
+ *
+ * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO,
+ * FZ_E_FORMAT       the bundle is malformed, or of another kind,
+ * FZ_E_UNSUPPORTED  it is signed with a certificate, or for several files; or
+ *                   the key is of another kind,
+ * FZ_E_SIGNATURE    it is not signed by the key.                   Since 0.1 */
+FZ_API fz_status_t fz_bundle_verify(const char *bundle_path,
+                                    const char *public_path, char hex[65]);
+
 #ifdef __cplusplus
 }
 #endif

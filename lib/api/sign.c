@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api/tell.h"
+#include "sign/bundle.h"
 #include "sign/key.h"
 #include "sign/sign.h"
 
@@ -27,20 +28,44 @@ static fz_status_t model_id(const char *path, char hex[65]) {
     return status;
 }
 
-static fz_status_t sign(const char *hex, const char *model_path, const char *private_path,
-                        const char *signature_path) {
-    char beside[4096];
-    int n = snprintf(beside, sizeof beside, "%s.sig", model_path);
-    if (n < 0 || (size_t)n >= sizeof beside)
-        return fzi_error(FZ_E_USAGE, "the path is too long");
-    return fzi_sign_id(hex, private_path, signature_path ? signature_path : beside);
+/* The signature's path: PATH, or that of the model with ".sig". */
+static fz_status_t beside(const char *model_path, const char **path, char text[4096]) {
+    if (*path) return FZ_OK;
+    int n = snprintf(text, 4096, "%s.sig", model_path);
+    *path = text;
+    if (n >= 0 && n < 4096) return FZ_OK;
+    return fzi_error(FZ_E_USAGE, "the path is too long");
 }
 
 fz_status_t fz_sign(const char *model_path, const char *private_path,
                     const char *signature_path) {
-    char hex[65];
+    char hex[65], text[4096];
     if (!model_path || !private_path)
         return fzi_tell(fzi_error(FZ_E_USAGE, "fz_sign: a path is NULL"));
     FZ_TRY(model_id(model_path, hex));
-    return fzi_tell(sign(hex, model_path, private_path, signature_path));
+    fz_status_t status = beside(model_path, &signature_path, text);
+    if (status == FZ_OK) status = fzi_sign_id(hex, private_path, signature_path);
+    return fzi_tell(status);
+}
+
+fz_status_t fz_bundle_sign(const char *model_path, const char *private_path,
+                           const char *bundle_path) {
+    char hex[65], text[4096];
+    if (!model_path || !private_path)
+        return fzi_tell(fzi_error(FZ_E_USAGE, "fz_bundle_sign: a path is NULL"));
+    FZ_TRY(model_id(model_path, hex));
+    const char *slash = strrchr(model_path, '/');
+    fz_status_t status = beside(model_path, &bundle_path, text);
+    if (status == FZ_OK)
+        status = fzi_bundle_sign(slash ? slash + 1 : model_path, hex, private_path, bundle_path);
+    return fzi_tell(status);
+}
+
+fz_status_t fz_bundle_verify(const char *bundle_path, const char *public_path, char hex[65]) {
+    if (hex) hex[0] = 0;
+    if (!bundle_path || !public_path || !hex)
+        return fzi_tell(fzi_error(FZ_E_USAGE, "fz_bundle_verify: a pointer is NULL"));
+    fz_status_t status = fzi_bundle_verify(bundle_path, public_path, hex);
+    if (status != FZ_OK) hex[0] = 0;
+    return fzi_tell(status);
 }

@@ -23,11 +23,16 @@ int verb_keygen(int argc, char **argv) {
 
 int verb_sign(int argc, char **argv) {
     const char *key = NULL, *out = NULL;
+    bool bundle = false;
     struct list operands = {0};
-    const struct option options[] = {{"--key", &key, NULL, NULL}, {"-o", &out, NULL, NULL}};
-    if (!parse(argc, argv, options, 2, &operands)) return TROUBLE;
+    const struct option options[] = {{"--key", &key, NULL, NULL},
+                                     {"-o", &out, NULL, NULL},
+                                     {"--bundle", NULL, &bundle, NULL}};
+    if (!parse(argc, argv, options, 3, &operands)) return TROUBLE;
     if (operands.n != 1 || !key) return trouble("usage: fz sign FILE.fz --key PRIVATE.pem");
-    if (fz_sign(operands.items[0], key, out) != FZ_OK) return trouble("%s", fz_last_error());
+    fz_status_t status = bundle ? fz_bundle_sign(operands.items[0], key, out)
+                                : fz_sign(operands.items[0], key, out);
+    if (status != FZ_OK) return trouble("%s", fz_last_error());
     printf("%s%s\n", out ? out : operands.items[0], out ? "" : ".sig");
     return GOOD;
 }

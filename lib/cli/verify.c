@@ -1,8 +1,12 @@
 /* fz verify: exit status 0 only if everything that is asked for holds. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
+#ifdef FZ_HAVE_STORE
+#include <frozen/sign.h>
+#endif
 
 static const char *const levels[] = {"none", "pages", "sealed", "sealed for ever"};
 
@@ -20,10 +24,45 @@ static int verify(fz_model_t *model, bool kat, bool is_signed) {
     }
     int level = fz_model_protection(model);
     printf("ok %s  %s, protection %d (%s)%s%s\n", hex, fz_model_profile(model), level,
-           levels[level],
-           kat ? ", known answer equal" : "", is_signed ? ", signed by the key" : "");
+           levels[level], kat ? ", known answer equal" : "",
+           is_signed ? ", signed by the key" : "");
     return GOOD;
 }
+
+static int opening(fz_status_t status) {
+    trouble("%s", fz_last_error());
+    return status == FZ_E_USAGE || status == FZ_E_IO ? TROUBLE : FAILED;
+}
+
+#ifdef FZ_HAVE_STORE
+static bool is_bundle(const char *path) {
+    FILE *file = fopen(path, "rb");
+    int c = file ? getc(file) : EOF;
+    while (c == ' ' || c == '\n' || c == '\r' || c == '\t') c = getc(file);
+    if (file) fclose(file);
+    return c == '{';
+}
+
+/* A bundle says which file it is for: that one is expected, as well as what the caller expects. */
+static int check_bundle(const char *model, const char *signature, fz_open_options_t *o,
+                        char hex[65]) {
+    static char beside[4096];
+    if (!signature) {
+        snprintf(beside, sizeof beside, "%s.sig", model);
+        signature = beside;
+    }
+    if (!o->signer || !is_bundle(signature)) return GOOD;
+    fz_status_t status = fz_bundle_verify(signature, o->signer, hex);
+    if (status != FZ_OK) return opening(status);
+    if (o->expect && strcmp(o->expect, hex) != 0) {
+        trouble("'%s' is for the model %s, expected was %s", signature, hex, o->expect);
+        return FAILED;
+    }
+    o->expect = hex;
+    o->signer = o->signature = NULL;
+    return GOOD;
+}
+#endif
 
 int verb_verify(int argc, char **argv) {
     const char *expect = NULL, *key = NULL, *signature = NULL;
@@ -39,11 +78,13 @@ int verb_verify(int argc, char **argv) {
     fz_open_options_t open_options = {.size = sizeof open_options, .expect = expect,
                                       .signer = key, .signature = signature};
     fz_model_t *model;
+#ifdef FZ_HAVE_STORE
+    char hex[65];
+    int checked = check_bundle(operands.items[0], signature, &open_options, hex);
+    if (checked != GOOD) return checked;
+#endif
     fz_status_t opened = fz_model_open(operands.items[0], &open_options, &model);
-    if (opened != FZ_OK) {
-        trouble("%s", fz_last_error());
-        return opened == FZ_E_USAGE || opened == FZ_E_IO ? TROUBLE : FAILED;
-    }
+    if (opened != FZ_OK) return opening(opened);
     int status = verify(model, kat, key != NULL);
     fz_model_close(model);
     return status;
