@@ -178,6 +178,7 @@ difference() {
 }
 
 # One line a CPU and model: number of the CPU, of the model, both digests, difference, other answers.
+# ONNX Runtime gets a home of its own, for it leaves files there and in the folder of temporary files.
 measure() {
   cpu=0
   while IFS='	' read -r arch emulator name; do
@@ -191,8 +192,8 @@ measure() {
       ours=$(run "$to.frozen" $emulator "$scratch/$arch/run_frozen" "$scratch/$model.fz" \
         "$to.frozen" $inputs </dev/null)
       # shellcheck disable=SC2086
-      theirs=$(run "$to.ort" $emulator "$scratch/$arch/run_ort" "$library" "$onnx" "$to.ort" \
-        $inputs </dev/null)
+      theirs=$(run "$to.ort" env HOME="$scratch" TMPDIR="$scratch" $emulator \
+        "$scratch/$arch/run_ort" "$library" "$onnx" "$to.ort" $inputs </dev/null)
       echo "$cpu $model $ours $theirs $(difference "$scratch/out.$model.1.ort" "$to.ort")"
     done <"$scratch/models"
   done <"$scratch/cpus"
@@ -201,7 +202,9 @@ measure() {
 # ---- the table
 
 table() {
-  awk -F'\t' -v ort="ORT $("$scratch/x86_64/run_ort" "$(echo "$ort"/*/linux/x64/lib*)")" \
+  version=$(env HOME="$scratch" TMPDIR="$scratch" \
+    "$scratch/x86_64/run_ort" "$(echo "$ort"/*/linux/x64/libonnxruntime.so*)")
+  awk -F'\t' -v ort="ORT $version" \
     -v models="$scratch/models" -v cpus="$scratch/cpus" -v images="$images" '
     function row(name, cells, rest) {
       for (m = 1; m <= n_models; m++) rest = rest "  " sprintf(" %-10s%-12s%-8s", \

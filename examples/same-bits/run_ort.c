@@ -16,7 +16,8 @@ struct api {
     void *skip_0[2];
     const char *(*get_error_message)(status_t status);
     status_t (*create_env)(int log_level, const char *name, void **env);
-    void *skip_4[3];
+    void *skip_4[2];
+    status_t (*disable_telemetry_events)(void *env);
     status_t (*create_session)(void *env, const char *path, void *options, void **session);
     void *skip_8[1];
     status_t (*run)(void *session, void *options, char *const *input_names, void *const *inputs,
@@ -77,6 +78,7 @@ static void check(status_t status) {
 static void *create_session(const char *path) {
     void *env, *options, *session;
     check(api->create_env(LOG_ERRORS, "run_ort", &env));
+    check(api->disable_telemetry_events(env));
     check(api->create_session_options(&options));
     check(api->set_intra_op_num_threads(options, 1));
     check(api->create_session(env, path, options, &session));
