@@ -8,7 +8,8 @@
 # Takes the digits models, the models that tests/models/run.sh has fetched, and those named. Build
 # folders of this machine run on the CPU with all of its features and with fewer, by 1, 2, 3 and 8
 # threads. Those named aarch64*, riscv64* or s390x* run under qemu-user. --emulate: the first build
-# folder also runs on emulated CPUs without AVX-512, and without AVX; fewer models, or with --full all.
+# folder also runs on emulated CPUs without AVX-512, and without AVX; fewer models and fewer features for
+# the other folders, or with --full all.
 set -u
 tests=$(cd "$(dirname "$0")/.." && pwd)
 data=$tests/data real=${FZ_TEST_BUILD:-/nonexistent}/models nets=${FZ_TEST_BUILD:-/nonexistent}/nets
@@ -90,9 +91,11 @@ for b in $builds; do
         riscv64*|s390x*) config "$name" -1 2 "$b" "$qemu" slow ;;
         *)
             config "$name" -1 1,2,3,8 "$b" '' fast
-            config "$name:AVX-512" 3 1,2,3,8 "$b" '' fast
-            config "$name:AVX2" 1 1,2,3,8 "$b" '' fast
             config "$name:no AVX" $none 1,2,3,8 "$b" '' fast
+            if [ $first = yes ] || [ $emulate = no ] || [ $full = yes ]; then
+                config "$name:AVX-512" 3 1,2,3,8 "$b" '' fast
+                config "$name:AVX2" 1 1,2,3,8 "$b" '' fast
+            fi
             [ $first$emulate = yesyes ] && for cpu in Haswell Nehalem; do
                 config "qemu:$cpu" -1 2 "$b" "qemu-x86_64 -cpu $cpu" slow
             done ;;
