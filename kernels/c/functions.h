@@ -122,10 +122,19 @@ static inline float f32_mish(float x) {
     float e = f32_exp(x > 20 ? 20 : x), n = fzk_fma(e, e, e + e);
     return x * (n / (n + 2));
 }
-/* The bounds of relu and clip let NaN and -0 pass: maxps(lo, x), minps(hi, t). */
-static inline float f32_relu(float x) { return 0 > x ? 0 : x; }
+/* The bounds of relu and clip let NaN and -0 pass: maxps(lo, x), minps(hi, t). For a LO of 0 clang
+ * takes Arm's fmax, which makes -0 +0: there it gets to see integers. */
+static inline float f32_at_least(float lo, float x) {
+#if defined(__clang__) && defined(__aarch64__)
+    uint32_t above = lo > x ? UINT32_MAX : 0;
+    return fzk_float((fzk_bits(lo) & above) | (fzk_bits(x) & ~above));
+#else
+    return lo > x ? lo : x;
+#endif
+}
+static inline float f32_relu(float x) { return f32_at_least(0, x); }
 static inline float f32_clip(float x, float a, float b) {
-    float t = a > x ? a : x;
+    float t = f32_at_least(a, x);
     return b < t ? b : t;
 }
 static inline float f32_affine(float x, float a, float b) { return a * x + b; }
@@ -151,7 +160,7 @@ static inline float f32_selu(float x, float a, float b) {
 static inline float f32_celu(float x, float a, float b) {
     float t = a * f32_expm1(x / a);
     (void)b;
-    return (0 > x ? 0 : x) + (0 < t ? 0 : t);
+    return f32_at_least(0, x) + (0 < t ? 0 : t);
 }
 static inline float f32_shrink(float x, float a, float b) {
     return x < -a ? x + b : x > a ? x - b : 0;

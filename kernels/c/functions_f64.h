@@ -278,9 +278,18 @@ static inline double f64_mish(double x) {
     double e = f64_exp(x > 20 ? 20 : x), n = e * (e + 2), y = x * (n / (n + 2));
     return x > 20 ? x : y;
 }
-static inline double f64_relu(double x) { return 0 > x ? 0 : x; }
+/* As f32_at_least. */
+static inline double f64_at_least(double lo, double x) {
+#if defined(__clang__) && defined(__aarch64__)
+    uint64_t above = lo > x ? UINT64_MAX : 0;
+    return f64_from((f64_bits(lo) & above) | (f64_bits(x) & ~above));
+#else
+    return lo > x ? lo : x;
+#endif
+}
+static inline double f64_relu(double x) { return f64_at_least(0, x); }
 static inline double f64_clip(double x, double a, double b) {
-    double t = a > x ? a : x;
+    double t = f64_at_least(a, x);
     return b < t ? b : t;
 }
 static inline double f64_affine(double x, double a, double b) { return a * x + b; }
@@ -306,7 +315,7 @@ static inline double f64_selu(double x, double a, double b) {
 static inline double f64_celu(double x, double a, double b) {
     double t = a * f64_expm1(x / a);
     (void)b;
-    return (0 > x ? 0 : x) + (0 < t ? 0 : t);
+    return f64_at_least(0, x) + (0 < t ? 0 : t);
 }
 static inline double f64_shrink(double x, double a, double b) {
     return x < -a ? x + b : x > a ? x - b : 0;
