@@ -82,6 +82,10 @@ class AnswerError(Error):
     status, name = 18, "FZ_E_ANSWER"
 
 
+class SignatureError(Error):
+    status, name = 19, "FZ_E_SIGNATURE"
+
+
 _BY_STATUS = {c.status: c for c in Error.__subclasses__()}
 
 

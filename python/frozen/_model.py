@@ -47,8 +47,9 @@ class Model:
     bytes. THREADS is how many threads one run uses (0: as many as the host allows). EXPECT is the
     model id that must come out. PROTECTION is the level wanted, see `protection`. MAP leaves the
     weights in the file. KNOWN_ANSWER refuses a host that computes other bits than the file promises
-    (AnswerError), and a file that holds no known answer (UnsupportedError). Any number of threads may call a model at once: each concurrent call gets a
-    session of its own, and the interpreter's lock is not held while the library runs.
+    (AnswerError), and a file that holds no known answer (UnsupportedError). Any number of threads
+    may call a model at once: each concurrent call gets a session of its own, and the interpreter's
+    lock is not held while the library runs.
     """
 
     def __init__(self, source: Source, threads: int = 1, expect: Optional[str] = None,

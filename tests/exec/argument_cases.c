@@ -46,7 +46,8 @@ static void options_out_of_range(void **state) {
     char hex[65];
     assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), temporary("o.fz"), NULL, hex));
     fz_open_options_t open[] = {
-        {.flags = 8}, {.protection = 4}, {.protection = -1}, {.expect = "abc"}, {.expect = ""},
+        {.flags = 1u << 31}, {.protection = 4}, {.protection = -1}, {.expect = "abc"},
+        {.expect = ""},
         {.expect = "AB00000000000000000000000000000000000000000000000000000000000000"},
         {.expect = "0000000000000000000000000000000000000000000000000000000000000000a"}};
     const char *onnx = data_path("digits/digits_mlp.onnx");
@@ -148,10 +149,10 @@ static void files_that_are_none(void **state) {
 }
 
 static void names(void **state) {
-    for (fz_status_t s = FZ_OK; s <= FZ_E_ANSWER; s++)
+    for (fz_status_t s = FZ_OK; s <= FZ_E_SIGNATURE; s++)
         assert_memory_equal(fz_status_name(s), s ? "FZ_E_" : "FZ_OK", 5);
     assert_string_equal(fz_status_name(FZ_E_ANSWER), "FZ_E_ANSWER");
-    assert_string_equal(fz_status_name(19), "FZ_E_?");
+    assert_string_equal(fz_status_name(FZ_E_SIGNATURE + 1), "FZ_E_?");
     assert_string_equal(fz_status_name(-1), "FZ_E_?");
     assert_string_equal(fz_version(), FZ_VERSION_STRING);
     assert_string_equal(fz_type_name(FZ_TYPE_F32), "float32");

@@ -51,8 +51,6 @@ static uint64_t get(void) {
 static void set(uint64_t bits) {
     fesetround((int)(bits & 0xFFFFFFFF));
     feclearexcept(FE_ALL_EXCEPT);
-    fexcept_t raised;
-    fegetexceptflag(&raised, FE_ALL_EXCEPT);
     if (bits >> 32) feraiseexcept((int)(bits >> 32));
 }
 static const struct environment environments[] = {
