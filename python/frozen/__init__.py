@@ -17,7 +17,8 @@ from typing import Any
 from ._errors import (AnswerError, CancelledError, CorruptError, DeadlineError, DigestError,
                       ElementTypeError, Error, FileError, FormatError, InputValueError,
                       InternalError, LimitError, NoMemoryError, ProfileError, ShapeError,
-                      SignatureError, SystemRefusedError, UnsupportedError, UnverifiedError, UsageError)
+                      SignatureError, SystemRefusedError, UnsupportedError, UnverifiedError,
+                      UsageError)
 from ._freeze import freeze
 from ._inference_session import (GraphOptimizationLevel, InferenceSession, ModelMetadata, NodeArg,
                                  SessionOptions, get_available_providers, get_device)
@@ -32,8 +33,8 @@ __all__ = [
     "ElementTypeError", "Error", "FileError", "FormatError", "GraphOptimizationLevel",
     "InferenceSession", "InputValueError", "InternalError", "LimitError", "Model",
     "ModelMetadata", "NoMemoryError", "NodeArg", "ProfileError", "SessionOptions", "ShapeError",
-    "SignatureError", "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError", "Value", "freeze",
-    "get_available_providers", "get_device", "library_version", "load",
+    "SignatureError", "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError",
+    "Value", "freeze", "get_available_providers", "get_device", "library_version", "load",
 ]
 
 

@@ -122,7 +122,7 @@ class Model:
     # ---- checks
 
     def verify(self, kat: bool = False) -> None:
-        """Hashes the model's memory again; CorruptError if it changed. With KAT known_answer() too."""
+        """Hashes the model's memory again; CorruptError if it changed. KAT: known_answer(), too."""
         with _Use(self) as handle:
             check(core().fz_model_verify(handle))
             if kat:
