@@ -234,7 +234,8 @@ static inline float f32_softplus(float x) {
     p = p * z + 0x1.24924920905bep-2;
     p = p * z + 0x1.99999999a06d7p-2;
     p = p * z + 0x1.5555555555535p-1;
-    return (float)((x > 0 ? (double)x : 0) + s * (p * z + 2));
+    float y = (float)((x > 0 ? (double)x : 0) + s * (p * z + 2));
+    return f32_moved(y, fzk_bits(x) == 0x39EA41D0);
 }
 /* The sine, cosine and tangent of X from Y, its binary64 value: unary_f32.c takes that of small
  * arguments from another function. */

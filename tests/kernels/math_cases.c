@@ -182,7 +182,8 @@ static const struct known halfway[] = {
     {FZK_FN_SIN, 0x1.33333p13f, -0x1.63f4bap-2f, 0, 0},
     {FZK_FN_SIN, -0x1.33333p13f, 0x1.63f4bap-2f, 0, 0},
     {FZK_FN_SINH, 0x1.250bfep-11f, 0x1.250bfep-11f, 0, 0},
-    {FZK_FN_SINH, -0x1.250bfep-11f, -0x1.250bfep-11f, 0, 0}};
+    {FZK_FN_SINH, -0x1.250bfep-11f, -0x1.250bfep-11f, 0, 0},
+    {FZK_FN_SOFTPLUS, 0x1.d483ap-12f, 0x1.63017ap-1f, 0, 0}};
 
 static void unary_halfway(struct kt *t) {
     for (size_t i = 0; i < sizeof halfway / sizeof halfway[0]; i++) {
