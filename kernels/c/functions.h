@@ -123,23 +123,19 @@ static inline float f32_mish(float x) {
     return x * (n / (n + 2));
 }
 /* The bounds of relu and clip let NaN and -0 pass: maxps(lo, x), minps(hi, t). For a LO of 0 clang
- * takes Arm's fmax, which makes -0 +0: there it gets to see integers. */
-static inline float f32_at_least(float lo, float x) {
+ * takes Arm's fmax, which makes -0 +0: it gets to see that the bits are those of a number below 0. */
+static inline float f32_relu(float x) {
 #if defined(__clang__) && defined(__aarch64__)
-    uint32_t above = lo > x ? UINT32_MAX : 0;
-    return fzk_float((fzk_bits(lo) & above) | (fzk_bits(x) & ~above));
+    return fzk_bits(x) - 0x80000001 <= 0xFF800000 - 0x80000001 ? 0 : x;
 #else
-    return lo > x ? lo : x;
+    return 0 > x ? 0 : x;
 #endif
 }
-static inline float f32_relu(float x) { return f32_at_least(0, x); }
-static inline float f32_clip(float x, float a, float b) {
-    float t = f32_at_least(a, x);
-    return b < t ? b : t;
-}
+static inline float f32_at_most(float hi, float x) { return hi < x ? hi : x; }
+static inline float f32_clip(float x, float a, float b) { return f32_at_most(b, a > x ? a : x); }
 static inline float f32_affine(float x, float a, float b) { return a * x + b; }
 static inline float f32_hard_sigmoid(float x, float a, float b) {
-    return f32_clip(a * x + b, 0, 1);
+    return f32_at_most(1, f32_relu(a * x + b));
 }
 static inline float f32_hard_swish(float x) { return x * f32_hard_sigmoid(x, 1.0f / 6, 0.5f); }
 static inline float f32_leaky_relu(float x, float a, float b) {
@@ -160,7 +156,7 @@ static inline float f32_selu(float x, float a, float b) {
 static inline float f32_celu(float x, float a, float b) {
     float t = a * f32_expm1(x / a);
     (void)b;
-    return f32_at_least(0, x) + (0 < t ? 0 : t);
+    return f32_relu(x) + f32_at_most(0, t);
 }
 static inline float f32_shrink(float x, float a, float b) {
     return x < -a ? x + b : x > a ? x - b : 0;

@@ -278,23 +278,22 @@ static inline double f64_mish(double x) {
     double e = f64_exp(x > 20 ? 20 : x), n = e * (e + 2), y = x * (n / (n + 2));
     return x > 20 ? x : y;
 }
-/* As f32_at_least. */
-static inline double f64_at_least(double lo, double x) {
+/* As f32_relu. */
+static inline double f64_relu(double x) {
 #if defined(__clang__) && defined(__aarch64__)
-    uint64_t above = lo > x ? UINT64_MAX : 0;
-    return f64_from((f64_bits(lo) & above) | (f64_bits(x) & ~above));
+    const uint64_t below = 0x8000000000000001, infinite = 0xFFF0000000000000;
+    return f64_bits(x) - below <= infinite - below ? 0 : x;
 #else
-    return lo > x ? lo : x;
+    return 0 > x ? 0 : x;
 #endif
 }
-static inline double f64_relu(double x) { return f64_at_least(0, x); }
+static inline double f64_at_most(double hi, double x) { return hi < x ? hi : x; }
 static inline double f64_clip(double x, double a, double b) {
-    double t = f64_at_least(a, x);
-    return b < t ? b : t;
+    return f64_at_most(b, a > x ? a : x);
 }
 static inline double f64_affine(double x, double a, double b) { return a * x + b; }
 static inline double f64_hard_sigmoid(double x, double a, double b) {
-    return f64_clip(a * x + b, 0, 1);
+    return f64_at_most(1, f64_relu(a * x + b));
 }
 static inline double f64_hard_swish(double x) { return x * f64_hard_sigmoid(x, 1.0 / 6, 0.5); }
 static inline double f64_leaky_relu(double x, double a, double b) {
@@ -315,7 +314,7 @@ static inline double f64_selu(double x, double a, double b) {
 static inline double f64_celu(double x, double a, double b) {
     double t = a * f64_expm1(x / a);
     (void)b;
-    return f64_at_least(0, x) + (0 < t ? 0 : t);
+    return f64_relu(x) + f64_at_most(0, t);
 }
 static inline double f64_shrink(double x, double a, double b) {
     return x < -a ? x + b : x > a ? x - b : 0;
