@@ -74,7 +74,8 @@ static void fill_group(const struct fzk_qdwconv *d, int64_t ch, struct group *g)
                     *to++ = c < g->n ? w[c * FZK_QUAD + s % FZK_QUAD] : 0;
     if (d->kh * d->kw % 2) memset(to, 0, CHANNELS);
     for (int64_t t = 1; t < g->taps; t += 2)
-        for (int64_t c = 0; c < CHANNELS; c++) g->init[c] -= g->w[t * CHANNELS + c];
+        for (int64_t c = 0; c < CHANNELS; c++)
+            g->init[c] = (int32_t)((uint32_t)g->init[c] - (uint32_t)g->w[t * CHANNELS + c]);
 }
 
 #include "qdwconv_tile.h"

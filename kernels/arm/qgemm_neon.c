@@ -85,12 +85,13 @@ FZK_INLINE void columns(const struct tile *t, int64_t j, const int rows, const i
     if (t->kq % 2) quads(acc, a, b, b, rows, nv); /* the second quad of A is 0 */
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
-        int32x4_t more = vdupq_n_s32((int32_t)t->more[r]);
+        const int32_t *init = t->init + r * t->init_step + j;
         FZK_UNROLL
         for (int v = 0; v < nv; v++) {
-            int32x4_t x = vld1q_s32(t->init + r * t->init_step + j + 4 * v);
-            x = vaddq_s32(vaddq_s32(x, more), vpaddq_s32(acc[r][v][0], acc[r][v][1]));
-            vst1q_s32(t->sums[r] + j + 4 * v, x);
+            int32x4_t sum = vpaddq_s32(acc[r][v][0], acc[r][v][1]);
+            uint32x4_t x = vaddq_u32(vreinterpretq_u32_s32(sum), vdupq_n_u32(t->more[r]));
+            x = vaddq_u32(x, vreinterpretq_u32_s32(vld1q_s32(init + 4 * v)));
+            vst1q_s32(t->sums[r] + j + 4 * v, vreinterpretq_s32_u32(x));
         }
     }
 }

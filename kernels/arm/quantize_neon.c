@@ -29,7 +29,8 @@ FZK_INLINE void row(uint8_t *y, const void *x, const float *m, int64_t m_step, i
     const float32x4_t all = vdupq_n_f32(m ? *m : 1);
     int64_t i = 0;
     for (; i + STEP <= n; i += STEP)
-        vst1q_u8(y + i, part((const char *)x + 4 * i, m + i * m_step, m_step, all, e, operation));
+        vst1q_u8(y + i,
+                 part((const char *)x + 4 * i, m_step ? m + i : m, m_step, all, e, operation));
     if (i == n) return;
     const size_t rest = (size_t)(n - i);
     float some[STEP] = {0}, some_m[STEP] = {0};
