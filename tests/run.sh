@@ -194,6 +194,8 @@ part_gcc() {
     suite artifact "$b/tests/artifact/artifact_test"
     suite digest "$b/tests/artifact/digest_test"
     suite seal "$b/tests/seal/seal_test"
+    suite 'seal attacks' sh "$src/tests/seal/run.sh" "$b"
+    grep -a -E '^[0-9]+ attacks' "$build/log/seal_attacks.txt" | sed 's/^/    /'
     suite passes "$b/tests/passes/passes_test"
     suite exec "$b/tests/exec/exec_test"
     suite fault "$b/tests/fault/fault_test"

@@ -50,7 +50,7 @@ def main():
         there, killed = {'base'}, 0
         for i in range(N):
             group = [operation(store, 4 * i + j) for j in range(4)]
-            time.sleep(random.random() * 2.5 * typical)
+            time.sleep(random.random() * 1.2 * typical)
             group[0][0].send_signal(signal.SIGKILL)
             for process, tag in group:
                 out, err = process.communicate()
