@@ -74,7 +74,7 @@ class Build:
                 continue
             words.append(w.replace(self.source + '/', overlay + '/'))
         at = words.index('-c')
-        r = run(words[:at] + flags + ['-o', to] + words[at:], self.folder)
+        r = run(words[:at] + flags + ['-fdiagnostics-color=never', '-o', to] + words[at:], self.folder)
         if r.returncode:
             raise Broken('does not compile: ' + r.stdout.strip()[-2000:])
 
@@ -163,36 +163,40 @@ def try_control(b, control):
     return None, '%s%s' % (good[0].strip()[:150], ' (+%d)' % (len(lines) - 1) if len(lines) > 1 else '')
 
 
+def union_of(controls):
+    """What any of CONTROLS compiles; None for the levels means all of them."""
+    levels = collections.defaultdict(set)
+    for path, some in (o for c in controls for o in c.objects):
+        levels[path] |= set(some) if some else {None}
+    return [(path, None if None in some else tuple(sorted(some))) for path, some in sorted(levels.items())]
+
+
+def sound_program(b, controls, folder):
+    """The failures of one test program with unpatched objects, under all cases of CONTROLS; the number of runs."""
+    one = controls[0]._replace(edits=[], flags=[], objects=union_of(controls), libraries=[])
+    problems, cases = [], []
+    for c in controls:
+        if c.cases not in cases:
+            cases.append(c.cases)
+    try:
+        build(b, one, folder)
+        for some in cases:
+            this = one._replace(cases=some)
+            problems += ['%s: %s' % (some, line) for line in failures(this, *execute(b, this, folder))]
+    except (Broken, subprocess.TimeoutExpired) as e:
+        problems.append(str(e))
+    return problems, len(cases)
+
+
 def sound(b, controls):
     """Every file that CONTROLS touch, unpatched, under every test that they run."""
     problems, runs = [], 0
-    by_program = collections.defaultdict(list)
-    for c in controls:
-        if not c.refused:
-            by_program[c.program].append(c)
-    for program, group in by_program.items():
-        objects = sorted({(path, levels) for c in group for path, levels in c.objects},
-                         key=lambda o: (o[0], o[1] or ()))
-        # A file that one control takes for all levels needs no second copy of some.
-        whole = {path for path, levels in objects if not levels}
-        levels = collections.defaultdict(set)
-        for path, some in objects:
-            levels[path] |= set(some or ())
-        union = [(path, None if path in whole else tuple(sorted(levels[path]))) for path in sorted(levels)]
-        all_cases = []
-        for c in group:
-            if c.cases not in all_cases:
-                all_cases.append(c.cases)
-        with tempfile.TemporaryDirectory() as folder:
-            one = group[0]._replace(edits=[], flags=[], objects=union, libraries=[])
-            try:
-                build(b, one, folder)
-                for cases in all_cases:
-                    this, runs = one._replace(cases=cases), runs + 1
-                    lines = failures(this, *execute(b, this, folder))
-                    problems += ['%s: %s' % (cases, line) for line in lines]
-            except (Broken, subprocess.TimeoutExpired) as e:
-                problems.append(str(e))
+    for program in PROGRAMS:
+        group = [c for c in controls if c.program == program and not c.refused]
+        if group:
+            with tempfile.TemporaryDirectory() as folder:
+                some, n = sound_program(b, group, folder)
+                problems, runs = problems + some, runs + n
     return ('; '.join(problems[:3]) if problems else None), '%d runs without a failure' % runs
 
 
