@@ -15,6 +15,8 @@ void fzk_fill_neon(struct fzk_table *table) {
     table->minmax_f32 = fzk_minmax_f32_neon;
     table->softmax_f32 = fzk_softmax_f32_neon;
     table->logsoftmax_f32 = fzk_logsoftmax_f32_neon;
+    table->f16_to_f32 = fzk_f16_to_f32_neon;
+    table->f32_to_f16 = fzk_f32_to_f16_neon;
     table->maxpool_f32 = fzk_maxpool_f32_neon;
     table->avgpool_f32 = fzk_avgpool_f32_neon;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_neon;
