@@ -4,7 +4,7 @@
 # usage: run.sh BUILD_DIR [digits]     digits: only the models that lie in tests/data. The others are
 # fetched (fetch.sh) into $FZ_TEST_BUILD/models or BUILD_DIR/models. FZ_UNDER is put before fz.
 set -u
-b=$1 only=${2:-} here=$(cd "$(dirname "$0")" && pwd) data=$(cd "$(dirname "$0")/../data" && pwd)
+b=$(cd "$1" && pwd) only=${2:-} here=$(cd "$(dirname "$0")" && pwd) data=$(cd "$(dirname "$0")/../data" && pwd)
 fz="${FZ_UNDER:-} $b/lib/cli/fz"; fz=${fz# }
 models=${FZ_TEST_BUILD:-$b}/models
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
