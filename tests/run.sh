@@ -192,6 +192,7 @@ part_gcc() {
     suite import "$b/tests/import/import_test"
     suite 'import allocations' "$b/tests/import/import_alloc_test"
     suite artifact "$b/tests/artifact/artifact_test"
+    suite 'artifact mutants' sh "$src/tests/artifact/run.sh" "$b"
     suite digest "$b/tests/artifact/digest_test"
     suite seal "$b/tests/seal/seal_test"
     suite 'seal attacks' sh "$src/tests/seal/run.sh" "$b"

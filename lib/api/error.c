@@ -14,15 +14,7 @@ void fz_set_last_error(const char *text) {
 
 const char *fz_version(void) { return FZ_VERSION_STRING; }
 
-const char *fz_status_name(fz_status_t status) {
-    static const char *const names[] = {
-        "FZ_OK",           "FZ_E_USAGE",    "FZ_E_NOMEM",   "FZ_E_IO",         "FZ_E_FORMAT",
-        "FZ_E_UNSUPPORTED", "FZ_E_DIGEST",  "FZ_E_CORRUPT", "FZ_E_SHAPE",      "FZ_E_TYPE",
-        "FZ_E_LIMIT",      "FZ_E_UNVERIFIED", "FZ_E_CANCELLED", "FZ_E_DEADLINE", "FZ_E_VALUE",
-        "FZ_E_PROFILE",    "FZ_E_SYSTEM",   "FZ_E_INTERNAL", "FZ_E_ANSWER",
-        "FZ_E_SIGNATURE"};
-    return status >= 0 && (size_t)status < FZ_COUNT(names) ? names[status] : "FZ_E_?";
-}
+const char *fz_status_name(fz_status_t status) { return fzi_status_name(status); }
 
 fz_status_t fz_sha256(const void *data, size_t size, uint8_t digest[32]) {
     if (!digest || (!data && size)) return fzi_error(FZ_E_USAGE, "fz_sha256: a pointer is NULL");

@@ -25,6 +25,9 @@ fz_status_t fzi_error_context(fz_status_t status, const char *format, ...) FZ_PR
 /* The thread's message; "" if there was no error. */
 const char *fzi_error_text(void);
 
+/* "FZ_E_SHAPE" say; "FZ_E_?" for an unknown number. */
+const char *fzi_status_name(fz_status_t status);
+
 /* Returns from the calling function if EXPR is not FZ_OK. */
 #define FZ_TRY(expr)                                                                               \
     do {                                                                                           \

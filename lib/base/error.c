@@ -28,3 +28,13 @@ fz_status_t fzi_error_context(fz_status_t status, const char *format, ...) {
 }
 
 const char *fzi_error_text(void) { return message; }
+
+const char *fzi_status_name(fz_status_t status) {
+    static const char *const names[] = {
+        "FZ_OK",           "FZ_E_USAGE",    "FZ_E_NOMEM",   "FZ_E_IO",         "FZ_E_FORMAT",
+        "FZ_E_UNSUPPORTED", "FZ_E_DIGEST",  "FZ_E_CORRUPT", "FZ_E_SHAPE",      "FZ_E_TYPE",
+        "FZ_E_LIMIT",      "FZ_E_UNVERIFIED", "FZ_E_CANCELLED", "FZ_E_DEADLINE", "FZ_E_VALUE",
+        "FZ_E_PROFILE",    "FZ_E_SYSTEM",   "FZ_E_INTERNAL", "FZ_E_ANSWER",
+        "FZ_E_SIGNATURE"};
+    return status >= 0 && (size_t)status < FZ_COUNT(names) ? names[status] : "FZ_E_?";
+}

@@ -156,7 +156,7 @@ fz_status_t fzi_answer_check(struct fz_model *model) {
         return fzi_error(FZ_E_UNSUPPORTED,
                          "the file holds no known answer: its run failed with %s when the model "
                          "was frozen, which can be given inputs for it",
-                         fz_status_name((fz_status_t)kat->status));
+                         fzi_status_name((fz_status_t)kat->status));
     struct fz_answer answer = {
         .outputs = fzi_arena_array(&arena, plan->n_outputs, sizeof *answer.outputs)};
     fz_status_t status =
