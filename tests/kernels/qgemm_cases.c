@@ -232,8 +232,8 @@ static void limits(struct kt *t) {
             int64_t a = values[i][1] - values[i][2], b = values[i][3] - values[i][4];
             int64_t most = (a < 0 ? -a : a) * (b < 0 ? -b : b);
             if (ks[j] * most >= (int64_t)1 << 31) continue;
-            limit(t, j < 3 ? 29 : 3, j < 3 ? 71 : 9, ks[j], values[i]);
-            if (j == 3 && i > 2 && i < 6) limit(t, 13, 37, ks[j], values[i]);
+            limit(t, j < 3 ? 29 : 1, j < 3 ? 71 : 9, ks[j], values[i]);
+            if (j == 3 && i == 4) limit(t, 13, 37, ks[j], values[i]);
         }
 }
 
