@@ -77,9 +77,9 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 
 /* ---- cutting the work */
 
-/* Bytes of one pixel's sums, in whole panels. */
+/* Bytes of one pixel's sums, in whole panels, and of as many zeros. */
 static size_t sums_size(const struct fz_conv_params *p) {
-    return (size_t)fzi_ceil_div(p->cout, FZK_PANEL) * FZK_PANEL * sizeof(int32_t);
+    return (size_t)fzi_ceil_div(p->cout, FZK_PANEL) * FZK_PANEL * sizeof(int32_t) * 2;
 }
 
 /* ROWS: the images have ranges of their own, so that a band lies within one. */
@@ -245,7 +245,8 @@ static void depthwise_wide(const struct job *j, const struct band *b, int32_t *a
     const int16_t *w = j->call->in[FZ_Q_W]->data;
     const fz_tensor_t *bias = j->call->n_in > FZ_Q_BIAS ? j->call->in[FZ_Q_BIAS] : NULL;
     const int32_t *start = j->p->out.kind != FZK_QOUT_F32 && bias ? bias->data : NULL;
-    int32_t zero = zero_of(j, b);
+    int32_t zero = zero_of(j, b), *zeros = acc + sums_size(p) / sizeof *acc / 2;
+    memset(zeros, 0, sums_size(p) / 2);
     for (int64_t e = 0; e < b->rows * b->cols; e++) {
         int64_t h = e / b->cols, x = e % b->cols;
         const uint8_t *a = b->a + h * p->stride[1] * j->pitch + x * p->stride[2] * p->cin;
@@ -259,7 +260,7 @@ static void depthwise_wide(const struct job *j, const struct band *b, int32_t *a
             .m = 1,
             .n = p->cout,
             .a = a, /* an empty chain reads nothing of it */
-            .col_sum = acc,
+            .col_sum = zeros,
             .b = (const int8_t *)w,
             .out = out_of(j, b, 0, out_at(j, b) + (h * j->t.g.out[2] + x) * p->cout)};
         q.out.bias_i32 = acc;
