@@ -116,6 +116,24 @@ example_threads() {
     same threads.c ./threads
 }
 
+# Four processes, on the digits and on a model whose weights are most of the memory: 5 processes
+# hold them once if the sum of their shares (Pss) is not much more than one copy.
+example_serve() {
+    begin serve
+    # shellcheck disable=SC2086
+    step "$CC" -std=gnu17 -Wall -Wextra -Wpedantic -Werror $cflags "$examples/serve/serve.c" \
+        -o serve $libs
+    same serve/serve.c ./serve
+    there python3 'serve.c with 65 MB: Python' || return
+    if step python3 "$src/tests/examples/big_model.py" big.onnx &&
+        step "$fz" freeze big.onnx -o big.fz && step ./serve big.fz "$images" &&
+        awk '/^sum of Pss \/ weights/ { sum = $NF } END { exit !(sum > 0.9 && sum < 1.6) }' \
+            "$work/log"; then
+        pass "serve/serve.c, 65 MB: $(sed -n 's/^sum of Pss \/ weights: //p' "$work/log" |
+            tail -n 1) times the weights in 5 processes"
+    else fail 'serve/serve.c with 65 MB of weights'; fi
+}
+
 example_cmake() {
     there cmake CMake || return
     begin cmake
@@ -226,6 +244,25 @@ example_same_bits() {
     else fail same-bits.sh; fi
 }
 
+# libfrozen-store as its users find it: by pkg-config and by CMake.
+example_store() {
+    [ -f "$libdir/libfrozen-store.so" ] || { skip 'libfrozen-store is not built'; return; }
+    begin store
+    cp "$src/tests/examples/store.c" "$src/tests/examples/CMakeLists.txt" .
+    # shellcheck disable=SC2046
+    if step "$CC" -std=c99 -Wall -Wextra -Wpedantic -Werror store.c -o use_store \
+        $(pkg-config --cflags --libs libfrozen-store) && step ./use_store "$model" &&
+        step cmp "$model" copy.fz && grep -q "$(sha256sum <"$model" | cut -c 1-64)" "$work/log"
+    then pass 'libfrozen-store, pkg-config'; else fail 'libfrozen-store, pkg-config'; fi
+    there cmake 'CMake for libfrozen-store' || return
+    rm -rf models copy.fz private.pem public.pem "$model.sig"
+    if step cmake -S . -B out -DSOURCE=store.c -DUSES=frozen::store \
+        -Dfrozen_DIR="$libdir/cmake/frozen" && step cmake --build out &&
+        step out/run "$model" && step cmp "$model" copy.fz
+    then pass 'libfrozen-store, CMake'; else fail 'libfrozen-store, CMake'; fi
+    rm -f "$model.sig"
+}
+
 # ---- the README's C: compiled as it is written there, and run beside a digits.fz
 
 readme() {
@@ -246,8 +283,9 @@ readme() {
 main() {
     argument=${1:+$(cd "$1" && pwd)} || exit 2
     find_library "$argument" && freeze && example_c && {
-        for e in threads cmake cxx python go rust java node luajit; do "example_$e"; done
+        for e in threads serve cmake cxx python go rust java node luajit; do "example_$e"; done
         [ -z "$built" ] || example_same_bits
+        example_store
         readme
         sed 's/^/    /' "$work/expected"
     }
