@@ -42,28 +42,33 @@ static uint32_t stated_crc(const struct fz_artifact_info *info, uint64_t i) {
     return fzi_le32(crc);
 }
 
-fz_status_t fzi_artifact_check_block(const struct fz_artifact_info *info, uint64_t i) {
-    uint32_t crc = 0;
-    uint64_t off, size;
-    fzi_format_block(info->crc_off, info->front_size, info->file_size, i, &off, &size);
-    fold(info, off, size, NULL, &crc);
-    if (crc == stated_crc(info, i)) return FZ_OK;
-    return fzi_error(FZ_E_CORRUPT, "bytes %llu to %llu do not have their checksum",
-                     (unsigned long long)off, (unsigned long long)(off + size - 1));
-}
-
-void fzi_artifact_weight_blocks(const struct fz_artifact_info *info, uint64_t off, uint64_t size,
-                                uint64_t *first, uint64_t *count) {
-    *first = info->n_front_blocks + off / FZ_BLOCK;
-    *count = size ? (off + size - 1) / FZ_BLOCK - off / FZ_BLOCK + 1 : 0;
-}
-
 /* Bytes [from, to) of the image, which lie in one part, must be zero. */
 static fz_status_t check_zero(const struct fz_artifact_info *info, uint64_t from, uint64_t to,
                               const char *what) {
     for (const uint8_t *p = from < to ? at(info, from) : NULL; from < to; from++, p++)
         if (*p) return fzi_error(FZ_E_FORMAT, "the padding behind %s is not zero", what);
     return FZ_OK;
+}
+
+fz_status_t fzi_artifact_check_block(const struct fz_artifact_info *info, uint64_t i) {
+    uint32_t crc = 0;
+    uint64_t off, size;
+    fzi_format_block(info->crc_off, info->front_size, info->file_size, i, &off, &size);
+    fold(info, off, size, NULL, &crc);
+    if (crc != stated_crc(info, i))
+        return fzi_error(FZ_E_CORRUPT, "bytes %llu to %llu do not have their checksum",
+                         (unsigned long long)off, (unsigned long long)(off + size - 1));
+    /* What no block covers goes with the last of the front. */
+    if (i + 1 == info->n_front_blocks && check_zero(info, info->crc_off + info->n_blocks * 4,
+                                                    info->front_size, "the checksums") != FZ_OK)
+        return fzi_error_context(FZ_E_CORRUPT, "changed");
+    return FZ_OK;
+}
+
+void fzi_artifact_weight_blocks(const struct fz_artifact_info *info, uint64_t off, uint64_t size,
+                                uint64_t *first, uint64_t *count) {
+    *first = info->n_front_blocks + off / FZ_BLOCK;
+    *count = size ? (off + size - 1) / FZ_BLOCK - off / FZ_BLOCK + 1 : 0;
 }
 
 /* Padding between sections; the header's own was checked with it. WHOLE: the back is looked at. */

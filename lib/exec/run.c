@@ -254,15 +254,22 @@ static fz_status_t deliver(struct fz_session *session, uint32_t i, fz_tensor_t *
     return FZ_OK;
 }
 
+static fz_status_t check_corrupt(const struct fz_session *session) {
+    if (!atomic_load_explicit(&session->model->corrupt, memory_order_relaxed)) return FZ_OK;
+    return fzi_error(FZ_E_CORRUPT, "the model's memory was found changed");
+}
+
+/* A model that is known to be changed steers nothing any more; one that is found so meanwhile does
+ * not answer. */
 static fz_status_t run(struct fz_session *session, const fz_tensor_t *inputs,
                        fz_tensor_t *outputs, size_t n_outputs) {
+    FZ_TRY(check_corrupt(session));
     if (session->deadline_us) session->deadline_ns = now_ns() + session->deadline_us * 1000;
     FZ_TRY(fzi_session_bind(session, inputs));
     set_inputs(session, inputs);
     FZ_TRY(run_block(session, 0));
     FZ_TRY(poll(&session->env)); /* a step that was told to end has left its work undone */
-    if (atomic_load_explicit(&session->model->corrupt, memory_order_relaxed))
-        return fzi_error(FZ_E_CORRUPT, "the model's memory was found changed");
+    FZ_TRY(check_corrupt(session));
     for (uint32_t i = 0; i < n_outputs; i++) FZ_TRY(deliver(session, i, &outputs[i]));
     session->n_runs++;
     return FZ_OK;
