@@ -152,7 +152,9 @@ static void round_once(struct kt *t, const float a[2], const float b[2], float w
 }
 
 /* 2^e, also as a subnormal number. */
-static float power(int e) { return fzk_float(e < -126 ? 1u << (e + 149) : (uint32_t)(e + 127) << 23); }
+static float power(int e) {
+    return fzk_float(e < -126 ? 1u << (e + 149) : (uint32_t)(e + 127) << 23);
+}
 
 /* Sums so close to the middle of two floats that a double cannot tell: rounding twice goes to the
  * even one. Near: an odd c plus a product of half its unit times 1 - u^2, which gives c. Middle: a

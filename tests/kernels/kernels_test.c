@@ -78,7 +78,8 @@ static void *kernel_of(const struct version *v, size_t member) {
     return p;
 }
 
-static bool same_kernels(const struct version *a, const struct version *b, const struct kt_case *c) {
+static bool same_kernels(const struct version *a, const struct version *b,
+                         const struct kt_case *c) {
     if (kernel_of(a, c->member) != kernel_of(b, c->member)) return false;
     for (size_t i = 0; i < sizeof c->also / sizeof c->also[0] && c->also[i]; i++)
         if (kernel_of(a, c->also[i]) != kernel_of(b, c->also[i])) return false;

@@ -10,15 +10,15 @@ struct visit {
     int i; /* counts visits, so that what else a case varies takes turns */
 };
 
-/* The next pair of a length and a class, as a step of its own; LABEL says what is the same in all. */
-static bool next(struct kt *t, struct visit *v, const char *label) {
+/* The next pair of a length and a class, as a step of its own. */
+static bool next(struct kt *t, struct visit *v) {
     static const int64_t lengths[] = {0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65};
     enum { N = sizeof lengths / sizeof lengths[0] };
     if (v->i == N * KT_CLASSES) return false;
     v->n = lengths[v->i % N];
     v->values = (enum kt_values)(v->i / N);
     v->i++;
-    kt_step(t, "%s n=%d values=%d", label, (int)v->n, (int)v->values);
+    kt_step(t, "n=%d values=%d", (int)v->n, (int)v->values);
     return true;
 }
 
@@ -33,7 +33,7 @@ static float *panels(struct kt *t, int64_t n, int64_t taps, enum kt_values value
 }
 
 static void gemm_f32(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int64_t m = 1 + v.i % 15, k = v.i % 5 * 16 + v.i % 3;
         struct fzk_segment segment = {.off = 0, .len = k};
         struct fzk_gemm_f32 g = {.m = m, .n = v.n, .k = k, .lda = k, .ldc = v.n, .ldr = v.n,
@@ -51,7 +51,7 @@ static void gemm_f32(struct kt *t) {
 }
 
 static void pack_b_f32(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int64_t k = 1 + v.i % 9, to = (v.n + FZK_PANEL - 1) / FZK_PANEL * k * FZK_PANEL;
         struct fzk_pack_b_f32 p = {.k = k, .n = v.n, .row_stride = v.n, .col_stride = 1};
         if (v.i & 1) p.row_stride = 1, p.col_stride = k;
@@ -64,7 +64,7 @@ static void pack_b_f32(struct kt *t) {
 }
 
 static void dwconv_f32(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int64_t kernel = v.i & 1 ? 3 : 5, stride = 1 + (v.i >> 1 & 1), width = 1 + v.i % 7;
         int64_t in_w = (width - 1) * stride + kernel;
         struct fzk_dwconv_f32 d = {
@@ -83,7 +83,7 @@ static void dwconv_f32(struct kt *t) {
 }
 
 static void winograd_input_f32(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int64_t height = 3 + v.i % 3, width = 3 + v.i % 4, tiles_x = (width - 1) / 2;
         int64_t tiles = (height - 1) / 2 * tiles_x;
         struct fzk_winograd_input_f32 w = {
@@ -99,7 +99,7 @@ static void winograd_input_f32(struct kt *t) {
 }
 
 static void winograd_output_f32(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int64_t height = 1 + v.i % 3, width = 1 + v.i % 4, n_out = height * width * v.n;
         int64_t tiles_x = (width + 1) / 2, tiles = (height + 1) / 2 * tiles_x;
         struct fzk_winograd_output_f32 w = {
@@ -118,7 +118,7 @@ static void winograd_output_f32(struct kt *t) {
 }
 
 static void pool(struct kt *t, bool average) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int64_t size = 3 + v.i % 3, out = size - 1;
         struct fzk_pool_f32 p = {
             .in_row = size * v.n, .in_pixel = v.n, .height = size, .width = size,
@@ -139,7 +139,7 @@ static void avgpool_f32(struct kt *t) { pool(t, true); }
 
 static void unary_f32(struct kt *t) {
     for (int32_t fn = 0; fn < FZK_FN_COUNT; fn++)
-        for (struct visit v = {0}; next(t, &v, "");) {
+        for (struct visit v = {0}; next(t, &v);) {
             float *x = kt_f32(t, v.n, v.values), p[2];
             kt_fill_f32(t, p, 2, v.values);
             kt_protect(t);
@@ -151,7 +151,7 @@ static void unary_f32(struct kt *t) {
 
 static void unary_f64(struct kt *t) {
     for (int32_t fn = 0; fn < FZK_FN_COUNT; fn++)
-        for (struct visit v = {0}; next(t, &v, "");) {
+        for (struct visit v = {0}; next(t, &v);) {
             double *x = kt_buffer(t, v.n, 8), p[2];
             kt_fill_f64(t, x, v.n, v.values);
             kt_fill_f64(t, p, 2, v.values);
@@ -164,7 +164,7 @@ static void unary_f64(struct kt *t) {
 
 static void binary_f32(struct kt *t) {
     for (int32_t fn = 0; fn < FZK_BINARY_COUNT; fn++)
-        for (struct visit v = {0}; next(t, &v, "");) {
+        for (struct visit v = {0}; next(t, &v);) {
             int64_t as = v.i % 3 != 1, bs = v.i % 3 != 2;
             float *a = kt_f32(t, as ? v.n : 1, v.values);
             float *b = kt_f32(t, bs ? v.n : 1, v.values);
@@ -177,7 +177,7 @@ static void binary_f32(struct kt *t) {
 
 static void binary_f64(struct kt *t) {
     for (int32_t fn = 0; fn < FZK_BINARY_COUNT; fn++)
-        for (struct visit v = {0}; next(t, &v, "");) {
+        for (struct visit v = {0}; next(t, &v);) {
             int64_t as = v.i % 3 != 1, bs = v.i % 3 != 2;
             double *a = kt_buffer(t, as ? v.n : 1, 8), *b = kt_buffer(t, bs ? v.n : 1, 8);
             kt_fill_f64(t, a, as ? v.n : 1, v.values);
@@ -193,7 +193,7 @@ static void binary_f64(struct kt *t) {
 
 static void reduce_f32(struct kt *t) {
     for (int32_t op = 0; op < FZK_REDUCE_COUNT; op++)
-        for (struct visit v = {0}; next(t, &v, "");) {
+        for (struct visit v = {0}; next(t, &v);) {
             int64_t inner = v.i % 3 == 0 ? 1 : v.n, n = v.i % 3 == 2 ? 5 : v.n;
             float *x = kt_f32(t, 2 * n * inner, v.values);
             kt_protect(t);
@@ -204,7 +204,7 @@ static void reduce_f32(struct kt *t) {
 }
 
 static void minmax_f32(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         float *x = kt_f32(t, v.n, v.values);
         kt_protect(t);
         float *y = kt_buffer(t, 2, 4);
@@ -214,7 +214,7 @@ static void minmax_f32(struct kt *t) {
 }
 
 static void exponentials(struct kt *t, bool logarithm) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         float *x = kt_f32(t, 3 * v.n, v.values);
         kt_protect(t);
         float *y = kt_buffer(t, 3 * v.n, 4);
@@ -226,7 +226,7 @@ static void softmax_f32(struct kt *t) { exponentials(t, false); }
 static void logsoftmax_f32(struct kt *t) { exponentials(t, true); }
 
 static void norm_f32(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         struct fzk_norm_f32 g = {.rows = 3, .n = v.n, .eps = 1e-5f, .rms = v.i & 1};
         g.x = kt_f32(t, 3 * v.n, v.values);
         g.gain = v.i & 2 ? kt_f32(t, v.n, v.values) : NULL;
@@ -242,7 +242,7 @@ static void norm_f32(struct kt *t) {
 
 #define FROM_F32(name, type, ...)                                                                  \
     static void name(struct kt *t) {                                                               \
-        for (struct visit v = {0}; next(t, &v, "");) {                                             \
+        for (struct visit v = {0}; next(t, &v);) {                                             \
             float *x = kt_f32(t, v.n, v.values);                                                   \
             kt_protect(t);                                                                         \
             type *y = kt_buffer(t, v.n, sizeof(type));                                             \
@@ -252,7 +252,7 @@ static void norm_f32(struct kt *t) {
     }
 #define TO_F32(name, type, ...)                                                                    \
     static void name(struct kt *t) {                                                               \
-        for (struct visit v = {0}; next(t, &v, "");) {                                             \
+        for (struct visit v = {0}; next(t, &v);) {                                             \
             type *x = kt_buffer(t, v.n, sizeof(type));                                             \
             for (int64_t i = 0; i < v.n; i++) x[i] = (type)kt_random(t);                           \
             kt_protect(t);                                                                         \
@@ -282,7 +282,7 @@ TO_F32(dequantize_u8_f32, uint8_t, y, x, v.n, v.i & 1 ? 3e38f : 1e-40f, v.i % 25
 TO_F32(dequantize_i8_f32, int8_t, y, x, v.n, v.i & 1 ? 0.1f : 1e-40f, v.i % 256 - 128)
 
 static void requantize(struct kt *t, bool is_signed) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         struct fzk_requantize g = {.rows = 2, .n = v.n, .ldacc = v.n, .ldy = v.n,
                                    .m_step = v.i & 1, .zero = is_signed ? -7 : 77};
         int32_t *acc = kt_buffer(t, 2 * v.n, 4);
@@ -307,7 +307,7 @@ static uint8_t *bytes(struct kt *t, int64_t n) {
 }
 
 static void lut_u8(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         struct fzk_qlut l = {.n = v.n};
         l.x = bytes(t, v.n);
         l.table = bytes(t, 256);
@@ -319,7 +319,7 @@ static void lut_u8(struct kt *t) {
 }
 
 static void transpose_2d(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int32_t width = 1 << v.i % 4;
         int64_t cols = 1 + v.i % 37;
         uint8_t *x = kt_buffer(t, v.n * cols, (size_t)width);
@@ -332,7 +332,7 @@ static void transpose_2d(struct kt *t) {
 }
 
 static void qpool(struct kt *t, bool average) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         struct fzk_qpool p = {.h = 3, .w = 4, .c = v.n, .a_row = 4 * v.n, .a_col = v.n, .y1 = 2,
                               .out_w = 3, .out_row = 3 * v.n, .out_col = v.n, .kh = 2, .kw = 2,
                               .stride_y = 1, .stride_x = 1, .dilation_y = 1, .dilation_x = 1,
@@ -350,7 +350,7 @@ static void qmaxpool_u8(struct kt *t) { qpool(t, false); }
 static void qavgpool_u8(struct kt *t) { qpool(t, true); }
 
 static void qbinary(struct kt *t, bool add) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         float s[3];
         kt_fill_f32(t, s, 3, v.values);
         struct fzk_qbinary q = {.n = v.n, .a_step = v.i % 3 != 1, .b_step = v.i % 3 != 2,
@@ -390,7 +390,7 @@ static void check_out(struct kt *t, const struct fzk_qout *o, int64_t n) {
 }
 
 static void qgemm_u8s8(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         int64_t m = 1 + v.i % 15, k = 1 + v.i % 67;
         struct fzk_segment segment = {0, k};
         struct fzk_qpack p = {.k_step = v.n, .n_step = 1, .n = v.n, .segments = &segment,
@@ -413,7 +413,7 @@ static void qgemm_u8s8(struct kt *t) {
 }
 
 static void qdwconv_u8s8(struct kt *t) {
-    for (struct visit v = {0}; next(t, &v, "");) {
+    for (struct visit v = {0}; next(t, &v);) {
         if (v.n == 0) continue; /* a convolution has a channel */
         int64_t kernel = v.i & 8 ? 3 : 5, width = 1 + v.i % 6, in_w = width + kernel - 1;
         struct fzk_qpack_dw p = {.tap_step = v.n, .c_step = 1, .c = v.n, .kh = kernel,
