@@ -46,8 +46,8 @@ FZ_API fz_status_t fz_bundle_sign(const char *model_path,
                                   const char *bundle_path);
 
 /* Checks that the bundle BUNDLE_PATH is of one file and signed by the P-256 key
- * in PUBLIC_PATH, and writes the SHA-256 of that file to HEX. To open the model,
- * expect HEX: fz_model_open() then proves that it is the one.
+ * in PUBLIC_PATH, and writes the SHA-256 of that file to HEX. To open the
+ * model, expect HEX: fz_model_open() then proves that it is the one.
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO,
  * FZ_E_FORMAT       the bundle is malformed, or of another kind,

@@ -40,7 +40,7 @@ static const struct verb verbs[] = {
     {"keygen", verb_keygen, "PRIVATE.pem PUBLIC.pem [--kind ed25519|p256]",
      "make a pair of keys for signing"},
     {"sign", verb_sign, "FILE.fz --key PRIVATE.pem [--bundle] [-o FILE.fz.sig]",
-     "sign a frozen file, with --bundle as OpenSSF Model Signing has it; fz verify --key checks it"},
+     "sign a frozen file, with --bundle as OpenSSF Model Signing has it; fz verify --key checks"},
     {"store", verb_store,
      "init DIR | put DIR FILE.fz [--tag NAME] | get DIR REF -o FILE | ls DIR\n"
      "            | tag DIR REF NAME | history DIR NAME | rollback DIR NAME\n"

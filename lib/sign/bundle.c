@@ -1,6 +1,6 @@
 /* A bundle holds a DSSE envelope, its payload is an in-toto statement, whose predicate lists files
- * with their digests. Of one file the name is "."; the subject is the SHA-256 of the list's digests.
- * Facts: the Model Signing specification 1.0, DSSE 1.0.2, and the sigstore bundle 0.3. */
+ * with their digests. Of one file the name is "."; the subject is the SHA-256 of the list's
+ * digests. Facts: the Model Signing specification 1.0, DSSE 1.0.2, and the sigstore bundle 0.3. */
 #include "sign/bundle.h"
 
 #include <frozen/sign.h>
@@ -170,7 +170,7 @@ fz_status_t fzi_bundle_sign(const char *name, const char *hex, const char *priva
 
 /* ---- checking */
 
-/* Decodes TEXT strictly: whole groups, padding at the end only. *BYTES is released by fzi_free(). */
+/* Decodes TEXT strictly: whole groups, padding at the end only. fzi_free() releases *BYTES. */
 static bool decode(const char *text, uint8_t **bytes, size_t *size) {
     static const char digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

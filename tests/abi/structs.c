@@ -3,6 +3,7 @@
 #include <frozen/freeze.h>
 #include <frozen/log.h>
 #include <frozen/sign.h>
+#include <frozen/store.h>
 
 #define AT(type, member, offset) \
     _Static_assert(offsetof(type, member) == (offset), #type "." #member " has moved")
@@ -111,6 +112,14 @@ AT(fz_log_options_t, head, 16);
 AT(fz_log_options_t, visit, 24);
 AT(fz_log_options_t, visit_context, 32);
 SIZE(fz_log_options_t, 40);
+AT(fz_store_item_t, id, 0);
+AT(fz_store_item_t, tags, 8);
+AT(fz_store_item_t, time, 16);
+AT(fz_store_item_t, action, 24);
+AT(fz_store_item_t, file_size, 32);
+AT(fz_store_item_t, is_pinned, 40);
+AT(fz_store_item_t, reserved, 44);
+SIZE(fz_store_item_t, 48);
 #endif
 
 /* Numbers that callers have compiled in. */
