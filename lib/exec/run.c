@@ -259,17 +259,14 @@ static fz_status_t check_corrupt(const struct fz_session *session) {
     return fzi_error(FZ_E_CORRUPT, "the model's memory was found changed");
 }
 
-/* A model that is known to be changed steers nothing any more; one that is found so meanwhile does
- * not answer. */
 static fz_status_t run(struct fz_session *session, const fz_tensor_t *inputs,
                        fz_tensor_t *outputs, size_t n_outputs) {
-    FZ_TRY(check_corrupt(session));
     if (session->deadline_us) session->deadline_ns = now_ns() + session->deadline_us * 1000;
     FZ_TRY(fzi_session_bind(session, inputs));
     set_inputs(session, inputs);
     FZ_TRY(run_block(session, 0));
     FZ_TRY(poll(&session->env)); /* a step that was told to end has left its work undone */
-    FZ_TRY(check_corrupt(session));
+    FZ_TRY(check_corrupt(session)); /* found meanwhile */
     for (uint32_t i = 0; i < n_outputs; i++) FZ_TRY(deliver(session, i, &outputs[i]));
     session->n_runs++;
     return FZ_OK;
@@ -278,6 +275,7 @@ static fz_status_t run(struct fz_session *session, const fz_tensor_t *inputs,
 fz_status_t fzi_session_run(struct fz_session *session, const fz_tensor_t *inputs,
                             size_t n_inputs, fz_tensor_t *outputs, size_t n_outputs) {
     const struct fz_plan *plan = &session->model->plan;
+    FZ_TRY(check_corrupt(session)); /* what is known to be changed steers nothing any more */
     if (n_inputs != plan->n_inputs)
         return fzi_error(FZ_E_USAGE, "the model has %zu inputs, %zu were given", plan->n_inputs,
                          n_inputs);
