@@ -46,7 +46,7 @@
 struct kt {
     const struct fzk_table *k; /* call kernels through this */
     bool quick;                /* fewer shapes, please */
-    bool baseline;             /* this is mask 0: a good place to compare with an own oracle */
+    bool baseline;             /* mask 0 makes the reference: compare with an own oracle here */
 };
 
 struct kt_case {

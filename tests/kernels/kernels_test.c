@@ -128,7 +128,7 @@ static bool run_once(const struct kt_case *c, struct run *r) {
     r->state = name_hash(c->name, r->seed);
     r->cursor = 0;
     r->kt.k = &r->version->table;
-    r->kt.baseline = r->version == &versions[0];
+    r->kt.baseline = r->version == &versions[0] && !r->reference;
     r->n_buffers = 0;
     snprintf(r->step, sizeof r->step, "-");
     r->message[0] = 0;
