@@ -122,8 +122,8 @@ static inline float f32_mish(float x) {
     float e = f32_exp(x > 20 ? 20 : x), n = fzk_fma(e, e, e + e);
     return x * (n / (n + 2));
 }
-/* The bounds of relu and clip let NaN and -0 pass: maxps(lo, x), minps(hi, t). For a LO of 0 clang
- * takes Arm's fmax, which makes -0 +0: it gets to see that the bits are those of a number below 0. */
+/* The bounds of relu and clip let NaN and -0 pass: maxps(lo, x), minps(hi, t). For a lower bound of
+ * 0 clang takes Arm's fmax, which makes -0 +0: it gets to see integers instead. */
 static inline float f32_relu(float x) {
 #if defined(__clang__) && defined(__aarch64__)
     return fzk_bits(x) - 0x80000001 <= 0xFF800000 - 0x80000001 ? 0 : x;
