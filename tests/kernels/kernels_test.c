@@ -199,6 +199,8 @@ static bool run_places(const struct kt_case *c, const struct options *o, size_t 
     static struct run r;
     for (uint32_t i = 0; i < PLACE_WALK + walks; i++) {
         enum place place = i < PLACE_WALK ? (enum place)i : PLACE_WALK;
+        /* A digest is the same in every placement, and emulators read beyond masked loads. */
+        if (o->digest && place != PLACE_START) continue;
         r = (struct run){.kt.quick = o->quick, .version = &versions[v], .place = place,
                          .walk = i - place, .seed = o->seed, .log = log,
                          .reference = *have_reference ? log : NULL};
