@@ -5,8 +5,9 @@
     with frozen.Model("model.fz") as model:
         outputs = model.run({"x": array})
 
-`frozen.InferenceSession` is a drop-in for ONNX Runtime's; `frozen.backend` (which needs the package
-onnx) is an onnx.backend.base.Backend.
+`frozen.keygen`, `sign` and `bundle_sign` sign models, `frozen.Log` keeps receipts of runs and
+`frozen.Store` models. `frozen.InferenceSession` is a drop-in for ONNX Runtime's; `frozen.backend`
+(which needs the package onnx) is an onnx.backend.base.Backend.
 """
 
 from __future__ import annotations
@@ -24,17 +25,22 @@ from ._inference_session import (GraphOptimizationLevel, InferenceSession, Model
                                  SessionOptions, get_available_providers, get_device)
 from ._library import core as _core
 from ._library import load
+from ._log import Audit, Log, LogEntry
 from ._model import Model, Value
+from ._sign import bundle_sign, bundle_verify, keygen, sign
+from ._store import Removed, Store, StoreChange, StoreItem
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AnswerError", "CancelledError", "CorruptError", "DeadlineError", "DigestError",
+    "AnswerError", "Audit", "CancelledError", "CorruptError", "DeadlineError", "DigestError",
     "ElementTypeError", "Error", "FileError", "FormatError", "GraphOptimizationLevel",
-    "InferenceSession", "InputValueError", "InternalError", "LimitError", "Model",
-    "ModelMetadata", "NoMemoryError", "NodeArg", "ProfileError", "SessionOptions", "ShapeError",
-    "SignatureError", "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError",
-    "Value", "freeze", "get_available_providers", "get_device", "library_version", "load",
+    "InferenceSession", "InputValueError", "InternalError", "LimitError", "Log", "LogEntry",
+    "Model", "ModelMetadata", "NoMemoryError", "NodeArg", "ProfileError", "Removed",
+    "SessionOptions", "ShapeError", "SignatureError", "Store", "StoreChange", "StoreItem",
+    "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError",
+    "Value", "bundle_sign", "bundle_verify", "freeze", "get_available_providers", "get_device",
+    "keygen", "library_version", "load", "sign",
 ]
 
 

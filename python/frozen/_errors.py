@@ -36,6 +36,7 @@ class DigestError(Error):
 
 class CorruptError(Error):
     status, name = 7, "FZ_E_CORRUPT"
+    problems: tuple[str, ...] = ()  # of Store.fsck(): all that is wrong
 
 
 class ShapeError(Error, ValueError):

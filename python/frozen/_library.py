@@ -1,7 +1,8 @@
-"""Finds the two C libraries and declares what the package calls in them.
+"""Finds the three C libraries and declares what the package calls in them.
 
-The libraries come from the package's own folder (as a wheel carries them), else from where the
-system's loader looks. `load()` names another place. No environment variable is read.
+Of these libfrozen-store, for signatures, logs and stores, may be missing. The libraries come from
+the package's own folder (as a wheel carries them), else from where the system's loader looks.
+`load()` names another place. No environment variable is read.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from ctypes import POINTER, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import (POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64,
+                    c_void_p)
 from typing import Any, Optional, Union
 
 from ._errors import Error, FileError, UsageError, error_of
 
+Path = Union[str, "os.PathLike[str]"]
 RANK_MAX = 12
 CORE = "libfrozen.so.0"
 FREEZE = "libfrozen-freeze.so.0"
+STORE = "libfrozen-store.so.0"
 
 
 class Tensor(ctypes.Structure):
@@ -66,6 +70,50 @@ class SessionOptions(ctypes.Structure):
     ]
 
 
+class LogEntry(ctypes.Structure):
+    _fields_ = [
+        ("seq", c_uint64),
+        ("time", c_char_p),
+        ("receipt", c_char_p),
+        ("model", c_char_p),
+        ("input", c_char_p),
+        ("output", c_char_p),
+        ("profile", c_char_p),
+        ("digest", c_char_p),
+        ("is_signed", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+LogVisit = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(LogEntry))
+
+
+class LogOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("signer", c_char_p),
+        ("head", c_char_p),
+        ("visit", LogVisit),
+        ("visit_context", c_void_p),
+    ]
+
+
+class StoreItem(ctypes.Structure):
+    _fields_ = [
+        ("id", c_char_p),
+        ("tags", c_char_p),
+        ("time", c_char_p),
+        ("action", c_char_p),
+        ("file_size", c_uint64),
+        ("is_pinned", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+StoreVisit = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(StoreItem))
+StoreProblem = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
+
+
 class ModelStats(ctypes.Structure):
     _fields_ = [
         (name, c_uint64)
@@ -97,7 +145,8 @@ class FreezeOptions(ctypes.Structure):
     ]
 
 
-OPEN_MAP, OPEN_ANY_PROFILE, OPEN_KNOWN_ANSWER = 1, 2, 4
+OPEN_MAP, OPEN_ANY_PROFILE, OPEN_KNOWN_ANSWER, OPEN_SHARE = 1, 2, 4, 8
+SESSION_RECEIPTS = 1
 KEEP_ONNX, NO_WINOGRAD, LITERAL_QDQ, NO_KAT, RANGE_PER_ROW = 1, 2, 4, 8, 16
 
 # name: (result, arguments)
@@ -109,6 +158,8 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "fz_model_open": (c_int32, [c_char_p, POINTER(OpenOptions), POINTER(c_void_p)]),
     "fz_model_open_memory": (
         c_int32, [c_void_p, c_size_t, POINTER(OpenOptions), POINTER(c_void_p)]),
+    "fz_model_open_fd": (c_int32, [c_int, POINTER(OpenOptions), POINTER(c_void_p)]),
+    "fz_model_export_fd": (c_int32, [c_void_p, POINTER(c_int)]),
     "fz_model_close": (None, [c_void_p]),
     "fz_model_id": (c_int32, [c_void_p, c_char_p]),
     "fz_model_profile": (c_char_p, [c_void_p]),
@@ -127,6 +178,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "fz_session_run": (
         c_int32, [c_void_p, POINTER(Tensor), c_size_t, POINTER(Tensor), c_size_t]),
     "fz_session_set_deadline": (c_int32, [c_void_p, c_uint64]),
+    "fz_session_receipt": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_size_t)]),
 }
 _FREEZE_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "fz_freeze_file": (c_int32, [c_char_p, c_char_p, POINTER(FreezeOptions), c_char_p]),
@@ -137,14 +189,34 @@ _FREEZE_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [c_void_p, c_size_t, POINTER(FreezeOptions), POINTER(OpenOptions), POINTER(c_void_p)]),
 }
+_STORE_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
+    "fz_key_generate": (c_int32, [c_int32, c_char_p, c_char_p]),
+    "fz_sign": (c_int32, [c_char_p, c_char_p, c_char_p]),
+    "fz_bundle_sign": (c_int32, [c_char_p, c_char_p, c_char_p]),
+    "fz_bundle_verify": (c_int32, [c_char_p, c_char_p, c_char_p]),
+    "fz_log_append": (c_int32, [c_char_p, c_char_p, c_char_p, c_char_p]),
+    "fz_log_audit": (c_int32, [c_char_p, POINTER(LogOptions), POINTER(c_uint64), c_char_p]),
+    "fz_store_init": (c_int32, [c_char_p]),
+    "fz_store_put": (c_int32, [c_char_p, c_char_p, c_char_p, c_char_p]),
+    "fz_store_get": (c_int32, [c_char_p, c_char_p, c_char_p]),
+    "fz_store_resolve": (c_int32, [c_char_p, c_char_p, c_char_p, c_char_p, c_size_t]),
+    "fz_store_tag": (c_int32, [c_char_p, c_char_p, c_char_p]),
+    "fz_store_rollback": (c_int32, [c_char_p, c_char_p, c_char_p]),
+    "fz_store_pin": (c_int32, [c_char_p, c_char_p, c_int32]),
+    "fz_store_list": (c_int32, [c_char_p, StoreVisit, c_void_p]),
+    "fz_store_history": (c_int32, [c_char_p, c_char_p, StoreVisit, c_void_p]),
+    "fz_store_gc": (c_int32, [c_char_p, c_uint32, POINTER(c_uint64), POINTER(c_uint64)]),
+    "fz_store_fsck": (c_int32, [c_char_p, StoreProblem, c_void_p, POINTER(c_uint64)]),
+}
 
 _lock = threading.RLock()
 _folder: Optional[str] = None  # where load() said that the libraries lie
 _core: Optional[ctypes.CDLL] = None
 _freeze: Optional[ctypes.CDLL] = None
+_store: Optional[ctypes.CDLL] = None
 
 
-def load(path: Union[str, os.PathLike[str]]) -> None:
+def load(path: Path) -> None:
     """Takes the libraries from PATH: their folder, or the file libfrozen.so in it.
 
     To be called before anything else of the package; a second call for another folder is refused,
@@ -185,6 +257,25 @@ def freezer() -> ctypes.CDLL:
     return _freeze
 
 
+def store() -> ctypes.CDLL:
+    """libfrozen-store, loaded at the first call; FileError where it was not built."""
+    global _store
+    if _store is None:
+        with _lock:
+            core()
+            if _store is None:
+                _store = _open(STORE, _STORE_PROTOTYPES)
+    return _store
+
+
+def path_of(path: Path) -> bytes:
+    """PATH as the libraries take it."""
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise ValueError("a path can't hold a zero byte")
+    return name
+
+
 def check(status: int) -> None:
     """Raises the exception of STATUS with the library's message for this thread."""
     if status != 0:
@@ -206,5 +297,7 @@ def _first(name: str) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(path)
     except OSError as error:
-        raise FileError(f"{name} can't be loaded ({error}): install libfrozen, or say where it is "
+        what = "libfrozen" if name != STORE else (
+            "libfrozen-store, which needs libcrypto and jansson")
+        raise FileError(f"{name} can't be loaded ({error}): install {what}, or say where it is "
                         "with frozen.load(folder)") from None

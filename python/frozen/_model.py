@@ -13,7 +13,7 @@ import numpy
 
 from . import _library, _types
 from ._errors import UsageError
-from ._library import check, core
+from ._library import Path, check, core
 
 MAGIC = b"\x89FROZEN"
 
@@ -44,34 +44,63 @@ class Model:
     """A frozen model, or an ONNX model that is frozen in memory.
 
     SOURCE is a path, the bytes of a file, or an onnx.ModelProto; what it holds is told by its first
-    bytes. THREADS is how many threads one run uses (0: as many as the host allows). EXPECT is the
-    model id that must come out. PROTECTION is the level wanted, see `protection`. MAP leaves the
-    weights in the file. KNOWN_ANSWER refuses a host that computes other bits than the file promises
-    (AnswerError), and a file that holds no known answer (UnsupportedError). Any number of threads
-    may call a model at once: each concurrent call gets a session of its own, and the interpreter's
-    lock is not held while the library runs.
+    bytes; "store:DIR:REF" is a model in a Store. THREADS is how many threads one run uses (0: as
+    many as the host allows). EXPECT is the model id that must come out. PROTECTION is the level
+    wanted, see `protection`. MAP leaves the weights in the file. KNOWN_ANSWER refuses a host that
+    computes other bits than the file promises (AnswerError), and a file that holds no known answer
+    (UnsupportedError). SHARE allows export_fd(). SIGNER, the file of a public Ed25519 key, refuses
+    what that key has not signed (SignatureError); SIGNATURE is the file that sign() made, by
+    default the model's path with ".sig". HASH_THREADS 2 opens a large file faster. Any number of
+    threads may call a model at once: each concurrent call gets a session of its own, and the
+    interpreter's lock is not held while the library runs.
     """
 
-    def __init__(self, source: Source, threads: int = 1, expect: Optional[str] = None,
-                 protection: Optional[int] = None, map: bool = False, *,
-                 any_profile: bool = False, known_answer: bool = False) -> None:
+    def __init__(self, source: Union[Source, _Descriptor], threads: int = 1,
+                 expect: Optional[str] = None, protection: Optional[int] = None,
+                 map: bool = False, *,
+                 any_profile: bool = False, known_answer: bool = False, share: bool = False,
+                 signer: Optional[Path] = None, signature: Optional[Path] = None,
+                 hash_threads: int = 1) -> None:
         self._handle: Optional[int] = None
         self._lock = threading.Lock()
         self._idle: list[_Caller] = []  # sessions that no call uses
+        self._idle_receipts: list[_Caller] = []  # those that make receipts
         self._users = 0  # calls under way
         self._closing = False
         self._threads = -1 if threads == 0 else int(threads)
         flags = (_library.OPEN_MAP if map else 0) | (
             _library.OPEN_ANY_PROFILE if any_profile else 0) | (
-            _library.OPEN_KNOWN_ANSWER if known_answer else 0)
+            _library.OPEN_KNOWN_ANSWER if known_answer else 0) | (
+            _library.OPEN_SHARE if share else 0)
         options = _library.OpenOptions(
             ctypes.sizeof(_library.OpenOptions), expect.encode() if expect else None,
-            protection or 0, flags, 0)
+            protection or 0, flags, 0, hash_threads, 0,
+            None if signer is None else _library.path_of(signer),
+            None if signature is None else _library.path_of(signature))
         self._handle = _open(source, options)
         self._inputs = self._values(core().fz_model_input_count, core().fz_model_input)
         self._outputs = self._values(core().fz_model_output_count, core().fz_model_output)
         self._input_names = {value.name for value in self._inputs}
         self._all_outputs = [(i, value.name) for i, value in enumerate(self._outputs)]
+
+    @classmethod
+    def from_fd(cls, fd: int, threads: int = 1, expect: Optional[str] = None,
+                **options: Any) -> Model:
+        """The frozen model that the descriptor FD refers to; FD stays the caller's.
+
+        Of one that export_fd() gave in another process nothing is copied: the weights are hashed
+        where they lie. OPTIONS are those of Model.
+        """
+        return cls(_Descriptor(fd), threads, expect, **options)
+
+    def export_fd(self) -> int:
+        """A new descriptor of the sealed memory, the caller's to close, for another process (by
+        socket.send_fds() or inheritance) to open with from_fd(). The model must be opened with
+        share=True. Nobody can write through it."""
+        fd = ctypes.c_int(-1)
+        with _Use(self) as handle:
+            check(core().fz_model_export_fd(handle, ctypes.byref(fd)))
+        return fd.value
 
     # ---- what the model is
 
@@ -149,16 +178,30 @@ class Model:
         it lies, another is copied first; its dtype must be the input's. DeadlineError after TIMEOUT
         seconds.
         """
+        return self._call(inputs, outputs, timeout, False)[0]
+
+    def run_with_receipt(self, inputs: Mapping[str, Any],
+                         outputs: Optional[Sequence[str]] = None,
+                         timeout: Optional[float] = None) -> tuple[dict[str, Array], str]:
+        """As run(), and the run's receipt: a line of JSON with the model id and the digests of all
+        inputs and all outputs. Whoever has the model and the inputs can run them again and must get
+        the same line. Log.append() takes it."""
+        return self._call(inputs, outputs, timeout, True)
+
+    def _call(self, inputs: Mapping[str, Any], outputs: Optional[Sequence[str]],
+              timeout: Optional[float], receipt: bool) -> tuple[dict[str, Array], str]:
+        """The results, and the receipt or an empty text."""
         wanted = self._choose(outputs)
         with _Use(self) as handle:
-            caller = self._take(handle)
+            caller = self._take(handle, receipt)
             try:
                 arrays = self._bind(inputs, caller.slots)  # keeps their memory during the run
                 if timeout is not None or caller.deadline:
                     caller.limit(timeout)
                 caller.run()
                 del arrays
-                return {name: _fetch(caller.results[i]) for i, name in wanted}
+                results = {name: _fetch(caller.results[i]) for i, name in wanted}
+                return results, caller.receipt() if receipt else ""
             finally:
                 self._give(caller)
 
@@ -182,16 +225,17 @@ class Model:
                 raise ValueError(f"unknown output {name!r}; the model's outputs are {names}")
         return [(names.index(name), name) for name in outputs]
 
-    def _take(self, handle: int) -> _Caller:
+    def _take(self, handle: int, receipts: bool) -> _Caller:
         """An idle caller, else a new one."""
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return _Caller(handle, self._threads, self._inputs, len(self._outputs))
+            idle = self._idle_receipts if receipts else self._idle
+            if idle:
+                return idle.pop()
+        return _Caller(handle, self._threads, self._inputs, len(self._outputs), receipts)
 
     def _give(self, caller: _Caller) -> None:
         with self._lock:
-            self._idle.append(caller)
+            (self._idle_receipts if caller.receipts else self._idle).append(caller)
 
     def _values(self, count: Any, describe: Any) -> tuple[Value, ...]:
         io = _library.Io()
@@ -216,7 +260,8 @@ class Model:
             if not self._closing or self._users > 0 or self._handle is None:
                 return
             handle, self._handle = self._handle, None
-            callers, self._idle = self._idle, []
+            callers = self._idle + self._idle_receipts
+            self._idle, self._idle_receipts = [], []
         for caller in callers:
             core().fz_session_close(caller.session)
         core().fz_model_close(handle)
@@ -282,15 +327,18 @@ class _Slot:
 class _Caller:
     """A session with the descriptions of its inputs and outputs, for one call at a time."""
 
-    __slots__ = ("session", "slots", "results", "deadline", "_arguments", "_run")
+    __slots__ = ("session", "slots", "results", "deadline", "receipts", "_arguments", "_run")
 
-    def __init__(self, model: int, threads: int, inputs: Sequence[Value], n_outputs: int) -> None:
+    def __init__(self, model: int, threads: int, inputs: Sequence[Value], n_outputs: int,
+                 receipts: bool) -> None:
         tensors = (_library.Tensor * max(1, len(inputs)))()
         outputs = (_library.Tensor * max(1, n_outputs))()
         self.slots = [_Slot(value, tensor) for value, tensor in zip(inputs, tensors)]
         self.results = list(outputs)[:n_outputs]
         self.deadline = 0
-        options = _library.SessionOptions(ctypes.sizeof(_library.SessionOptions), threads)
+        self.receipts = receipts
+        options = _library.SessionOptions(ctypes.sizeof(_library.SessionOptions), threads,
+                                          _library.SESSION_RECEIPTS if receipts else 0)
         session = ctypes.c_void_p()
         check(core().fz_session_create(model, ctypes.byref(options), ctypes.byref(session)))
         self.session = session
@@ -306,6 +354,15 @@ class _Caller:
         for result in self.results:
             result.data = None  # it is to lie in the session's memory
         check(self._run(*self._arguments))
+
+    def receipt(self) -> str:
+        """Of the last run."""
+        size = ctypes.c_size_t(512)
+        text = ctypes.create_string_buffer(size.value)
+        if core().fz_session_receipt(self.session, text, size.value, ctypes.byref(size)) != 0:
+            text = ctypes.create_string_buffer(max(1, size.value))  # a longer one, or an error
+            check(core().fz_session_receipt(self.session, text, size.value, ctypes.byref(size)))
+        return text.value.decode()
 
 
 class _Use:
@@ -348,14 +405,23 @@ def content_of(source: Source) -> Union[bytes, bytearray, memoryview, None]:
     return None
 
 
-def _open(source: Source, options: _library.OpenOptions) -> int:
+class _Descriptor:
+    """A source that is an open file."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+
+def _open(source: Union[Source, _Descriptor], options: _library.OpenOptions) -> int:
     model = ctypes.c_void_p()
     out, opts = ctypes.byref(model), ctypes.byref(options)
+    if isinstance(source, _Descriptor):
+        check(core().fz_model_open_fd(source.fd, opts, out))
+        assert model.value is not None
+        return model.value
     content = content_of(source)
     if content is None:
-        path = os.fsencode(source)  # type: ignore[arg-type]
-        if b"\0" in path:
-            raise ValueError("a path can't hold a zero byte")
+        path = _library.path_of(_in_store(source, options))
         if _begins_frozen(path):
             check(core().fz_model_open(path, opts, out))
         else:
@@ -369,6 +435,17 @@ def _open(source: Source, options: _library.OpenOptions) -> int:
                 data.ctypes.data, data.size, None, opts, out))
     assert model.value is not None
     return model.value
+
+
+def _in_store(source: Any, options: _library.OpenOptions) -> Any:
+    """The blob of "store:DIR:REF", whose id OPTIONS then expect; SOURCE itself of other paths."""
+    if not isinstance(source, str) or not source.startswith("store:"):
+        return source
+    from . import _store  # which needs Model
+    model_id, path = _store.resolve(source)
+    if not options.flags & _library.OPEN_MAP:  # a mapped model has no id yet
+        options.expect = options.expect or model_id.encode()
+    return path
 
 
 def _begins_frozen(path: bytes) -> bool:
