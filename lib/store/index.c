@@ -65,26 +65,28 @@ bool fzi_entry_pinned(const json_t *entry) { return annotation(entry, PINNED) !=
 
 fz_status_t fzi_entry_id(const struct fz_folder *folder, const json_t *entry, char id[65]) {
     const char *known = annotation(entry, ID), *manifest = fzi_entry_manifest(entry);
+    if (!manifest)
+        return fzi_error(FZ_E_CORRUPT, "store '%s': an entry of index.json has no sha256 digest",
+                         folder->path);
     if (known && fzi_is_id(known)) {
         memcpy(id, known, 65);
         return FZ_OK;
     }
-    if (!manifest)
-        return fzi_error(FZ_E_CORRUPT, "store '%s': an entry of index.json has no sha256 digest",
-                         folder->path);
     struct fz_manifest m;
     FZ_TRY(fzi_manifest_read(folder, manifest, &m));
     memcpy(id, m.id, 65);
     return FZ_OK;
 }
 
+/* What looks like a model id is one: no tag can stand for another model. */
 fz_status_t fzi_index_find(const struct fz_folder *folder, const json_t *index, const char *ref,
                            json_t **entry) {
     char id[65];
+    bool is_id = fzi_is_id(ref);
     for (size_t i = 0; (*entry = fzi_index_entry(index, i)); i++) {
-        const char *tag = fzi_entry_tag(*entry);
+        const char *tag = is_id ? NULL : fzi_entry_tag(*entry);
         if (tag && strcmp(tag, ref) == 0) return FZ_OK;
-        if (fzi_is_id(ref) && fzi_entry_id(folder, *entry, id) == FZ_OK && strcmp(id, ref) == 0)
+        if (is_id && fzi_entry_id(folder, *entry, id) == FZ_OK && strcmp(id, ref) == 0)
             return FZ_OK;
     }
     return fzi_error(FZ_E_VALUE, "store '%s' has no model '%s'", folder->path, ref);

@@ -22,7 +22,7 @@ const char *fzi_entry_manifest(const json_t *entry);
 const char *fzi_entry_tag(const json_t *entry);      /* NULL: none */
 bool fzi_entry_pinned(const json_t *entry);
 /* The model id of ENTRY: its annotation or, in a store that other tools wrote, its manifest's
- * layer. FZ_E_CORRUPT if it has none. */
+ * layer. FZ_E_CORRUPT if it has none, or no manifest. */
 fz_status_t fzi_entry_id(const struct fz_folder *folder, const json_t *entry, char id[65]);
 
 /* Looks for REF, a tag or a model id: FZ_E_VALUE if it is not there. *ENTRY is INDEX's own. */

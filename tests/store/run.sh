@@ -67,6 +67,24 @@ says 0 '' pin s "$lstm" --undo
 says 0 '3 files' gc s
 says 0 '^ok 3 blobs' fsck s
 
+# ---- stores that somebody else made
+forge() { # PYTHON: a copy of s whose index I was changed
+    rm -rf forged; cp -r s forged
+    /usr/bin/python3 -c "
+import json
+I = json.load(open('forged/index.json')); A = [m['annotations'] for m in I['manifests']]
+$1
+json.dump(I, open('forged/index.json', 'w'))"
+}
+tag=org.opencontainers.image.ref.name
+forge "for a in A: a['$tag'] = '$mlp'"
+says 2 'no model' get forged "$mlp" -o forged.fz
+forge "I['manifests'].append({'annotations': A[0]}); I['manifests'][0].pop('digest')"
+for v in 'ls forged' 'gc forged' 'fsck forged' 'pin forged prod' 'tag forged prod b'; do
+    "$fz" store $v >out 2>err; [ $? != 0 ] && grep -q 'no sha256 digest' err out
+    verdict $? "fz store $v: an entry without a digest"
+done
+
 # ---- other tools
 if command -v skopeo >/dev/null; then
     copy() { skopeo copy --insecure-policy -q "$@" >out 2>err; }
