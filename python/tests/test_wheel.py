@@ -22,8 +22,13 @@ x = numpy.load(sys.argv[2])
 with frozen.Model(sys.argv[1]) as model:
     model.known_answer()
     print((model.run({"input": x})["logits"].argmax(axis=1) == numpy.load(sys.argv[3])).sum())
-print(sorted(line.split("/")[-1].strip() for line in open("/proc/self/maps") if "frozen" in line
-             and line.split()[1].startswith("r-x")))
+try:
+    store = frozen.Store(sys.argv[4]).init()
+    assert store.open(store.put(sys.argv[5], "digits")).id == store.resolve("digits")
+except frozen.FileError as error:
+    assert "libfrozen-store.so.0 can't be loaded" in str(error), error
+print(sorted(line.split("/")[-1].strip() for line in open("/proc/self/maps")
+             if "/libfrozen" in line and line.split()[1].startswith("r-x")))
 """
 
 
@@ -53,6 +58,8 @@ def test_tag_and_content(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = {f"frozen/{path.name}" for path in (ROOT / "frozen").glob("*.py")}
     libraries = {"frozen/libfrozen.so.0", "frozen/libfrozen-freeze.so.0"}
+    if "frozen/libfrozen-store.so.0" in names:
+        assert [name for name in names if "/libcrypto.so" in name and name.endswith(".licence")]
     assert sources | libraries | {"frozen/py.typed"} <= names
     assert not [name for name in names if name.endswith((".c", ".pyc", ".a"))]
 
@@ -61,14 +68,16 @@ def test_libraries_need_libc_only(wheel, tmp_path):
     if not shutil.which("readelf"):
         pytest.skip("no readelf")
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    for path in tmp_path.glob("frozen/*.so.0"):
+    for path in tmp_path.glob("frozen/libfrozen*.so.0"):
         needed = [line.split("[")[1].rstrip("]\n") for line in
                   call("readelf", "-d", path).splitlines() if "(NEEDED)" in line]
+        assert "[$ORIGIN]" in call("readelf", "-d", path)
         assert needed and not [name for name in needed if not name.startswith(
-            ("libc.so", "ld-linux", "libfrozen.so", "libpthread", "libm.so"))], needed
+            ("libc.so", "ld-linux", "libpthread", "libm.so"))
+            and not (tmp_path / "frozen" / name).exists()], needed
 
 
-def test_installed(wheel, tmp_path):
+def test_installed(wheel, tmp_path, cnn):
     call(sys.executable, "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     call(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel)
@@ -76,5 +85,7 @@ def test_installed(wheel, tmp_path):
     # NumPy is taken from where these tests have it, so that no network is needed.
     (pathlib.Path(site) / "numpy.pth").write_text(str(pathlib.Path(numpy.__file__).parents[1]))
     shown = call(python, "-c", PROGRAM, DIGITS / "digits_cnn.onnx", DIGITS / "test_x.npy",
-                 DIGITS / "test_y.npy").splitlines()
-    assert shown == ["496", "['libfrozen-freeze.so.0', 'libfrozen.so.0']"]
+                 DIGITS / "test_y.npy", tmp_path / "models", cnn).splitlines()
+    expected = sorted(name.split("/")[1] for name in zipfile.ZipFile(wheel).namelist()
+                      if name.startswith("frozen/libfrozen"))
+    assert len(expected) >= 2 and shown == ["496", str(expected)]
