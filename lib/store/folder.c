@@ -71,7 +71,9 @@ static fz_status_t read_all(const struct fz_folder *folder, int fd, size_t max, 
     *data = NULL;
     *size = 0;
     if (fstat(fd, &st) != 0) return fzi_folder_cannot(folder, "read");
-    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max)
+    if (!S_ISREG(st.st_mode))
+        return fzi_error(FZ_E_FORMAT, "store '%s': a file is no regular one", folder->path);
+    if ((uint64_t)st.st_size > max)
         return fzi_error(FZ_E_FORMAT, "store '%s': a file is too large", folder->path);
     uint8_t *bytes = fzi_alloc((size_t)st.st_size + 1);
     if (!bytes) return fzi_error(FZ_E_NOMEM, "no memory for a file of the store");
@@ -140,7 +142,7 @@ fz_status_t fzi_folder_init(const char *path) {
 static fz_status_t check_layout(const struct fz_folder *folder) {
     uint8_t *text;
     size_t size;
-    int fd = openat(folder->dir, "oci-layout", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(folder->dir, "oci-layout", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return fzi_error(FZ_E_FORMAT, "'%s' is no store: it has no oci-layout", folder->path);
     fz_status_t status = read_all(folder, fd, FZ_SMALL_MAX, &text, &size);
@@ -163,14 +165,24 @@ static fz_status_t lock(const struct fz_folder *folder, const char *name, int ho
     return result == 0 ? FZ_OK : fzi_folder_cannot(folder, "lock it");
 }
 
+/* Where something is removed, no link may lead out of the store. */
+static fz_status_t open_blobs(struct fz_folder *folder, bool strict) {
+    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (strict ? O_NOFOLLOW : 0);
+    int above = openat(folder->dir, "blobs", flags);
+    if (above >= 0) folder->blobs = openat(above, "sha256", flags);
+    fz_status_t status =
+        folder->blobs < 0 ? fzi_folder_cannot(folder, "open blobs/sha256") : FZ_OK;
+    if (above >= 0) close(above);
+    return status;
+}
+
 fz_status_t fzi_folder_open(const char *path, enum fz_store_use use, struct fz_folder *out) {
     *out = (struct fz_folder){.path = path, .dir = -1, .blobs = -1, .use_lock = -1,
                               .index_lock = -1};
     out->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->dir < 0) return fzi_folder_cannot(out, "open it");
     FZ_TRY(check_layout(out));
-    out->blobs = openat(out->dir, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (out->blobs < 0) return fzi_folder_cannot(out, "open blobs/sha256");
+    FZ_TRY(open_blobs(out, use == FZ_STORE_REMOVE));
     if (use == FZ_STORE_READ) return FZ_OK;
     return lock(out, ".use.lock", use == FZ_STORE_ADD ? LOCK_SH : LOCK_EX, &out->use_lock);
 }
@@ -304,7 +316,7 @@ fz_status_t fzi_folder_read(const struct fz_folder *folder, const char *hex, uin
 }
 
 fz_status_t fzi_folder_read_index(const struct fz_folder *folder, uint8_t **data, size_t *size) {
-    int fd = openat(folder->dir, "index.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(folder->dir, "index.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     *data = NULL;
     if (fd < 0) return fzi_folder_cannot(folder, "open index.json");
     fz_status_t status = read_all(folder, fd, FZ_INDEX_MAX, data, size);

@@ -90,10 +90,11 @@ static fz_status_t is_wanted(const struct sweep *s, const json_t *entry, uint32_
     return FZ_OK;
 }
 
+/* What is no blob is somebody else's; fsck tells of it. */
 static fz_status_t remove_unneeded(void *context, const char *name) {
     struct sweep *s = context;
     struct stat st;
-    if (json_object_get(s->needed, name)) return FZ_OK;
+    if (!fzi_is_id(name) || json_object_get(s->needed, name)) return FZ_OK;
     if (fstatat(s->folder.blobs, name, &st, AT_SYMLINK_NOFOLLOW) != 0) st.st_size = 0;
     if (unlinkat(s->folder.blobs, name, 0) != 0 && errno != ENOENT)
         return fzi_folder_cannot(&s->folder, "remove a blob");

@@ -84,6 +84,15 @@ for v in 'ls forged' 'gc forged' 'fsck forged' 'pin forged prod' 'tag forged pro
     "$fz" store $v >out 2>err; [ $? != 0 ] && grep -q 'no sha256 digest' err out
     verdict $? "fz store $v: an entry without a digest"
 done
+forge ''; rm forged/index.json; mkfifo forged/index.json
+timeout 9 "$fz" store ls forged >out 2>err; [ $? = 2 ]; verdict $? 'a FIFO for an index'
+forge ''; mkdir elsewhere; echo precious >elsewhere/thesis; echo more >forged/blobs/sha256/thesis
+says 0 '0 files' gc forged
+mv forged/blobs/sha256/* elsewhere; rmdir forged/blobs/sha256
+ln -s ../../elsewhere forged/blobs/sha256
+says 0 "$cnn" ls forged
+says 2 'cannot open blobs' gc forged
+[ -e elsewhere/thesis ]; verdict $? 'gc removes nothing outside the store'
 
 # ---- other tools
 if command -v skopeo >/dev/null; then
