@@ -13,8 +13,9 @@
  * STORE is the folder. REF is a tag or a model id. A tag is 1 to 128 letters,
  * digits, '.', '_' and '-', not beginning with '.' or '-', and is no model id.
  * The rules at the top of frozen.h hold here too. Errors that every function
- * may give: FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO (a full or read-only disk, say) and
- * FZ_E_FORMAT (STORE is no store, or its index.json is damaged). */
+ * may give: FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO (a full or read-only disk, say),
+ * FZ_E_FORMAT (STORE is no store, or its index.json is damaged) and FZ_E_LIMIT
+ * (index.json, with all histories, would have more than 64 MiB). */
 #ifndef FROZEN_STORE_H
 #define FROZEN_STORE_H
 

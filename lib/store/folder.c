@@ -230,6 +230,18 @@ static int name_draft(const struct fz_folder *folder, const struct fz_draft *dra
     return linkat(AT_FDCWD, path, at, name, AT_SYMLINK_FOLLOW);
 }
 
+/* Gives the draft a name in STORE that nobody else has, not even another thread. */
+static int name_beside(const struct fz_folder *folder, const struct fz_draft *draft,
+                       char name[64]) {
+    int result = -1;
+    for (int i = 0; i < 100 && result != 0; i++) {
+        snprintf(name, 64, ".draft.%ld.blob.%d", (long)getpid(), i);
+        result = name_draft(folder, draft, folder->dir, name);
+        if (result != 0 && errno != EEXIST) break;
+    }
+    return result;
+}
+
 /* A blob of that name is there: it stays if it is what its name says, else the draft takes its
  * place, in one step. */
 static fz_status_t replace_if_damaged(const struct fz_folder *folder,
@@ -242,12 +254,17 @@ static fz_status_t replace_if_damaged(const struct fz_folder *folder,
         close(fd);
         if (status == FZ_OK && strcmp(found, hex) == 0) return FZ_OK;
     }
-    snprintf(beside, sizeof beside, ".draft.%ld.blob", (long)getpid());
-    unlinkat(folder->dir, beside, 0);
-    if (name_draft(folder, draft, folder->dir, beside) != 0 ||
-        renameat(folder->dir, beside, folder->blobs, hex) != 0)
+    if (name_beside(folder, draft, beside) != 0)
         return fzi_folder_cannot(folder, "replace a damaged blob");
-    return FZ_OK;
+    if (renameat(folder->dir, beside, folder->blobs, hex) == 0) return FZ_OK;
+    fz_status_t status = fzi_folder_cannot(folder, "replace a damaged blob");
+    unlinkat(folder->dir, beside, 0);
+    return status;
+}
+
+/* A name is on the disk when this returns, also one that somebody else has just made. */
+static fz_status_t sync_blobs(const struct fz_folder *folder) {
+    return fsync(folder->blobs) == 0 ? FZ_OK : fzi_folder_cannot(folder, "sync its blobs");
 }
 
 fz_status_t fzi_draft_publish(const struct fz_folder *folder, struct fz_draft *draft,
@@ -258,9 +275,17 @@ fz_status_t fzi_draft_publish(const struct fz_folder *folder, struct fz_draft *d
     else if (name_draft(folder, draft, folder->blobs, hex) != 0)
         status = errno == EEXIST ? replace_if_damaged(folder, draft, hex)
                                  : fzi_folder_cannot(folder, "add a blob");
-    else if (fsync(folder->blobs) != 0) status = fzi_folder_cannot(folder, "sync its blobs");
+    if (status == FZ_OK) status = sync_blobs(folder);
     fzi_draft_drop(folder, draft);
     return status;
+}
+
+static bool is_sound(const struct fz_folder *folder, const char *hex) {
+    uint8_t *data;
+    size_t size;
+    if (fzi_folder_read(folder, hex, &data, &size) != FZ_OK) return false;
+    fzi_free(data);
+    return true;
 }
 
 fz_status_t fzi_folder_add(const struct fz_folder *folder, const void *data, size_t size,
@@ -269,7 +294,7 @@ fz_status_t fzi_folder_add(const struct fz_folder *folder, const void *data, siz
     uint8_t digest[32];
     fzi_sha256(data, size, digest);
     fzi_sha256_hex(digest, hex);
-    if (faccessat(folder->blobs, hex, F_OK, 0) == 0) return FZ_OK;
+    if (is_sound(folder, hex)) return sync_blobs(folder);
     FZ_TRY(fzi_draft_open(folder, &draft));
     fz_status_t status = write_all(folder, draft.fd, data, size);
     if (status == FZ_OK) return fzi_draft_publish(folder, &draft, hex);

@@ -37,6 +37,9 @@ fz_status_t fzi_index_read(const struct fz_folder *folder, json_t **index) {
 fz_status_t fzi_index_write(const struct fz_folder *folder, const json_t *index) {
     const size_t flags = JSON_SORT_KEYS | JSON_INDENT(1);
     size_t size = json_dumpb(index, NULL, 0, flags);
+    if (size > FZ_INDEX_MAX) /* nobody could read it any more */
+        return fzi_error(FZ_E_LIMIT, "store '%s': index.json would be larger than %d bytes",
+                         folder->path, FZ_INDEX_MAX);
     char *text = size ? fzi_alloc(size) : NULL;
     if (!text) return no_memory();
     json_dumpb(index, text, size, flags);
@@ -200,6 +203,16 @@ fz_status_t fzi_index_pin(const struct fz_folder *folder, json_t *index, const j
 
 /* ---- history */
 
+/* The word at *TEXT, of fewer than SIZE bytes; *TEXT moves behind it and the space after it. */
+static bool word(const char **text, char *out, size_t size) {
+    size_t n = strcspn(*text, " \n");
+    if (n == 0 || n >= size) return false;
+    memcpy(out, *text, n);
+    out[n] = 0;
+    *text += n + ((*text)[n] == ' ');
+    return true;
+}
+
 fz_status_t fzi_index_history(const json_t *index, const char *tag, struct fz_change **changes,
                               size_t *n) {
     char key[200];
@@ -212,9 +225,12 @@ fz_status_t fzi_index_history(const json_t *index, const char *tag, struct fz_ch
     for (const char *p = text; *p; p++) lines += *p == '\n';
     struct fz_change *list = fzi_calloc(lines, sizeof *list);
     if (!list) return no_memory();
-    for (const char *p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+    for (const char *p = text; *p; p += *p == '\n') {
         struct fz_change *c = &list[*n];
-        if (sscanf(p, "%23s %15s %64s", c->time, c->action, c->id) == 3 && fzi_is_id(c->id)) ++*n;
+        bool good = word(&p, c->time, sizeof c->time) && word(&p, c->action, sizeof c->action) &&
+                    word(&p, c->id, sizeof c->id) && fzi_is_id(c->id);
+        *n += good;
+        p += strcspn(p, "\n");
     }
     *changes = list;
     return FZ_OK;

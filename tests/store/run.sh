@@ -84,6 +84,18 @@ for v in 'ls forged' 'gc forged' 'fsck forged' 'pin forged prod' 'tag forged pro
     "$fz" store $v >out 2>err; [ $? != 0 ] && grep -q 'no sha256 digest' err out
     verdict $? "fz store $v: an entry without a digest"
 done
+forge "I['annotations']['io.libfrozen.history.prod'] = 't tag\n\nt\n t tag $mlp\nt tag $mlp$mlp\nt tag $mlp'"
+"$fz" store history forged prod >out 2>err; [ "$(cat out)" = "t tag      $mlp" ]
+verdict $? 'a history with lines that are none'
+forge ''
+for f in forged/blobs/sha256/*; do chmod u+w "$f"; echo x >>"$f"; done
+says 0 "$cnn" put forged cnn.fz
+says 0 '^ok 3 blobs' fsck forged
+forge "I['annotations']['big'] = 'x' * (1 << 26)"
+says 2 'is too large' tag forged prod b
+forge "I['annotations']['big'] = 'x' * ((1 << 26) - 2000)"
+for i in 1 2 3 4 5 6 7 8 9; do "$fz" store tag forged prod t$i >out 2>err || break; done
+grep -q 'would be larger' err && "$fz" store ls forged >out; verdict $? 'an index at its limit stays readable'
 forge ''; rm forged/index.json; mkfifo forged/index.json
 timeout 9 "$fz" store ls forged >out 2>err; [ $? = 2 ]; verdict $? 'a FIFO for an index'
 forge ''; mkdir elsewhere; echo precious >elsewhere/thesis; echo more >forged/blobs/sha256/thesis
