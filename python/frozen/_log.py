@@ -88,6 +88,10 @@ class Log:
 
 
 def _entry(raw: _library.LogEntry) -> LogEntry:
-    texts = [getattr(raw, name).decode("utf-8", "replace") for name in
-             ("time", "receipt", "model", "input", "output", "profile", "digest")]
-    return LogEntry(raw.seq, *texts, bool(raw.is_signed))
+    return LogEntry(raw.seq, _text(raw.time), _text(raw.receipt), _text(raw.model),
+                    _text(raw.input), _text(raw.output), _text(raw.profile), _text(raw.digest),
+                    bool(raw.is_signed))
+
+
+def _text(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
