@@ -8,6 +8,7 @@
 
 #include "api/options.h"
 #include "api/tell.h"
+#include "base/file.h"
 #include "seal/seal.h"
 #include "freeze/freeze.h"
 #include "import/import.h"
@@ -27,12 +28,9 @@ static fz_status_t complete(const fz_freeze_options_t *from, fz_freeze_options_t
 /* Writes to a file beside PATH that takes its name only when it is complete. */
 static fz_status_t write_file(const struct fz_freeze_from *from, const char *path,
                               const fz_freeze_options_t *options, uint8_t digest[32]) {
-    char temporary[4096];
-    int n = snprintf(temporary, sizeof temporary, "%s.%ld.part", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof temporary)
-        return fzi_error(FZ_E_USAGE, "the path is too long");
-    int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return fzi_error(FZ_E_IO, "cannot create '%s': %s", temporary, strerror(errno));
+    char temporary[FZ_PATH_MAX];
+    int fd;
+    FZ_TRY(fzi_file_beside(path, 0666, temporary, &fd));
     fz_status_t status = fzi_freeze(from, options, fd, digest);
     if (status == FZ_OK && fsync(fd) != 0)
         status = fzi_error(FZ_E_IO, "cannot write '%s': %s", path, strerror(errno));

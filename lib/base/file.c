@@ -65,9 +65,9 @@ static fz_status_t write_all(int fd, const char *path, const uint8_t *data, size
     return fsync(fd) == 0 ? FZ_OK : cannot("write", path);
 }
 
-/* A rename is on the disk when its folder is. Some file systems cannot sync a folder. */
-static void sync_folder(const char *path) {
-    char folder[4096];
+/* Some file systems cannot sync a folder. */
+void fzi_file_sync_folder(const char *path) {
+    char folder[FZ_PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 0;
     if (n >= sizeof folder) return;
@@ -79,17 +79,26 @@ static void sync_folder(const char *path) {
     close(fd);
 }
 
+fz_status_t fzi_file_beside(const char *path, int mode, char beside[FZ_PATH_MAX], int *fd) {
+    *fd = -1;
+    for (int i = 0; i < 100 && *fd < 0; i++) {
+        int n = i == 0 ? snprintf(beside, FZ_PATH_MAX, "%s.%ld.part", path, (long)getpid())
+                       : snprintf(beside, FZ_PATH_MAX, "%s.%ld.%d.part", path, (long)getpid(), i);
+        if (n < 0 || n >= FZ_PATH_MAX) return fzi_error(FZ_E_USAGE, "the path is too long");
+        *fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (*fd < 0 && errno != EEXIST) break;
+    }
+    return *fd >= 0 ? FZ_OK : cannot("create", beside);
+}
+
 fz_status_t fzi_file_write(const char *path, const void *data, size_t size, int mode) {
-    char beside[4096];
-    int n = snprintf(beside, sizeof beside, "%s.%ld.part", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof beside)
-        return fzi_error(FZ_E_USAGE, "the path is too long");
-    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0) return cannot("create", beside);
+    char beside[FZ_PATH_MAX];
+    int fd;
+    FZ_TRY(fzi_file_beside(path, mode, beside, &fd));
     fz_status_t status = write_all(fd, path, data, size);
     if (close(fd) != 0 && status == FZ_OK) status = cannot("write", path);
     if (status == FZ_OK && rename(beside, path) != 0) status = cannot("write", path);
-    if (status == FZ_OK) sync_folder(path);
+    if (status == FZ_OK) fzi_file_sync_folder(path);
     else unlink(beside);
     return status;
 }

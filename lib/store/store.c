@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "store/index.h"
 #include "store/manifest.h"
 
@@ -126,18 +127,16 @@ fz_status_t fzi_store_resolve(const char *store, const char *ref, char hex[65], 
 
 /* Copies blob ID to a file beside OUT, which takes its name when it has proved right. */
 static fz_status_t get(const struct fz_folder *folder, const char *id, const char *out) {
-    char beside[4096], found[65];
+    char beside[FZ_PATH_MAX], found[65];
     uint64_t size;
-    int from, n = snprintf(beside, sizeof beside, "%s.%ld.part", out, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof beside)
-        return fzi_error(FZ_E_USAGE, "the path is too long");
+    int from, to;
     FZ_TRY(fzi_folder_blob(folder, id, &from, &size));
-    int to = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (to < 0) {
+    fz_status_t status = fzi_file_beside(out, 0666, beside, &to);
+    if (status != FZ_OK) {
         close(from);
-        return fzi_error(FZ_E_IO, "cannot create '%s': %s", beside, strerror(errno));
+        return status;
     }
-    fz_status_t status = fzi_folder_copy(from, to, found, &size);
+    status = fzi_folder_copy(from, to, found, &size);
     if (status == FZ_OK && strcmp(found, id) != 0)
         status = fzi_error(FZ_E_CORRUPT, "store '%s': blob %s does not have its digest",
                            folder->path, id);
@@ -147,7 +146,8 @@ static fz_status_t get(const struct fz_folder *folder, const char *id, const cha
     close(from);
     if (status == FZ_OK && rename(beside, out) != 0)
         status = fzi_error(FZ_E_IO, "cannot write '%s': %s", out, strerror(errno));
-    if (status != FZ_OK) unlink(beside);
+    if (status == FZ_OK) fzi_file_sync_folder(out);
+    else unlink(beside);
     return status;
 }
 

@@ -51,6 +51,12 @@ says 2 'no history' history s nobody
 says 0 "blobs/sha256/$mlp" path s prod
 says 2 'no model' path s nobody
 "$fz" store get s prod -o out.fz && cmp out.fz mlp.fz; verdict $? 'get gives the bytes'
+# Process ids come back, in containers at once.
+for c in 'store get s prod -o again.fz' "freeze $data/digits/digits_mlp.onnx -o again.fz"; do
+    rm -f again.fz*
+    fz=$fz c=$c sh -c 'touch again.fz.$$.part; exec "$fz" $c' >out 2>err; cmp again.fz mlp.fz
+    verdict $? "fz ${c%% -o*}: a killed process of the same number is in nobody's way"
+done
 [ "$(sha256sum <"s/blobs/sha256/$mlp" | cut -d' ' -f1)" = "$mlp" ]; verdict $? 'a blob is the frozen file'
 [ "$(stat -c %a "s/blobs/sha256/$mlp")" = 444 ]; verdict $? 'a blob is read-only'
 "$fz" run store:s:prod --input input="$data/digits/test_x.npy" >out 2>err; verdict $? 'fz run store:s:prod'
