@@ -33,8 +33,8 @@ struct fz_seal_request {
 /* Protects the bytes of the regular file FD, read from its start by offset: FD stays the caller's
  * and its file offset is left alone. A memfd with all seals is not copied but mapped. If the
  * system does not offer the level, the next lower one is taken. FZ_E_IO for what is no regular
- * file, cannot be read or shrinks meanwhile; FZ_E_LIMIT, FZ_E_NOMEM, FZ_E_SYSTEM; FZ_E_FORMAT from `map` and
- * `swap`. On failure *OUT is empty. */
+ * file, cannot be read or shrinks meanwhile; FZ_E_LIMIT, FZ_E_NOMEM, FZ_E_SYSTEM; FZ_E_FORMAT from
+ * `map` and `swap`. On failure *OUT is empty. */
 fz_status_t fzi_seal_fd(int fd, const struct fz_seal_request *request, struct fz_seal *out);
 /* The same for the SIZE bytes at DATA, which are copied; `map` must be false. */
 fz_status_t fzi_seal_memory(const void *data, size_t size, const struct fz_seal_request *request,
