@@ -189,11 +189,12 @@ int verb_replay(int argc, char **argv) {
         return trouble("usage: fz replay LOG --inputs DIR [--model FILE.fz]...");
     if (!parse_number(threads, "--threads", 0, 1024, &r.threads)) return TROUBLE;
     for (size_t i = 0; i < models.n; i++) add_model(&r, models.items[i]);
-    fz_status_t status = scan(&r, inputs) ? fz_log_audit(operands.items[0], &o, NULL, NULL)
-                                          : FZ_E_IO;
-    int result = status == FZ_OK ? r.failed ? FAILED : GOOD : TROUBLE;
-    if (status == FZ_OK) printf("%zu passed, %zu failed\n", r.passed, r.failed);
-    else if (status != FZ_E_IO) result = verdict(status);
+    int result = TROUBLE;
+    if (scan(&r, inputs)) {
+        fz_status_t status = fz_log_audit(operands.items[0], &o, NULL, NULL);
+        if (status == FZ_OK) printf("%zu passed, %zu failed\n", r.passed, r.failed);
+        result = status != FZ_OK ? verdict(status) : r.failed ? FAILED : GOOD;
+    }
     release(&r);
     return result;
 }

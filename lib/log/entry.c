@@ -19,6 +19,15 @@ static const char *string(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));
 }
 
+/* "2026-01-31T12:00:00Z" */
+static bool is_time(const char *text) {
+    static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
+    if (!text || strlen(text) != sizeof form - 1) return false;
+    for (size_t i = 0; i < sizeof form - 1; i++)
+        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i]) return false;
+    return true;
+}
+
 /* Whether RECEIPT has what fz_session_receipt() writes, and nothing else. */
 static bool is_receipt(const json_t *receipt) {
     const char *type = string(receipt, "type");
@@ -69,11 +78,15 @@ static fz_status_t sign(const char *body, EVP_PKEY *key, char base64[BASE64_SIZE
 
 fz_status_t fzi_entry_check(const struct fz_entry *entry, EVP_PKEY *key) {
     uint8_t signature[BASE64_SIZE + 3];
+    char again[BASE64_SIZE];
     const char *base64 = string(entry->json, "signature");
     if (!base64) return fzi_error(FZ_E_SIGNATURE, "the entry is not signed");
-    /* 64 bytes are 88 characters with two of padding, which the decoder gives as zeros. */
+    /* 64 bytes are 88 characters with two of padding, which the decoder gives as zeros. There is
+     * one text for one signature, or the last line could be changed. */
     bool good = strlen(base64) == BASE64_SIZE - 1 &&
                 EVP_DecodeBlock(signature, (const uint8_t *)base64, BASE64_SIZE - 1) == 66;
+    if (good) EVP_EncodeBlock((uint8_t *)again, signature, FZ_SIGNATURE_SIZE);
+    good = good && strcmp(again, base64) == 0;
     size_t size = 0;
     char *text = to_be_signed(entry->body, &size);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -144,7 +157,10 @@ static bool look(struct fz_entry *out) {
     bool is_signed = json_object_get(out->json, "signature") != NULL;
     if (json_object_size(out->json) != 1u + is_signed || json_object_size(entry) != 4) return false;
     if (is_signed && !string(out->json, "signature")) return false;
-    if (!json_is_integer(seq) || json_integer_value(seq) < 0) return false;
+    /* One more must be a number, too. */
+    if (!json_is_integer(seq) || json_integer_value(seq) < 0 ||
+        json_integer_value(seq) == INT64_MAX)
+        return false;
     out->prev = string(entry, "prev");
     out->view = (fz_log_entry_t){.seq = (uint64_t)json_integer_value(seq),
                                  .time = string(entry, "time"),
@@ -154,7 +170,7 @@ static bool look(struct fz_entry *out) {
                                  .profile = string(receipt, "profile"),
                                  .digest = out->digest,
                                  .is_signed = is_signed};
-    if (!out->view.time || !is_digest(out->prev) || !is_receipt(receipt)) return false;
+    if (!is_time(out->view.time) || !is_digest(out->prev) || !is_receipt(receipt)) return false;
     out->receipt = dump(receipt);
     out->body = dump(entry);
     out->view.receipt = out->receipt;

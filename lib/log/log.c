@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/sha256.h"
 #include "log/entry.h"
 #include "sign/key.h"
@@ -18,6 +19,13 @@ static const char no_line[65] = "00000000000000000000000000000000000000000000000
 
 static fz_status_t cannot(const char *what, const char *path) {
     return fzi_error(FZ_E_IO, "cannot %s the log '%s': %s", what, path, strerror(errno));
+}
+
+static bool lock(int fd, int how) {
+    int result;
+    do result = flock(fd, how);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
 }
 
 static fz_status_t check_kind(EVP_PKEY *key, const char *path) {
@@ -90,7 +98,7 @@ static fz_status_t append(int fd, const char *path, const char *receipt, EVP_PKE
     struct stat before;
     time_t clock = time(NULL);
     struct tm utc;
-    if (flock(fd, LOCK_EX) != 0 || fstat(fd, &before) != 0) return cannot("lock", path);
+    if (!lock(fd, LOCK_EX) || fstat(fd, &before) != 0) return cannot("lock", path);
     FZ_TRY(find_end(fd, path, &seq, prev));
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&clock, &utc));
     FZ_TRY(fzi_entry_make(receipt, seq, prev, now, key, &line));
@@ -100,6 +108,7 @@ static fz_status_t append(int fd, const char *path, const char *receipt, EVP_PKE
     /* A full disk leaves no half line. */
     if (status != FZ_OK && ftruncate(fd, before.st_size) != 0)
         status = fzi_error_context(status, "the last line is torn");
+    if (status == FZ_OK && seq == 0) fzi_file_sync_folder(path);
     fzi_free(line);
     if (status == FZ_OK && head) fzi_sha256_hex(digest, head);
     return status;
@@ -149,18 +158,37 @@ static fz_status_t audit_line(struct audit *a, const char *line, size_t size) {
     return status;
 }
 
-static fz_status_t audit_lines(struct audit *a, FILE *file, const char *path, char *line) {
-    for (size_t size; fgets(line, FZ_LINE_MAX + 1, file);) {
+/* Audits the first LEFT bytes of FILE. */
+static fz_status_t audit_lines(struct audit *a, FILE *file, off_t left, const char *path,
+                               char *line) {
+    for (size_t size, n = 1; left > 0 && fgets(line, FZ_LINE_MAX + 1, file); n++) {
         /* A NUL inside ends the line for strlen: what is behind it is then no line of its own. */
         size = strlen(line);
         bool whole = size > 0 && line[size - 1] == '\n';
         fz_status_t status = whole ? audit_line(a, line, size - 1)
                                    : fzi_error(FZ_E_CORRUPT, "the line is no whole entry");
-        if (status != FZ_OK)
-            return fzi_error_context(status, "%s:%llu", path,
-                                     (unsigned long long)(whole ? a->n_entries : a->n_entries + 1));
+        if (status != FZ_OK) return fzi_error_context(status, "%s:%zu", path, n);
+        left -= (off_t)size;
     }
     return ferror(file) ? cannot("read", path) : FZ_OK;
+}
+
+/* Opens the log, and learns its size while nobody is half-way through a line: what is appended from
+ * then on is not looked at. Where nothing can be locked, that is not to be had. */
+static fz_status_t open_log(const char *path, FILE **file, off_t *size) {
+    struct stat st;
+    *file = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) return cannot("open", path);
+    lock(fd, LOCK_SH);
+    fz_status_t status = fstat(fd, &st) == 0 ? FZ_OK : cannot("read", path);
+    flock(fd, LOCK_UN);
+    if (status == FZ_OK && !S_ISREG(st.st_mode))
+        status = fzi_error(FZ_E_IO, "'%s' is not a regular file", path);
+    if (status == FZ_OK && !(*file = fdopen(fd, "rb"))) status = cannot("open", path);
+    if (status != FZ_OK) close(fd);
+    else *size = st.st_size;
+    return status;
 }
 
 static fz_status_t audit(struct audit *a, const char *path) {
@@ -168,10 +196,11 @@ static fz_status_t audit(struct audit *a, const char *path) {
         FZ_TRY(fzi_key_read_public(a->options->signer, &a->key));
         FZ_TRY(check_kind(a->key, a->options->signer));
     }
-    FILE *file = fopen(path, "rbe");
-    if (!file) return cannot("open", path);
+    FILE *file;
+    off_t size;
+    FZ_TRY(open_log(path, &file, &size));
     char *line = fzi_alloc(FZ_LINE_MAX + 1);
-    fz_status_t status = line ? audit_lines(a, file, path, line)
+    fz_status_t status = line ? audit_lines(a, file, size, path, line)
                               : fzi_error(FZ_E_NOMEM, "no memory for a log entry");
     fzi_free(line);
     fclose(file);

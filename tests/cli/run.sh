@@ -184,6 +184,15 @@ if "$fz" --help | grep -q 'fz sign'; then
     says 1 'cut:3' audit cut
     says 2 'truncate -s' run a.fz --input input="$images" --log cut
     says 2 . audit /no/such/log
+    says 2 'no/such/log' replay /no/such/log --inputs kept --model a.fz
+    sed '2s/.*/garbage/' log >changed
+    says 1 'changed:2: .*no log entry' audit changed
+    head -n 1 log | sed 's/=="}/AA"}/' >changed
+    says 1 'changed:1: .*not signed by' audit changed --key public.pem
+    head -n 1 log | sed 's/"time":"/&x\\n/' >changed
+    says 1 'changed:1: .*no log entry' audit changed
+    mkfifo pipe
+    says 2 'not a regular file' audit pipe
 fi
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
