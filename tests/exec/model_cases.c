@@ -239,6 +239,13 @@ static void shared(void **state) {
     assert_fails(FZ_E_UNSUPPORTED, fz_model_export_fd(plain, &fd));
     assert_int_equal(fd, -1);
     assert_ok(fz_model_open(path, &o, &model));
+    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) {
+        assert_fails(FZ_E_UNSUPPORTED, fz_model_export_fd(model, &fd));
+        fz_model_close(model);
+        fz_model_close(plain);
+        free(path);
+        return;
+    }
     assert_ok(fz_model_export_fd(model, &fd));
     assert_int_equal(pwrite(fd, "x", 1, 0), -1);
     assert_ok(fz_model_open_fd(fd, &o, &second));

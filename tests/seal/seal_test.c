@@ -410,12 +410,13 @@ static void test_map(void **state) {
     }
     /* Damage in the front is found at once; what is no frozen file has no front. */
     struct fz_seal_request request = {.level = 2, .map = true, .swap = true};
+    fz_status_t refused = FZ_BIG_ENDIAN ? FZ_E_UNSUPPORTED : FZ_E_FORMAT;
     int other = make_file(O_RDONLY);
-    expect(other, &request, FZ_E_FORMAT);
+    expect(other, &request, refused);
     assert_int_equal(ftruncate(writer, 4095), 0);
-    expect(reader, &request, FZ_E_FORMAT);
+    expect(reader, &request, refused);
     assert_int_equal(ftruncate(writer, (off_t)size - 1), 0);
-    expect(reader, &request, FZ_E_FORMAT);
+    expect(reader, &request, refused);
     close(other);
     close(reader);
     close(writer);
