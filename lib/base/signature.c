@@ -20,13 +20,19 @@ size_t fzi_signature_statement(const char *hex, char statement[FZ_STATEMENT_SIZE
 
 enum { FILE_MAX = 65536 };
 
+/* Instead of asking at the terminal. */
+static int no_password(char *buffer, int size, int writing, void *context) {
+    (void)buffer, (void)size, (void)writing, (void)context;
+    return -1;
+}
+
 /* The public key in the PEM file at PATH. */
 static fz_status_t read_key(const char *path, EVP_PKEY **key) {
     uint8_t *text;
     size_t size;
     FZ_TRY(fzi_file_read(path, FILE_MAX, &text, &size));
     BIO *bio = BIO_new_mem_buf(text, (int)size);
-    *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+    *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL) : NULL;
     BIO_free(bio);
     fzi_free(text);
     ERR_clear_error();

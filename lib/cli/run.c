@@ -105,6 +105,7 @@ int verb_run(int argc, char **argv) {
     };
     if (!parse(argc, argv, options, sizeof options / sizeof *options, &a.operands)) return TROUBLE;
     if (a.operands.n != 1) return trouble("usage: fz run MODEL --input NAME=FILE.npy ...");
+    if (a.key && !a.log) return trouble("--key signs the entry of a log: --log LOG");
     fz_open_options_t open_options = {.size = sizeof open_options, .expect = a.expect};
     fz_model_t *model;
     if (!open_model(a.operands.items[0], &open_options, &model)) return TROUBLE;

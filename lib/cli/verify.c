@@ -1,7 +1,9 @@
 /* fz verify: exit status 0 only if everything that is asked for holds. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #ifdef FZ_HAVE_STORE
@@ -36,10 +38,12 @@ static int opening(fz_status_t status) {
 
 #ifdef FZ_HAVE_STORE
 static bool is_bundle(const char *path) {
-    FILE *file = fopen(path, "rb");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* it may be a FIFO */
+    FILE *file = fd >= 0 ? fdopen(fd, "rb") : NULL;
     int c = file ? getc(file) : EOF;
     while (c == ' ' || c == '\n' || c == '\r' || c == '\t') c = getc(file);
     if (file) fclose(file);
+    else if (fd >= 0) close(fd);
     return c == '{';
 }
 
@@ -75,6 +79,7 @@ int verb_verify(int argc, char **argv) {
     if (!parse(argc, argv, options, 4, &operands)) return TROUBLE;
     if (operands.n != 1)
         return trouble("usage: fz verify FILE.fz [--expect HEX] [--kat] [--key PUBLIC.pem]");
+    if (signature && !key) return trouble("--signature is checked with a key: --key PUBLIC.pem");
     fz_open_options_t open_options = {.size = sizeof open_options, .expect = expect,
                                       .signer = key, .signature = signature};
     fz_model_t *model;

@@ -84,6 +84,13 @@ static json_t *make_statement(const char *name, const char *hex) {
                      0, "ignore_paths");
 }
 
+/* JSON holds UTF-8 only, file names any bytes. */
+static fz_status_t check_name(const char *name) {
+    json_t *text = json_string(name);
+    json_decref(text);
+    return text ? FZ_OK : fzi_error(FZ_E_VALUE, "the name of the model's file is not UTF-8");
+}
+
 /* The SHA-256 of the public key's PEM text names it. */
 static fz_status_t key_hint(EVP_PKEY *key, char hint[65]) {
     char *text = NULL;
@@ -153,6 +160,7 @@ fz_status_t fzi_bundle_sign(const char *name, const char *hex, const char *priva
     EVP_PKEY *key;
     FZ_TRY(fzi_key_read_private(private_path, &key));
     fz_status_t status = check_kind(key, private_path);
+    if (status == FZ_OK) status = check_name(name);
     json_t *statement = status == FZ_OK ? make_statement(name, hex) : NULL;
     size_t size = statement ? json_dumpb(statement, NULL, 0, JSON_COMPACT) : 0;
     char *payload = size ? fzi_alloc(size) : NULL;

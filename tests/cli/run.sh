@@ -191,6 +191,7 @@ if "$fz" --help | grep -q 'fz sign'; then
     says 1 'changed:1: .*not signed by' audit changed --key public.pem
     head -n 1 log | sed 's/"time":"/&x\\n/' >changed
     says 1 'changed:1: .*no log entry' audit changed
+    says 2 'log LOG' run a.fz --input input="$images" --key private.pem
     mkfifo pipe
     says 2 'not a regular file' audit pipe
 fi

@@ -109,5 +109,20 @@ done
 openssl genpkey -algorithm ed25519 -aes256 -pass pass:x -out locked.pem 2>err
 says 2 'without a password' sign a.fz --key locked.pem
 says 1 'not signed' verify b.fz --key ed1.pub
+says 2 'with a key' verify a.fz --signature a.fz.sig
+mkfifo pipe
+says 2 'not a regular file' verify a.fz --key ed1.pub --signature pipe
+# A public key that wants a password: nobody is asked for one.
+sed '1a\
+Proc-Type: 4,ENCRYPTED\
+DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\
+
+' ed1.pub >locked.pub
+if command -v script >/dev/null; then
+    timeout 9 setsid script -qc "'$fz' verify a.fz --key locked.pub" /dev/null </dev/null >out 2>err
+    grep -q 'no public key' out && ! grep -q 'pass phrase' out; verdict $? 'no password is asked for'
+fi
+cp a.fz "$(printf 'm\377.fz')"
+says 2 'not UTF-8' sign "$(printf 'm\377.fz')" --key ec1.pem --bundle
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
