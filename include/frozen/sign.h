@@ -40,8 +40,8 @@ FZ_API fz_status_t fz_sign(const char *model_path, const char *private_path,
 
 /* The same with a P-256 key and as a bundle of the OpenSSF Model Signing
  * specification 1.0, a JSON file that other tools make and check, too; NULL for
- * BUNDLE_PATH means MODEL_PATH with ".sig". FZ_E_VALUE if the file's name is not
- * UTF-8.                                                           Since 0.1 */
+ * BUNDLE_PATH means MODEL_PATH with ".sig". FZ_E_VALUE if the name of the file
+ * is not UTF-8.                                                    Since 0.1 */
 FZ_API fz_status_t fz_bundle_sign(const char *model_path,
                                   const char *private_path,
                                   const char *bundle_path);
