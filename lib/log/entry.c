@@ -42,9 +42,10 @@ static char *dump(const json_t *json) {
     size_t size = json_dumpb(json, NULL, 0, CANONICAL);
     char *text = size ? fzi_alloc(size + 1) : NULL;
     if (!text) return NULL;
-    json_dumpb(json, text, size, CANONICAL);
     text[size] = 0;
-    return text;
+    if (json_dumpb(json, text, size, CANONICAL) == size) return text;
+    fzi_free(text);
+    return NULL;
 }
 
 /* ---- signatures */

@@ -197,7 +197,7 @@ static fz_status_t audit(struct audit *a, const char *path) {
         FZ_TRY(check_kind(a->key, a->options->signer));
     }
     FILE *file;
-    off_t size;
+    off_t size = 0;
     FZ_TRY(open_log(path, &file, &size));
     char *line = fzi_alloc(FZ_LINE_MAX + 1);
     fz_status_t status = line ? audit_lines(a, file, size, path, line)

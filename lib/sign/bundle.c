@@ -125,8 +125,9 @@ static fz_status_t write_json(const char *path, const json_t *json) {
     size_t size = json_dumpb(json, NULL, 0, JSON_COMPACT);
     char *text = size ? fzi_alloc(size) : NULL;
     if (!text) return no_memory();
-    json_dumpb(json, text, size, JSON_COMPACT);
-    fz_status_t status = fzi_file_write(path, text, size, 0644);
+    fz_status_t status = json_dumpb(json, text, size, JSON_COMPACT) == size
+                             ? fzi_file_write(path, text, size, 0644)
+                             : no_memory();
     fzi_free(text);
     return status;
 }
@@ -164,8 +165,7 @@ fz_status_t fzi_bundle_sign(const char *name, const char *hex, const char *priva
     json_t *statement = status == FZ_OK ? make_statement(name, hex) : NULL;
     size_t size = statement ? json_dumpb(statement, NULL, 0, JSON_COMPACT) : 0;
     char *payload = size ? fzi_alloc(size) : NULL;
-    if (payload) {
-        json_dumpb(statement, payload, size, JSON_COMPACT);
+    if (payload && json_dumpb(statement, payload, size, JSON_COMPACT) == size) {
         status = sign_payload(key, payload, size, bundle_path);
     } else if (status == FZ_OK) {
         status = no_memory();

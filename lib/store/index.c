@@ -42,8 +42,10 @@ fz_status_t fzi_index_write(const struct fz_folder *folder, const json_t *index)
                          folder->path, FZ_INDEX_MAX);
     char *text = size ? fzi_alloc(size) : NULL;
     if (!text) return no_memory();
-    json_dumpb(index, text, size, flags);
-    fz_status_t status = fzi_folder_write_index(folder, text, size);
+    /* It sorts keys: that takes memory, too. */
+    fz_status_t status = json_dumpb(index, text, size, flags) == size
+                             ? fzi_folder_write_index(folder, text, size)
+                             : no_memory();
     fzi_free(text);
     return status;
 }

@@ -15,8 +15,8 @@ static fz_status_t add(const struct fz_folder *folder, json_t *json, char hex[65
     const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
     *size = json ? json_dumpb(json, NULL, 0, flags) : 0;
     char *text = *size ? fzi_alloc((size_t)*size) : NULL;
-    if (text) json_dumpb(json, text, (size_t)*size, flags);
-    fz_status_t status = text ? fzi_folder_add(folder, text, (size_t)*size, hex)
+    bool good = text && json_dumpb(json, text, (size_t)*size, flags) == *size;
+    fz_status_t status = good ? fzi_folder_add(folder, text, (size_t)*size, hex)
                               : fzi_error(FZ_E_NOMEM, "no memory for a manifest");
     fzi_free(text);
     json_decref(json);
