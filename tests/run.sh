@@ -348,6 +348,7 @@ part_cross() {
     done
     cross s390x-z14 -Dbuildtype=release -Dc_args=-march=z14
     suite 'fetched models' bash "$src/tests/models/fetch.sh" "$build/models"
+    suite 'made nets' /usr/bin/python3 "$src/tests/models/make_nets.py" "$build/nets"
     option=; [ $full = no ] || option=--full
     # shellcheck disable=SC2086
     suite 'bits everywhere' sh "$src/tests/bits/run.sh" --emulate $option $folders

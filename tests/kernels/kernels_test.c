@@ -363,7 +363,7 @@ int main(int argc, char **argv) {
     bool upper = environment_begin() || !(cpu & FZK_CPU_V3);
     struct totals totals = {0};
     if (!o.list && !o.bench) printf("seed %" PRIu64 "\n", o.seed);
-    if (!upper) printf("skipped: upper halves of vector registers, this CPU cannot tell\n");
+    if (!upper) printf("skipped: upper halves of vector registers, this CPU or build cannot tell\n");
     if (!o.list && !o.bench && !o.filter) check_coverage(&totals);
     each_case(&o, &totals);
     if (o.list || o.bench) return 0;
