@@ -21,13 +21,27 @@ bool fzi_is_tag(const char *text) {
            !fzi_is_id(text);
 }
 
+/* Jansson leaves out a character of a string for which it got no memory, and says nothing. Such an
+ * index must not be written back: it is read twice, and both have to be equal. */
+static fz_status_t parse(const char *text, size_t size, json_t **index) {
+    *index = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *again = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    bool same = (!*index && !again) || json_equal(*index, again);
+    json_decref(again);
+    if (same) return FZ_OK;
+    json_decref(*index);
+    *index = NULL;
+    return no_memory();
+}
+
 fz_status_t fzi_index_read(const struct fz_folder *folder, json_t **index) {
     uint8_t *text;
     size_t size;
-    json_error_t error;
+    *index = NULL;
     FZ_TRY(fzi_folder_read_index(folder, &text, &size));
-    *index = json_loadb((char *)text, size, JSON_REJECT_DUPLICATES, &error);
+    fz_status_t status = parse((char *)text, size, index);
     fzi_free(text);
+    FZ_TRY(status);
     if (json_is_array(json_object_get(*index, "manifests"))) return FZ_OK;
     json_decref(*index);
     *index = NULL;
