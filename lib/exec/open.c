@@ -70,6 +70,10 @@ static fz_status_t finish(struct fz_model *model, const fz_open_options_t *optio
                           const struct fz_artifact_sums *sums) {
     FZ_TRY(fzi_artifact_read(model->seal.data, model->seal.size, model->seal.back, sums,
                              &model->plan, &model->info));
+    /* The mapping was measured by a header that was read before the one that is sealed. */
+    if (model->seal.back &&
+        model->info.file_size - model->info.front_size != model->seal.back_size)
+        return fzi_error(FZ_E_IO, "the file changed while it was opened");
     FZ_TRY(check_identity(model, options));
     FZ_TRY(prepare_checks(model));
     FZ_TRY(fzi_profile_enter(model, model->info.profile,
