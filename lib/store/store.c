@@ -122,6 +122,7 @@ fz_status_t fzi_store_resolve(const char *store, const char *ref, char hex[65], 
     if (status != FZ_OK || !path) return status;
     int n = snprintf(path, size, "%s/blobs/sha256/%s", store, hex);
     if (n >= 0 && (size_t)n < size) return FZ_OK;
+    if (size > 0) path[0] = 0;
     return fzi_error(FZ_E_LIMIT, "the path of the blob needs %d bytes", n + 1);
 }
 
@@ -245,7 +246,13 @@ static fz_status_t add_entry(const struct fz_folder *folder, const json_t *entry
         ++*n;
     }
     const char *tag = fzi_entry_tag(entry);
-    if (tag) fzi_text_add(&l->tags, "%s%s", l->tags.size ? " " : "", tag);
+    size_t before = l->tags.size;
+    if (tag) fzi_text_add(&l->tags, "%s%s", before ? " " : "", tag);
+    /* Other tools may have written anything: a tag is one word that a terminal can show. */
+    for (size_t k = before + (before > 0); !l->tags.failed && k < l->tags.size; k++) {
+        char *c = &l->tags.data[k];
+        if ((unsigned char)*c <= ' ' || *c == 0x7F) *c = '?';
+    }
     l->pinned = l->pinned || fzi_entry_pinned(entry);
     return l->tags.failed ? fzi_error(FZ_E_NOMEM, "no memory for a list of models") : FZ_OK;
 }

@@ -83,6 +83,8 @@ $1
 json.dump(I, open('forged/index.json', 'w'))"
 }
 tag=org.opencontainers.image.ref.name
+forge "for a in A: a['$tag'] = 'x\x1b[31m y'"
+says 0 'x?\[31m?y$' ls forged
 forge "for a in A: a['$tag'] = '$mlp'"
 says 2 'no model' get forged "$mlp" -o forged.fz
 forge "I['manifests'].append({'annotations': A[0]}); I['manifests'][0].pop('digest')"
