@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/sha256.h"
 
 static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
@@ -115,6 +116,15 @@ static bool is_empty(int dir) {
     return empty;
 }
 
+/* Makes blobs/sha256, on the disk. */
+static bool make_blobs(int dir) {
+    if (mkdirat(dir, "blobs", 0777) != 0 || mkdirat(dir, "blobs/sha256", 0777) != 0) return false;
+    int blobs = openat(dir, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = blobs >= 0 && fsync(blobs) == 0;
+    if (blobs >= 0) close(blobs);
+    return good;
+}
+
 /* oci-layout comes last: without it the folder is no store. */
 fz_status_t fzi_folder_init(const char *path) {
     struct fz_folder folder = {.path = path, .dir = -1, .blobs = -1, .use_lock = -1,
@@ -127,14 +137,13 @@ fz_status_t fzi_folder_init(const char *path) {
     if (folder.dir < 0) return fzi_folder_cannot(&folder, "open it");
     if (!is_empty(folder.dir))
         status = fzi_error(FZ_E_IO, "'%s' is there and not empty", path);
-    else if (mkdirat(folder.dir, "blobs", 0777) != 0 ||
-             mkdirat(folder.dir, "blobs/sha256", 0777) != 0)
-        status = fzi_folder_cannot(&folder, "create its folders");
+    else if (!make_blobs(folder.dir)) status = fzi_folder_cannot(&folder, "create its folders");
     else status = fzi_folder_write_index(&folder, index, sizeof index - 1);
     if (status == FZ_OK && make_layout(folder.dir) != FZ_OK)
         status = fzi_folder_cannot(&folder, "create oci-layout");
     if (status == FZ_OK && fsync(folder.dir) != 0)
         status = fzi_folder_cannot(&folder, "sync the folder");
+    if (status == FZ_OK) fzi_file_sync_folder(path);
     fzi_folder_close(&folder);
     return status;
 }
