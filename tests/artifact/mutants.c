@@ -127,7 +127,7 @@ static void run(struct fz_model *model) {
     size_t n_out = model->plan.n_outputs < INPUTS_MAX ? model->plan.n_outputs : INPUTS_MAX;
     while (n < n_in && n < INPUTS_MAX && make_input(model, n, &in[n])) n++;
     if (n == n_in && fzi_session_new(model, &options, &session) == FZ_OK) {
-        session->deadline_us = 20000;
+        session->deadline_us = 1000;
         tally->ran += fzi_session_run(session, in, n_in, out, n_out) == FZ_OK;
         fzi_session_free(session);
     }
