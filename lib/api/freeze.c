@@ -8,6 +8,7 @@
 
 #include "api/options.h"
 #include "api/tell.h"
+#include "base/sha256.h"
 #include "base/file.h"
 #include "seal/seal.h"
 #include "freeze/freeze.h"
@@ -41,10 +42,6 @@ static fz_status_t write_file(const struct fz_freeze_from *from, const char *pat
     return status;
 }
 
-static void write_hex(const uint8_t digest[32], char hex[65]) {
-    for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 static fz_status_t freeze_file(const char *onnx_path, const char *fz_path,
                                const fz_freeze_options_t *options, char hex[65]) {
     fz_freeze_options_t o;
@@ -53,7 +50,7 @@ static fz_status_t freeze_file(const char *onnx_path, const char *fz_path,
     FZ_TRY(complete(options, &o));
     struct fz_freeze_from from = {.path = onnx_path};
     FZ_TRY(write_file(&from, fz_path, &o, digest));
-    if (hex) write_hex(digest, hex);
+    if (hex) fzi_sha256_hex(digest, hex);
     return FZ_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Opening: seal the bytes, prove them, prepare the plan. */
 #include "exec/open.h"
 
+#include "base/sha256.h"
 #include "base/signature.h"
 #include "exec/answer.h"
 #include "exec/profile.h"
@@ -18,19 +19,10 @@ static struct fz_seal_request request_of(const fz_open_options_t *options,
                                     .sums = options->flags & FZ_OPEN_MAP ? NULL : sums};
 }
 
-static void write_hex(const uint8_t digest[32], char hex[65]) {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 32; i++) {
-        hex[2 * i] = digits[digest[i] >> 4];
-        hex[2 * i + 1] = digits[digest[i] & 15];
-    }
-    hex[64] = 0;
-}
-
 bool fzi_model_hex(const struct fz_model *model, char hex[65]) {
     hex[0] = 0;
     if (atomic_load_explicit(&model->id_state, memory_order_acquire) != FZ_ID_KNOWN) return false;
-    write_hex(model->id, hex);
+    fzi_sha256_hex(model->id, hex);
     return true;
 }
 
