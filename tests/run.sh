@@ -267,7 +267,8 @@ part_thread() {
 }
 
 part_valgrind() {
-    b=$build/plain targets='tests/exec/exec_test tests/bits/bits lib/cli/fz'
+    b=$build/plain targets='tests/exec/exec_test tests/bits/bits
+        tests/ops/ops_test lib/cli/fz'
     build_in "$b" gcc -Dbuildtype=debugoptimized -Dsimd=false -Dcrypto=disabled || return
     if [ -d "$build/gcc" ] && ninja -C "$build/gcc" tests/bits/bits >"$build/log/again.txt" 2>&1; then
         suite 'bits of another build' env FZ_TEST_BUILD= sh "$src/tests/bits/run.sh" "$build/gcc" "$b"

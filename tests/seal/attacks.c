@@ -339,7 +339,7 @@ static bool same_object(const struct target *t, char object[256]) {
 /* Bytes of a mapped file are proved before their first use: an attack comes best after it. */
 static void use_once(fz_model_t *model) {
     static float input[65536];
-    fz_session_t *session;
+    fz_session_t *session = NULL;
     fz_io_t io;
     fz_tensor_t y = {0};
     size_t n = 1;
