@@ -28,11 +28,6 @@ static bool lock(int fd, int how) {
     return result == 0;
 }
 
-static fz_status_t check_kind(EVP_PKEY *key, const char *path) {
-    if (fzi_key_kind(key) == FZ_KEY_ED25519) return FZ_OK;
-    return fzi_error(FZ_E_UNSUPPORTED, "the key in '%s' is not of the kind Ed25519", path);
-}
-
 /* ---- appending */
 
 static fz_status_t read_tail(int fd, const char *path, off_t size, char *tail, size_t *n) {
@@ -118,7 +113,7 @@ fz_status_t fzi_log_append(const char *path, const char *receipt, const char *pr
                            char head[65]) {
     EVP_PKEY *key = NULL;
     if (private_path) FZ_TRY(fzi_key_read_private(private_path, &key));
-    fz_status_t status = key ? check_kind(key, private_path) : FZ_OK;
+    fz_status_t status = key ? fzi_key_check_kind(key, FZ_KEY_ED25519, private_path) : FZ_OK;
     if (status == FZ_OK) {
         int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
         status = fd < 0 ? cannot("open", path) : append(fd, path, receipt, key, head);
@@ -194,7 +189,7 @@ static fz_status_t open_log(const char *path, FILE **file, off_t *size) {
 static fz_status_t audit(struct audit *a, const char *path) {
     if (a->options->signer) {
         FZ_TRY(fzi_key_read_public(a->options->signer, &a->key));
-        FZ_TRY(check_kind(a->key, a->options->signer));
+        FZ_TRY(fzi_key_check_kind(a->key, FZ_KEY_ED25519, a->options->signer));
     }
     FILE *file;
     off_t size = 0;

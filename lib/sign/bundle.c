@@ -151,16 +151,11 @@ static fz_status_t sign_payload(EVP_PKEY *key, const char *payload, size_t size,
     return status;
 }
 
-static fz_status_t check_kind(EVP_PKEY *key, const char *path) {
-    if (fzi_key_kind(key) == FZ_KEY_P256) return FZ_OK;
-    return fzi_error(FZ_E_UNSUPPORTED, "the key in '%s' is not of the kind P-256", path);
-}
-
 fz_status_t fzi_bundle_sign(const char *name, const char *hex, const char *private_path,
                             const char *bundle_path) {
     EVP_PKEY *key;
     FZ_TRY(fzi_key_read_private(private_path, &key));
-    fz_status_t status = check_kind(key, private_path);
+    fz_status_t status = fzi_key_check_kind(key, FZ_KEY_P256, private_path);
     if (status == FZ_OK) status = check_name(name);
     json_t *statement = status == FZ_OK ? make_statement(name, hex) : NULL;
     size_t size = statement ? json_dumpb(statement, NULL, 0, JSON_COMPACT) : 0;
@@ -286,7 +281,7 @@ static fz_status_t check_envelope(const json_t *envelope, const char *path,
         status = bad(path, "payload or signature are not base64");
     if (status == FZ_OK) status = check_statement(payload, size, path, hex);
     if (status == FZ_OK) status = fzi_key_read_public(public_path, &key);
-    if (status == FZ_OK) status = check_kind(key, public_path);
+    if (status == FZ_OK) status = fzi_key_check_kind(key, FZ_KEY_P256, public_path);
     if (status == FZ_OK && !check_signature(key, payload, size, signature, signature_size))
         status = fzi_error(FZ_E_SIGNATURE, "'%s' is not signed by the key in '%s'", path,
                            public_path);

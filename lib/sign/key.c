@@ -102,3 +102,9 @@ int32_t fzi_key_kind(EVP_PKEY *key) {
     if (EVP_PKEY_get_group_name(key, group, sizeof group, &size) != 1) return 0;
     return strcmp(group, "prime256v1") == 0 ? FZ_KEY_P256 : 0;
 }
+
+fz_status_t fzi_key_check_kind(EVP_PKEY *key, int32_t kind, const char *path) {
+    if (fzi_key_kind(key) == kind) return FZ_OK;
+    return fzi_error(FZ_E_UNSUPPORTED, "the key in '%s' is not of the kind %s", path,
+                     kind == FZ_KEY_P256 ? "P-256" : "Ed25519");
+}

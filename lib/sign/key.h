@@ -16,5 +16,7 @@ fz_status_t fzi_key_read_private(const char *path, EVP_PKEY **key);
 fz_status_t fzi_key_read_public(const char *path, EVP_PKEY **key);
 /* FZ_KEY_ED25519, FZ_KEY_P256, or 0 for another kind. */
 int32_t fzi_key_kind(EVP_PKEY *key);
+/* FZ_E_UNSUPPORTED, with a message that names PATH, unless KEY is of KIND. */
+fz_status_t fzi_key_check_kind(EVP_PKEY *key, int32_t kind, const char *path);
 
 #endif

@@ -14,13 +14,11 @@ fz_status_t fzi_sign_id(const char *hex, const char *private_path, const char *s
     size_t length = fzi_signature_statement(hex, statement), size = sizeof signature;
     EVP_PKEY *key;
     FZ_TRY(fzi_key_read_private(private_path, &key));
-    fz_status_t status = FZ_OK;
+    fz_status_t status = fzi_key_check_kind(key, FZ_KEY_ED25519, private_path);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (fzi_key_kind(key) != FZ_KEY_ED25519)
-        status = fzi_error(FZ_E_UNSUPPORTED, "the key in '%s' is not of the kind Ed25519",
-                           private_path);
-    else if (!context || EVP_DigestSignInit(context, NULL, NULL, NULL, key) != 1 ||
-             EVP_DigestSign(context, signature, &size, (uint8_t *)statement, length) != 1)
+    if (status == FZ_OK &&
+        (!context || EVP_DigestSignInit(context, NULL, NULL, NULL, key) != 1 ||
+         EVP_DigestSign(context, signature, &size, (uint8_t *)statement, length) != 1))
         status = fzi_error(FZ_E_SYSTEM, "libcrypto cannot sign with the key in '%s'", private_path);
     EVP_MD_CTX_free(context);
     EVP_PKEY_free(key);
