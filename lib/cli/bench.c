@@ -77,57 +77,82 @@ static void print(const struct result *r, bool json) {
            (unsigned long long)r->allocs);
 }
 
-/* ---- --steps: where the time of one run goes, by operator */
+/* ---- --steps: where the time of one run goes: each step's fastest of TRACED runs */
 
-struct share {
-    char op[64];
-    double ms;
-    size_t n;
+enum { TRACED = 15 };
+
+struct step {
+    char op[32], node[64], shape[64];
+    double us;
+    bool known;
 };
-struct shares {
-    struct share rows[256];
-    size_t n;
-    bool every;
+struct steps {
+    struct step *rows;
+    size_t n; /* at most; a step of a subgraph that runs several times counts once */
 };
 
 static void trace(void *context, size_t step, const char *op, const char *node,
                   const char *const *names, const fz_tensor_t *outputs, size_t n_outputs,
                   uint64_t ns) {
-    struct shares *s = context;
-    char text[256] = "";
+    struct steps *s = context;
+    double us = (double)ns * 1e-3;
     (void)names;
-    if (s->every) {
-        if (n_outputs) shape_text(&outputs[0], text, sizeof text);
-        printf("%5zu %9.3f us  %-24s %-40s %s\n", step, (double)ns * 1e-3, op, node, text);
-        return;
-    }
-    size_t i = 0;
-    while (i < s->n && strcmp(s->rows[i].op, op) != 0) i++;
-    if (i == 256) return;
-    if (i == s->n) snprintf(s->rows[s->n++].op, sizeof s->rows[i].op, "%s", op);
-    s->rows[i].ms += (double)ns * 1e-6;
-    s->rows[i].n++;
+    if (step >= s->n) return;
+    struct step *row = &s->rows[step];
+    if (!row->known || us < row->us) row->us = us;
+    if (row->known) return;
+    row->known = true;
+    snprintf(row->op, sizeof row->op, "%s", op);
+    snprintf(row->node, sizeof row->node, "%s", node);
+    if (n_outputs) shape_text(&outputs[0], row->shape, sizeof row->shape);
 }
 
+struct share {
+    const char *op;
+    double us;
+    size_t n;
+};
+
 static int by_share(const void *a, const void *b) {
-    double x = ((const struct share *)a)->ms, y = ((const struct share *)b)->ms;
+    double x = ((const struct share *)a)->us, y = ((const struct share *)b)->us;
     return (x < y) - (x > y);
 }
 
-static int print_steps(fz_session_t *session, const struct inputs *inputs, fz_tensor_t *outputs,
-                       size_t n_outputs) {
-    struct shares *s = must(calloc(1, sizeof *s));
-    s->every = true;
-    fz_session_set_trace(session, trace, s);
-    fz_session_run(session, inputs->tensors, inputs->n, outputs, n_outputs);
-    s->every = false;
-    for (int i = 0; i < 10; i++)
+/* The steps of each operator together, the largest share first. */
+static void print_shares(const struct steps *s) {
+    struct share *shares = must(calloc(s->n + 1, sizeof *shares));
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct step *row = &s->rows[i];
+        size_t at = 0;
+        if (!row->known) continue;
+        while (at < n && strcmp(shares[at].op, row->op) != 0) at++;
+        if (at == n) shares[n++].op = row->op;
+        shares[at].us += row->us;
+        shares[at].n++;
+    }
+    qsort(shares, n, sizeof *shares, by_share);
+    for (size_t i = 0; i < n; i++)
+        printf("%9.4f ms %5zu x %s\n", shares[i].us * 1e-3, shares[i].n, shares[i].op);
+    free(shares);
+}
+
+static int print_steps(const fz_model_t *model, fz_session_t *session,
+                       const struct inputs *inputs, fz_tensor_t *outputs, size_t n_outputs) {
+    fz_model_stats_t stats;
+    if (fz_model_stats(model, &stats) != FZ_OK) return trouble("%s", fz_last_error());
+    struct steps s = {must(calloc((size_t)stats.n_steps + 1, sizeof *s.rows)),
+                      (size_t)stats.n_steps};
+    fz_session_set_trace(session, trace, &s);
+    for (int i = 0; i < TRACED; i++)
         fz_session_run(session, inputs->tensors, inputs->n, outputs, n_outputs);
     fz_session_set_trace(session, NULL, NULL);
-    qsort(s->rows, s->n, sizeof *s->rows, by_share);
-    for (size_t i = 0; i < s->n; i++)
-        printf("%9.4f ms %5zu x %s\n", s->rows[i].ms / 10, s->rows[i].n / 10, s->rows[i].op);
-    free(s);
+    for (size_t i = 0; i < s.n; i++)
+        if (s.rows[i].known)
+            printf("%5zu %9.3f us  %-24s %-40s %s\n", i, s.rows[i].us, s.rows[i].op,
+                   s.rows[i].node, s.rows[i].shape);
+    print_shares(&s);
+    free(s.rows);
     return GOOD;
 }
 
@@ -149,7 +174,7 @@ static int bench(const struct arguments *a, fz_model_t *model, struct result *r,
     good = good && measure(session, inputs, outputs, n, seconds, r);
     int status = good ? GOOD : trouble("%s", fz_last_error());
     r->rss_kb = peak_rss();
-    if (good && a->steps) status = print_steps(session, inputs, outputs, n);
+    if (good && a->steps) status = print_steps(model, session, inputs, outputs, n);
     if (good) print(r, a->json);
     free(outputs);
     fz_session_close(session);
