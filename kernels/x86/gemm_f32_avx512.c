@@ -112,6 +112,19 @@ FZK_INLINE void finish(int rows, int vecs, __m512 (*acc)[MAX_VECS],
     }
 }
 
+/* Fetches where the sums go, and the residual: a far cache answers while k runs. */
+FZK_INLINE void fetch_ahead(int rows, int vecs, const struct tile *t) {
+    const struct fzk_gemm_f32 *g = t->g;
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < vecs; v++) {
+            __builtin_prefetch(t->c + r * g->ldc + v * 16, 1, 3);
+            if (t->residual) _mm_prefetch((const char *)(t->residual + r * g->ldr + v * 16), _MM_HINT_T0);
+        }
+    }
+}
+
 /* A whole tile. k runs through the segments; a block of FZK_K_BLOCK may end inside of one. */
 FZK_INLINE void tile(int rows, int vecs, const struct tile *t) {
     const struct fzk_gemm_f32 *g = t->g;
@@ -122,6 +135,7 @@ FZK_INLINE void tile(int rows, int vecs, const struct tile *t) {
         for (int v = 0; v < vecs; v++) acc[r][v] = _mm512_setzero_ps();
     }
     FZK_ANY(y);
+    fetch_ahead(rows, vecs, t);
     if (t->k.resumed) resume(rows, vecs, y, t);
     const float *b = t->b, *next = t->next;
     int64_t room = FZK_K_BLOCK, skip = t->k.skip, k_left = t->k.len;
