@@ -1,6 +1,6 @@
 /* How the hand-written float GEMMs walk over tiles: groups of panels that fit the cache, inside of
- * a group every tile of rows meets all its panels. A panel too long for the cache is cut at a block
- * of k, where C can hold the sum so far.
+ * a group every tile of rows meets all its panels. Where neither A nor B fits the cache, k is cut at
+ * blocks into spans: C holds the sum so far, and all of B is read once.
  *
  * Rows split evenly: 49 rows are 13 + 12 + 12 + 12, never 14 + 14 + 14 + 7. Two short runs share a
  * tile: a convolution to 7 x 7 pixels fills 14 rows. */
@@ -15,15 +15,19 @@ struct span {
     int resumed, ends; /* resumed: C holds the sum of earlier parts; ends: the epilogue follows */
 };
 
-/* Bytes of A from which on its rows are worth fetching ahead of their tile. */
-enum { BIG_A = 256 * 1024 };
+enum {
+    BIG_A = 256 * 1024,  /* bytes of A from which on its rows are worth fetching ahead of their tile */
+    NEAR_A = 384 * 1024, /* bytes of A that stay in the cache while the panels pass by */
+    FAR_B = 512 * 1024   /* bytes of B from which on reading it twice costs more than C does */
+};
 
 /* One tile: its first rows from A0 on, the later half (the larger one first) from A1 on; columns
  * from panel B, C, BIAS and RESIDUAL on. NULL bias and residual: none. */
 struct tile {
     const struct fzk_gemm_f32 *g;
     const float *a0, *a1, *b;
-    const float *next;   /* what to fetch into L2 meanwhile, two lines for each k */
+    const float *next;   /* what to fetch into L2 meanwhile, STEP floats further on for each k */
+    int64_t step;        /* at most 32: two lines */
     int64_t next_by_off; /* 1: next is a row of A, so each segment's offset applies */
     float *c;
     const float *bias, *residual;
@@ -38,7 +42,7 @@ typedef void (*tile_fn)(const struct tile *);
 struct block {
     int64_t i, rows, p, n;
     const float *a0, *a1, *next;
-    int64_t next_by_off;
+    int64_t step, next_by_off;
     struct span k;
 };
 
@@ -46,7 +50,7 @@ static void run_tile(const struct fzk_gemm_f32 *g, const struct block *at, tile_
     int64_t j = at->p * FZK_PANEL, left = g->n - (at->p + at->n - 1) * FZK_PANEL;
     fn(&(struct tile){.g = g, .a0 = at->a0, .a1 = at->a1,
                       .b = g->b + j * g->k + at->k.off * FZK_PANEL, .k = at->k, .next = at->next,
-                      .next_by_off = at->next_by_off,
+                      .step = at->step, .next_by_off = at->next_by_off,
                       .c = g->c + at->i * g->ldc + j, .clip = g->clip && at->k.ends,
                       .bias = g->bias && at->k.ends ? g->bias + j : NULL,
                       .residual = g->residual && at->k.ends ? g->residual + at->i * g->ldr + j
@@ -69,24 +73,54 @@ static void next_rows(const struct fzk_gemm_f32 *g, int64_t max_rows, struct blo
     at->a1 = at->a0 + (at->rows + 1) / 2 * g->lda;
 }
 
+/* What a sweep over panels [P0, P1) fetches meanwhile: the panels that the next one needs, in even
+ * shares for each of its PASSES (tiles). B NULL: they are all near already. */
+struct ahead {
+    const float *b;
+    int64_t panels, passes, step;
+};
+
+static struct ahead look_ahead(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1,
+                               struct span k, int64_t max_rows) {
+    int64_t all = (g->n + FZK_PANEL - 1) / FZK_PANEL, left = all - p1;
+    struct ahead next = {.b = g->b + (p1 * g->k + k.off) * FZK_PANEL, .panels = p1 - p0,
+                         .passes = (g->m + max_rows - 1) / max_rows * (p1 - p0)};
+    if (left == 0) next.b = k.ends ? g->ahead : g->b + (k.off + k.len) * FZK_PANEL;
+    else if (left < next.panels) next.panels = left;
+    next.step = (FZK_PANEL * next.panels + next.passes - 1) / next.passes;
+    return next;
+}
+
+/* The share of pass I. */
+static void aim(const struct fzk_gemm_f32 *g, const struct ahead *next, int64_t i,
+                struct block *at) {
+    int64_t terms = at->k.len * next->panels * i / next->passes;
+    int64_t panel = terms / (at->k.len + 1);
+    at->next_by_off = 0;
+    at->step = next->b ? next->step : 0;
+    at->next = next->b ? next->b + (panel * g->k + terms - panel * at->k.len) * FZK_PANEL : g->b;
+}
+
 /* Panels [P0, P1) by all rows. */
 static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, struct span k,
                         int64_t max_rows, const tile_fn *single) {
     struct block at = {.i = 0, .n = 1, .k = k}, after = {.i = 0};
+    struct ahead next = look_ahead(g, p0, p1, k, max_rows);
     int big_a = g->m * k.len > BIG_A / 4;
     next_rows(g, max_rows, &after);
-    while (at.i < g->m) {
+    for (int64_t pass = 0; at.i < g->m;) {
         at.rows = after.rows;
         at.a0 = after.a0;
         at.a1 = after.a1;
         after.i = at.i + at.rows;
         if (after.i < g->m) next_rows(g, max_rows, &after);
         for (at.p = p0; at.p < p1; at.p++) {
-            at.next_by_off = big_a && at.p == p1 - 1 && after.i < g->m;
-            at.next = at.next_by_off ? after.a0
-                                     : g->b + (at.p * g->k + k.off + k.len) * FZK_PANEL;
-            /* Behind the group lies what no cache holds yet: each tile fetches its share. */
-            if (at.p == p1 - 1 && !big_a) at.next += k.len * at.i / g->m * FZK_PANEL;
+            aim(g, &next, pass++, &at);
+            if (big_a && at.p == p1 - 1 && after.i < g->m) {
+                at.next_by_off = 1;
+                at.step = FZK_PANEL;
+                at.next = after.a0;
+            }
             run_tile(g, &at, single[at.rows]);
         }
         at.i = after.i;
@@ -109,30 +143,40 @@ static void next_span(const struct fzk_gemm_f32 *g, int64_t most, struct span *k
     k->ends = k->off + k->len == g->k;
 }
 
-/* One panel whose k is cut into even parts of at most MOST terms. */
-static void sweep_long(const struct fzk_gemm_f32 *g, int64_t p, int64_t most, int64_t max_rows,
-                       const tile_fn *single) {
+/* Panels [P0, P1) with k cut into even parts of at most MOST terms. TERMS: of k, in all panels of a
+ * group. */
+static void sweep_spans(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, int64_t most,
+                        int64_t terms, int64_t max_rows, const tile_fn *single) {
     int64_t parts = (g->k + most - 1) / most, blocks = (g->k + FZK_K_BLOCK - 1) / FZK_K_BLOCK;
-    int64_t len = (blocks + parts - 1) / parts * FZK_K_BLOCK;
-    struct span k = {.len = len};
-    sweep_group(g, p, p + 1, k, max_rows, single);
-    while (!k.ends) {
+    int64_t len = (blocks + parts - 1) / parts * FZK_K_BLOCK, group = terms / len;
+    struct span k = {.len = len < g->k ? len : g->k, .ends = len >= g->k};
+    if (group < 1) group = 1;
+    for (;;) {
+        for (int64_t p = p0; p < p1; p += group)
+            sweep_group(g, p, p + group < p1 ? p + group : p1, k, max_rows, single);
+        if (k.ends) return;
         next_span(g, len, &k);
-        sweep_group(g, p, p + 1, k, max_rows, single);
     }
 }
 
-/* GROUP_SIZE: bytes of panels that one sweep over the rows shares. */
+/* GROUP_SIZE: bytes of panels that one sweep over the rows shares. Rows that follow each other in
+ * memory are cut by spans of k if they do not fit the cache; those of a convolution, which share
+ * their pixels, only where a panel alone is too long. */
 static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_rows,
                   const tile_fn *single) {
     int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL;
-    int64_t terms = group_size / 4 / FZK_PANEL; /* of k, in all panels of a group */
-    int64_t group = terms / (g->k + 1);
-    int cut = g->k > terms && g->residual != g->c && g->m > max_rows;
+    int64_t terms = group_size / 4 / FZK_PANEL, group = terms / (g->k + 1);
+    int64_t span = NEAR_A / 4 / g->m / FZK_K_BLOCK * FZK_K_BLOCK;
+    int cuts = g->residual != g->c && g->m > max_rows;
     if (group < 1) group = 1;
+    if (span < FZK_K_BLOCK) span = FZK_K_BLOCK;
+    if (cuts && g->n_segments == 1 && g->k > span && panels * g->k * FZK_PANEL > FAR_B / 4) {
+        sweep_spans(g, 0, panels, span < terms ? span : terms, terms, max_rows, single);
+        return;
+    }
     for (int64_t p = 0; p < panels; p += group) {
         int64_t end = p + group < panels ? p + group : panels;
-        if (cut) sweep_long(g, p, terms, max_rows, single);
+        if (cuts && g->k > terms) sweep_spans(g, p, end, terms, terms, max_rows, single);
         else sweep_group(g, p, end, whole_k(g), max_rows, single);
     }
 }
@@ -145,7 +189,7 @@ static void skinny(const struct fzk_gemm_f32 *g, int64_t at_once, tile_fn severa
         n = p + at_once <= panels ? at_once : 1;
         struct block at = {.rows = g->m, .p = p, .n = n, .a0 = g->a, .k = whole_k(g),
                            .a1 = g->a + (g->m + 1) / 2 * g->lda,
-                           .next = g->b + (p + n) * FZK_PANEL * g->k};
+                           .next = g->b + (p + n) * FZK_PANEL * g->k, .step = FZK_PANEL};
         run_tile(g, &at, n == 1 ? single : several);
     }
 }

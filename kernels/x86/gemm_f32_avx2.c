@@ -19,13 +19,13 @@ enum {
 /* acc[r][v] += a[r][k] * b[k][v] over LEN steps. */
 FZK_INLINE void steps(int rows, int vecs, __m256 (*acc)[MAX_VECS], const float *a0,
                       const float *a1, int64_t lda, const float *b, int64_t panel_stride,
-                      const float *next, int64_t len) {
+                      const float *next, int64_t step, int64_t len) {
     const int half = (rows + 1) / 2;
     FZK_NO_UNROLL
     for (int64_t k = 0; k < len; k++) {
         __m256 bv[MAX_VECS], ar[MAX_ROWS];
         _mm_prefetch((const char *)next, _MM_HINT_T1);
-        next += 16;
+        next += step;
         /* One row reads B straight into its fma; several keep what is used again: B or A. */
         if (vecs <= 2) {
             FZK_UNROLL
@@ -130,7 +130,8 @@ FZK_INLINE void part(int rows, int vecs, const struct tile *t, int64_t column, i
     }
     FZK_ANY(y);
     if (t->k.resumed) resume(rows, vecs, y, t->c + column, g->ldc, width - column);
-    const float *b = t->b + column, *next = t->next + (column ? 16 * t->k.len : 0);
+    const int64_t step = t->step / 2; /* a half of the columns fetches a half */
+    const float *b = t->b + column, *next = t->next + (column ? step * t->k.len : 0);
     int64_t room = FZK_K_BLOCK, skip = t->k.skip, k_left = t->k.len;
     int first = !t->k.resumed;
     for (int64_t s = t->k.segment; k_left > 0; s++, skip = 0) {
@@ -147,11 +148,11 @@ FZK_INLINE void part(int rows, int vecs, const struct tile *t, int64_t column, i
                 room = FZK_K_BLOCK;
             }
             int64_t len = left < room ? left : room;
-            steps(rows, vecs, acc, a0, a1, g->lda, b, g->k * FZK_PANEL, next, len);
+            steps(rows, vecs, acc, a0, a1, g->lda, b, g->k * FZK_PANEL, next, step, len);
             a0 += len;
             a1 += len;
             b += len * FZK_PANEL;
-            next += len * 16;
+            next += len * step;
             left -= len;
             room -= len;
         }

@@ -24,7 +24,7 @@ FZK_INLINE const float *row_at(const char *base, int r, int64_t by1, int64_t by3
 /* acc[r][v] += a[r][k] * b[k][v] over LEN steps. */
 FZK_INLINE void steps(int rows, int vecs, __m512 (*acc)[MAX_VECS], const float *a0,
                       const float *a1, int64_t lda, const float *b, int64_t panel_stride,
-                      const float *next, int64_t len) {
+                      const float *next, int64_t step, int64_t len) {
     const int half = (rows + 1) / 2;
     const int64_t by1 = lda * 4, by3 = lda * 12, by5 = lda * 20;
     const char *base0 = (const char *)a0, *base1 = (const char *)a1;
@@ -33,7 +33,7 @@ FZK_INLINE void steps(int rows, int vecs, __m512 (*acc)[MAX_VECS], const float *
         __m512 bv[MAX_VECS];
         _mm_prefetch((const char *)next, _MM_HINT_T1);
         _mm_prefetch((const char *)(next + 16), _MM_HINT_T1);
-        next += 32;
+        next += step;
         FZK_UNROLL
         for (int v = 0; v < vecs; v++)
             bv[v] = _mm512_loadu_ps(b + (v / VECS) * panel_stride + v % VECS * 16);
@@ -154,11 +154,12 @@ FZK_INLINE void tile(int rows, int vecs, const struct tile *t) {
                 room = FZK_K_BLOCK;
             }
             int64_t len = left < room ? left : room;
-            steps(rows, vecs, acc, a0, a1, g->lda, b, g->k * FZK_PANEL, next, len);
+            steps(rows, vecs, acc, a0, a1, g->lda, b, g->k * FZK_PANEL, next, t->step,
+                  len);
             a0 += len;
             a1 += len;
             b += len * FZK_PANEL;
-            next += len * FZK_PANEL;
+            next += len * t->step;
             left -= len;
             room -= len;
         }

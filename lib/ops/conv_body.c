@@ -6,6 +6,10 @@
  * gathered (im2col) instead. */
 enum { NARROW = 5 };
 
+/* Bytes: of a unit's input; of weights that do not stay near while the bands of one thread pass by;
+ * of those that are worth more than an input read by each part. */
+enum { NEAR_INPUT = 384 * 1024, FAR_WEIGHTS = 512 * 1024, LARGE_WEIGHTS = 1536 * 1024 };
+
 /* A 1 x 1 convolution is one matrix product over all pixels: one row of one image. */
 static void flatten(const struct fz_conv_params *p, struct fz_conv_geometry *g) {
     for (int d = 0; d < 3; d++)
@@ -21,6 +25,16 @@ static bool conflicts(const struct fz_conv_geometry *g, int64_t stride) {
     return stride % 1024 == 0 && g->cout_g >= 64;
 }
 
+/* How many pixels a unit should have: its input should stay in the second-level cache beside a panel
+ * of weights. The rows of a matrix product may be longer: the GEMM cuts k. */
+static int64_t near_pixels(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                           bool gathered) {
+    int64_t bytes = gathered ? 4 * g->k : 4 * p->cin * p->stride[1] * p->stride[2];
+    if ((gathered || g->taps == 1) && 4 * g->k * g->panels * FZK_PANEL > FAR_WEIGHTS)
+        bytes = fzi_min_i64(bytes, 4 * FZK_K_BLOCK);
+    return fzi_min_i64(fzi_max_i64(NEAR_INPUT / fzi_max_i64(bytes, 1), 28), 4096);
+}
+
 void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                           const struct fz_env *env, struct fz_tiling *t) {
     uint64_t macs = fzi_conv_macs(g, p);
@@ -31,11 +45,11 @@ void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_g
     bool gap = conflicts(g, gathered ? g->k : p->cin * p->stride[2]) && pixels >= 8;
     if (gap && t->mode == FZ_TILE_DIRECT) t->mode = FZ_TILE_COPY;
     t->pixel = (gathered ? g->k : p->cin) + (gap ? 16 : 0);
-    /* The input of a unit should stay in the second-level cache beside a panel of weights. */
-    int64_t bytes = gathered ? 4 * g->k : 4 * p->cin * p->stride[1] * p->stride[2];
-    int64_t target = fzi_min_i64(fzi_max_i64(393216 / fzi_max_i64(bytes, 1), 28), 4096);
     int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 300000) + 1);
-    if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
+    int64_t target = near_pixels(p, g, gathered);
+    /* Weights that no near cache holds are better read once by each thread than with each band. */
+    bool columns = 4 * g->k * g->panels * FZK_PANEL > LARGE_WEIGHTS && p->group == 1;
+    if (env->threads > 1 && !columns) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
     fzi_tile_bands(g, target, t);
     fzi_tile_tasks(env, macs, p->group * g->panels, t);
     t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];
@@ -45,6 +59,10 @@ void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_g
     if (t->mode == FZ_TILE_GATHER) floats = t->rows * t->cols * t->pixel;
     t->unit_size = fzi_align((size_t)floats * sizeof(float), 64);
     t->shared_size = fzi_align((size_t)g->taps * sizeof(struct fzk_segment), 64);
+    t->once = t->mode == FZ_TILE_COPY && t->bands == 1 && t->split > 1;
+    if (!t->once) return;
+    t->prepared_size = t->unit_size;
+    t->unit_size = 0;
 }
 
 /* The segments of the chain over an image with pixels of PIXEL, rows of PITCH and slices of SLICE
@@ -120,7 +138,8 @@ static struct view make_view(const struct fz_tile_work *work, const struct fz_re
     const struct gemm_shared *s = work->shared;
     struct view v = {s->segments, s->n_segments, scratch, s->row, s->pixel};
     int64_t row;
-    if (work->tiling->mode != FZ_TILE_GATHER)
+    if (work->tiling->once) v.a = fzi_tile_prepared(work);
+    else if (work->tiling->mode != FZ_TILE_GATHER)
         v.a = fzi_tile_input(job, work->tiling, r, scratch, &row);
     return v;
 }
@@ -149,6 +168,12 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
     fzi_tile_activate(job, r, first, last);
 }
 
+static void prepare(const struct fz_tile_work *work, const struct fz_rect *r, int64_t i, int64_t n,
+                    void *scratch) {
+    (void)scratch;
+    fzi_tile_copy_part(work->job, work->tiling, r, i, n, fzi_tile_prepared(work));
+}
+
 /* The segments are the same for every unit: only where A begins differs. */
 void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
     const struct fz_conv_params *p = job->p;
@@ -161,7 +186,7 @@ void fzi_conv_gemm_run(const struct fz_conv_job *job, const struct fz_tiling *t)
     struct gemm_shared shared = {segments, 0, p->stride[1] * pitch, p->stride[2] * pixel};
     shared.n_segments = list_segments(job, pixel, pitch, slice, segments);
     if (t->mode == FZ_TILE_GATHER) shared = (struct gemm_shared){&one, 1, 0, t->pixel};
-    struct fz_tile_work work = {job, t, unit, &shared};
+    struct fz_tile_work work = {job, t, unit, &shared, prepare};
     fzi_tile_run(&work);
 }
 
@@ -184,7 +209,7 @@ size_t fzi_conv_scratch(const struct fz_conv_params *p, const struct fz_conv_geo
     struct fz_tiling t;
     struct fz_conv_geometry flat;
     choose_tiling(p, g, env, &flat, &t);
-    return t.shared_size + (size_t)t.count * t.unit_size;
+    return fzi_tile_scratch(&t);
 }
 
 fz_status_t fzi_conv_run(const struct fz_conv_job *job) {

@@ -119,6 +119,6 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
 
 /* Nothing is shared between units but the tiling. */
 void fzi_conv_depthwise_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
-    struct fz_tile_work work = {job, t, unit, NULL};
+    struct fz_tile_work work = {job, t, unit, NULL, NULL};
     fzi_tile_run(&work);
 }

@@ -20,7 +20,7 @@ void fzi_tile_bands(const struct fz_conv_geometry *g, int64_t target, struct fz_
 }
 
 /* The output channels are split only where the bands alone cannot keep the threads busy, for each
- * part copies the input again. */
+ * part copies the input again, unless there is but one band. */
 void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns,
                     struct fz_tiling *t) {
     int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / TASK_MACS) + 1);
@@ -60,23 +60,38 @@ static void copy_row(const float *row, int64_t width, int64_t c, int64_t x, int6
     memset(to + end * pixel, 0, (size_t)((n - end) * pixel) * sizeof *to);
 }
 
-void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
-                   const struct fz_rect *r, float *to) {
+/* Pixels [FROM, END) of line I of the copy: of row I % rows_in of kernel depth I / rows_in. */
+static void copy_line(const struct fz_conv_job *job, const struct fz_tiling *t,
+                      const struct fz_rect *r, int64_t i, int64_t from, int64_t end, float *to) {
     const struct fz_conv_params *p = job->p;
     const struct fz_conv_geometry *g = job->g;
-    int64_t rows = (r->rows - 1) * p->stride[1] + g->extent[1];
-    int64_t cols = (r->cols - 1) * p->stride[2] + g->extent[2];
     int64_t x = r->w * p->stride[2] - g->before[2];
-    for (int64_t kd = 0; kd < p->kernel[0]; kd++) {
-        int64_t z = r->d * p->stride[0] - g->before[0] + kd * p->dilation[0];
-        for (int64_t i = 0; i < rows; i++) {
-            int64_t y = r->h * p->stride[1] - g->before[1] + i;
-            bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1];
-            int64_t line = (r->n * g->in[0] + z) * g->in[1] + y;
-            copy_row(inside ? job->x + line * g->in[2] * p->cin : NULL, g->in[2], p->cin, x, cols,
-                     t->pixel, to + (kd * t->rows_in + i) * t->cols_in * t->pixel);
-        }
+    int64_t z = r->d * p->stride[0] - g->before[0] + i / t->rows_in * p->dilation[0];
+    int64_t y = r->h * p->stride[1] - g->before[1] + i % t->rows_in;
+    bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1];
+    int64_t line = (r->n * g->in[0] + z) * g->in[1] + y;
+    copy_row(inside ? job->x + line * g->in[2] * p->cin : NULL, g->in[2], p->cin, x + from,
+             end - from, t->pixel, to + (i * t->cols_in + from) * t->pixel);
+}
+
+/* One line alone, a matrix product's rows, is cut along its pixels. */
+void fzi_tile_copy_part(const struct fz_conv_job *job, const struct fz_tiling *t,
+                        const struct fz_rect *r, int64_t i, int64_t n, float *to) {
+    const struct fz_conv_params *p = job->p;
+    int64_t rows = (r->rows - 1) * p->stride[1] + job->g->extent[1];
+    int64_t cols = (r->cols - 1) * p->stride[2] + job->g->extent[2];
+    if (rows * p->kernel[0] == 1) {
+        copy_line(job, t, r, 0, cols * i / n, cols * (i + 1) / n, to);
+        return;
     }
+    int64_t lines = rows * p->kernel[0];
+    for (int64_t j = lines * i / n; j < lines * (i + 1) / n; j++)
+        copy_line(job, t, r, j / rows * t->rows_in + j % rows, 0, cols, to);
+}
+
+void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
+                   const struct fz_rect *r, float *to) {
+    fzi_tile_copy_part(job, t, r, 0, 1, to);
 }
 
 void fzi_tile_gather(const struct fz_conv_job *job, const int64_t at[4], int64_t group, float *to) {
@@ -133,21 +148,33 @@ void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, i
     }
 }
 
+static void *unit_scratch(const struct fz_tile_work *work, size_t i) {
+    const struct fz_tiling *t = work->tiling;
+    return (char *)work->job->scratch + t->shared_size + t->prepared_size + i * t->unit_size;
+}
+
 /* Units i, i + count, ...: neighbours in time are neighbours in memory of different threads, and
  * the last units are spread evenly. */
 static void task(void *arg, size_t i) {
     const struct fz_tile_work *work = arg;
     const struct fz_tiling *t = work->tiling;
-    char *scratch = work->job->scratch;
     for (int64_t u = (int64_t)i; u < t->bands * t->split; u += t->count) {
         if (work->job->env->poll(work->job->env) != FZ_OK) return; /* the run is to end */
         struct fz_rect r = fzi_tile_rect(work->job->g, t, u / t->split);
-        work->unit(work, &r, u % t->split, scratch + t->shared_size + i * t->unit_size);
+        work->unit(work, &r, u % t->split, unit_scratch(work, i));
     }
+}
+
+static void prepare(void *arg, size_t i) {
+    const struct fz_tile_work *work = arg;
+    struct fz_rect r = fzi_tile_rect(work->job->g, work->tiling, 0);
+    work->prepare(work, &r, (int64_t)i, work->tiling->count, unit_scratch(work, i));
 }
 
 void fzi_tile_run(struct fz_tile_work *work) {
     int64_t count = work->tiling->count;
+    const struct fz_env *env = work->job->env;
+    if (work->tiling->once) env->parallel(env, (size_t)count, prepare, work);
     if (count == 1) task(work, 0);
-    else work->job->env->parallel(work->job->env, (size_t)count, task, work);
+    else env->parallel(env, (size_t)count, task, work);
 }

@@ -9,14 +9,15 @@ enum { FZ_TILE_DIRECT, FZ_TILE_COPY, FZ_TILE_GATHER };
 
 /* Units are (image, output depth, band of rows, band of columns) times a split of the output
  * channels. COUNT tasks share them; each task has UNIT_SIZE bytes of scratch of its own, behind
- * SHARED_SIZE bytes for all. None of these numbers changes a bit. */
+ * SHARED_SIZE and, with ONCE, PREPARED_SIZE bytes for all. None of these numbers changes a bit. */
 struct fz_tiling {
     int mode;
     int64_t rows, cols;         /* output rows and columns of a full unit */
     int64_t bands_h, bands_w, bands, split, count;
     int64_t rows_in, cols_in;   /* of the zero-padded copy of a unit's input */
     int64_t pixel;              /* elements between the copy's pixels, or between gathered rows */
-    size_t shared_size, unit_size;
+    bool once;                  /* one band split by channels: its input is prepared once for all */
+    size_t shared_size, prepared_size, unit_size;
 };
 
 /* One unit: a rectangle of output pixels of one image and depth. */
@@ -34,6 +35,9 @@ struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_t
  * [cols_in][pixel]. */
 void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
                    const struct fz_rect *r, float *to);
+/* Part I of N of that. */
+void fzi_tile_copy_part(const struct fz_conv_job *job, const struct fz_tiling *t,
+                        const struct fz_rect *r, int64_t i, int64_t n, float *to);
 /* The offset of R's first output value. */
 int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r);
 
@@ -47,15 +51,25 @@ void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, i
 const float *fzi_tile_input(const struct fz_conv_job *job, const struct fz_tiling *t,
                             const struct fz_rect *r, float *to, int64_t *row);
 
-/* Runs TASK on t->count tasks. */
+/* Runs the units on t->count tasks; before them, with t->once, the t->count parts of PREPARE, which
+ * fill what fzi_tile_prepared gives. */
 struct fz_tile_work {
     const struct fz_conv_job *job;
     const struct fz_tiling *tiling;
     void (*unit)(const struct fz_tile_work *work, const struct fz_rect *r, int64_t part,
                  void *scratch);
     void *shared;
+    void (*prepare)(const struct fz_tile_work *work, const struct fz_rect *r, int64_t i, int64_t n,
+                    void *scratch);
 };
 void fzi_tile_run(struct fz_tile_work *work);
+static inline void *fzi_tile_prepared(const struct fz_tile_work *work) {
+    return (char *)work->job->scratch + work->tiling->shared_size;
+}
+/* Bytes of scratch for all of it. */
+static inline size_t fzi_tile_scratch(const struct fz_tiling *t) {
+    return t->shared_size + t->prepared_size + (size_t)t->count * t->unit_size;
+}
 
 /* The algorithms: sizes of one call and the call. */
 void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,

@@ -3,7 +3,10 @@
  * depend on the tile alone. */
 #include "ops/conv_tile.h"
 
-enum { COLUMNS = 128 }; /* output channels whose 16 products are held at a time */
+enum {
+    COLUMNS = 128, /* output channels whose 16 products are held at a time */
+    NEAR = 768 * 1024, LARGE = 2304 * 1024, FAR_WEIGHTS = 1024 * 1024 /* bytes */
+};
 
 /* Distance of V's rows: rows a multiple of 4096 bytes apart would fight for one cache set. */
 static int64_t v_row(const struct fz_conv_params *p) {
@@ -18,16 +21,22 @@ static int64_t m_floats(const struct fz_conv_params *p, int64_t tiles) {
     return 16 * tiles * fzi_min_i64(p->cout, COLUMNS);
 }
 
+/* Tiles of a unit: its 32 matrices should stay in a near cache. Weights that are larger than that
+ * should meet as many tiles as they can, all of them once in the best case. */
+static int64_t near_tiles(const struct fz_conv_params *p, int64_t all, int64_t tasks) {
+    int64_t bytes = 64 * (p->cin + fzi_min_i64(p->cout, COLUMNS));
+    bool far = 64 * p->cin * p->cout > FAR_WEIGHTS;
+    int64_t target = (far ? LARGE : NEAR) / bytes;
+    if (tasks > 1 && !(far && all <= target)) target = fzi_min_i64(target, all / tasks);
+    return fzi_max_i64(target, 28);
+}
+
 void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                               const struct fz_env *env, struct fz_tiling *t) {
     int64_t tiles_x = fzi_max_i64(fzi_ceil_div(g->out[2], 2), 1), rows = (g->out[1] + 1) / 2;
-    int64_t all = g->n * rows * tiles_x;
-    /* The 32 matrices should stay in a near cache; each weight should meet many tiles. */
-    int64_t target = 2359296 / (64 * (p->cin + fzi_min_i64(p->cout, COLUMNS)));
-    target = fzi_max_i64(target, 28);
     uint64_t macs = fzi_conv_macs(g, p);
     int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 600000) + 1);
-    if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, all / tasks));
+    int64_t target = near_tiles(p, g->n * rows * tiles_x, env->threads > 1 ? tasks : 1);
     *t = (struct fz_tiling){.mode = g->padded ? FZ_TILE_COPY : FZ_TILE_DIRECT,
                             .cols = g->out[2], .bands_w = 1};
     rows = fzi_max_i64(rows, 1);
@@ -39,9 +48,36 @@ void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_co
     t->pixel = p->cin;
     t->rows_in = t->rows + 2;
     t->cols_in = t->cols + 2;
-    int64_t tiles = t->rows / 2 * tiles_x, floats = v_floats(p, tiles) + m_floats(p, tiles);
+    t->once = t->bands == 1 && t->split > 1;
+    int64_t tiles = t->rows / 2 * tiles_x, floats = m_floats(p, tiles);
+    if (t->once) t->prepared_size = fzi_align((size_t)v_floats(p, tiles) * sizeof(float), 64);
+    else floats += v_floats(p, tiles);
     if (t->mode == FZ_TILE_COPY) floats += t->rows_in * t->cols_in * p->cin;
     t->unit_size = fzi_align((size_t)floats * sizeof(float), 64);
+}
+
+/* Tile rows [BEGIN, END) of R into V, by way of a padded copy at SCRATCH if need be. */
+static void transform(const struct fz_tile_work *work, const struct fz_rect *r, int64_t begin,
+                      int64_t end, float *scratch, float *v) {
+    const struct fz_conv_params *p = work->job->p;
+    int64_t tiles_x = fzi_ceil_div(r->cols, 2), row;
+    struct fz_rect part = *r;
+    part.h += 2 * begin;
+    part.rows = fzi_min_i64(2 * end, r->rows) - 2 * begin;
+    if (part.rows <= 0) return;
+    const float *in = fzi_tile_input(work->job, work->tiling, &part, scratch, &row);
+    struct fzk_winograd_input_f32 w = {
+        .in = in, .in_row = row, .in_pixel = p->cin, .height = part.rows + 2,
+        .width = part.cols + 2, .v = v + begin * tiles_x * v_row(p),
+        .v_matrix = tiles_x * fzi_ceil_div(r->rows, 2) * v_row(p), .v_row = v_row(p),
+        .channels = p->cin, .tiles_x = tiles_x, .tile_end = (end - begin) * tiles_x};
+    work->job->env->k->winograd_input_f32(&w);
+}
+
+static void prepare(const struct fz_tile_work *work, const struct fz_rect *r, int64_t i, int64_t n,
+                    void *scratch) {
+    int64_t rows = fzi_ceil_div(r->rows, 2);
+    transform(work, r, rows * i / n, rows * (i + 1) / n, scratch, fzi_tile_prepared(work));
 }
 
 /* The 16 products for output channels [first, first + n). */
@@ -51,9 +87,10 @@ static void products(const struct fz_conv_job *job, int64_t tiles, const float *
     struct fzk_segment segment = {0, p->cin};
     int64_t plane = job->g->panels * p->cin * FZK_PANEL;
     for (int64_t i = 0; i < 16; i++) {
+        const float *b = job->w + i * plane + first * p->cin;
         struct fzk_gemm_f32 g = {.m = tiles, .n = n, .k = p->cin, .a = v + i * tiles * v_row(p),
                                  .lda = v_row(p), .segments = &segment, .n_segments = 1,
-                                 .b = job->w + i * plane + first * p->cin, .c = m + i * tiles * n,
+                                 .b = b, .ahead = i < 15 ? b + plane : NULL, .c = m + i * tiles * n,
                                  .ldc = n};
         job->env->k->gemm_f32(&g);
     }
@@ -78,14 +115,10 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
                  void *scratch) {
     const struct fz_conv_job *job = work->job;
     const struct fz_conv_params *p = job->p;
-    int64_t tiles_x = fzi_ceil_div(r->cols, 2), tiles = tiles_x * fzi_ceil_div(r->rows, 2), row;
-    float *v = scratch, *m = v + v_floats(p, tiles);
-    const float *in = fzi_tile_input(job, work->tiling, r, m + m_floats(p, tiles), &row);
-    struct fzk_winograd_input_f32 w = {
-        .in = in, .in_row = row, .in_pixel = p->cin, .height = r->rows + 2, .width = r->cols + 2,
-        .v = v, .v_matrix = tiles * v_row(p), .v_row = v_row(p), .channels = p->cin,
-        .tiles_x = tiles_x, .tile_end = tiles};
-    job->env->k->winograd_input_f32(&w);
+    int64_t tiles_x = fzi_ceil_div(r->cols, 2), tiles = tiles_x * fzi_ceil_div(r->rows, 2);
+    float *m = scratch, *v = m + m_floats(p, tiles);
+    if (work->tiling->once) v = fzi_tile_prepared(work);
+    else transform(work, r, 0, fzi_ceil_div(r->rows, 2), v + v_floats(p, tiles), v);
     int64_t panels = job->g->panels, split = work->tiling->split;
     int64_t begin = panels * part / split * FZK_PANEL;
     int64_t end = fzi_min_i64(panels * (part + 1) / split * FZK_PANEL, p->cout);
@@ -98,6 +131,6 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
 }
 
 void fzi_conv_winograd_run(const struct fz_conv_job *job, const struct fz_tiling *t) {
-    struct fz_tile_work work = {job, t, unit, NULL};
+    struct fz_tile_work work = {job, t, unit, NULL, prepare};
     fzi_tile_run(&work);
 }
