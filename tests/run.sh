@@ -107,12 +107,14 @@ install_missing() {
         done
 }
 
-# pytest and numpy for the Python package, from the system where they are there.
+# pytest and numpy for the Python package, from the system where they are there; the newest onnx for
+# its cases.
 python_environment() {
     [ -x "$build/venv/bin/python" ] && return 0
     /usr/bin/python3 -m venv --system-site-packages "$build/venv" >"$build/log/venv.txt" 2>&1 &&
-        "$build/venv/bin/pip" install -q pytest setuptools wheel >>"$build/log/venv.txt" 2>&1 ||
-        echo "no Python environment: see $build/log/venv.txt"
+        "$build/venv/bin/pip" install -q pytest setuptools wheel >>"$build/log/venv.txt" 2>&1 &&
+        "$build/venv/bin/pip" install -q -U onnx ml_dtypes >>"$build/log/venv.txt" 2>&1 ||
+        echo "an incomplete Python environment: see $build/log/venv.txt"
 }
 
 # ---- running suites
