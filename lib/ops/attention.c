@@ -117,7 +117,8 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call, s
     FZ_TRY(split(op, call->in[QUERY], p->heads, s->q));
     FZ_TRY(split(op, call->in[KEY], p->kv_heads, s->k));
     FZ_TRY(split(op, call->in[VALUE], p->kv_heads, s->v));
-    if (call->in[QUERY]->rank != call->in[KEY]->rank || call->in[KEY]->rank != call->in[VALUE]->rank)
+    if (call->in[QUERY]->rank != call->in[KEY]->rank ||
+        call->in[KEY]->rank != call->in[VALUE]->rank)
         return fzi_error(FZ_E_SHAPE, "%s: inputs of different rank", op->name);
     if (!agree(s->q[0], s->k[0]) || !agree(s->k[0], s->v[0]) || !agree(s->k[1], s->v[1]) ||
         !agree(s->k[2], s->v[2]) || !agree(s->q[3], s->k[3]) || s->k[1] == 0 ||
@@ -160,7 +161,8 @@ static fz_status_t infer_outputs(const struct fz_op *op, const struct fz_call *c
     else if (s->past > 0 && s->k[2] >= 0 && __builtin_add_overflow(s->past, s->k[2], &keys))
         return fzi_error(FZ_E_SHAPE, "%s: too many keys", op->name);
     int64_t y[4] = {s->q[0], s->q[1], s->q[2], s->v[3]};
-    int64_t key[4] = {s->k[0], s->k[1], keys, s->k[3]}, value[4] = {s->v[0], s->v[1], keys, s->v[3]};
+    int64_t key[4] = {s->k[0], s->k[1], keys, s->k[3]};
+    int64_t value[4] = {s->v[0], s->v[1], keys, s->v[3]};
     int64_t scores[4] = {s->q[0], s->q[1], s->q[2], keys};
     if (call->in[QUERY]->rank == 3) {
         y[1] = s->q[2];

@@ -310,8 +310,8 @@ static void band_f32(const struct cut *cut, int64_t b, int64_t head, int64_t fir
     float *x = (float *)(void *)room;
     size_t size = fzi_align((size_t)(band_of(a) * a->keys) * sizeof *x, ALIGN);
     double *wide = (double *)(void *)(room + size);
-    gemm(cut, rows, a->keys, a->size, (const float *)(const void *)head_at(a, &a->q, b, head, first),
-         a->q.token, cut->keys + kv * packed_keys(a), x, a->keys);
+    const float *q = (const float *)(const void *)head_at(a, &a->q, b, head, first);
+    gemm(cut, rows, a->keys, a->size, q, a->q.token, cut->keys + kv * packed_keys(a), x, a->keys);
     for (int64_t i = 0; i < rows; i++)
         scores_f32(cut, b, head, first + i, x + i * a->keys, wide);
     gemm(cut, rows, a->v_size, a->keys, x, a->keys, cut->values + kv * packed_values(a),
