@@ -1,6 +1,6 @@
 /* How the hand-written float GEMMs walk over tiles: groups of panels that fit the cache, inside of
- * a group every tile of rows meets all its panels. Where neither A nor B fits the cache, k is cut at
- * blocks into spans: C holds the sum so far, and all of B is read once.
+ * a group every tile of rows meets all its panels. Where neither A nor B fits the cache, k is cut
+ * at blocks into spans: C holds the sum so far, and all of B is read once.
  *
  * Rows split evenly: 49 rows are 13 + 12 + 12 + 12, never 14 + 14 + 14 + 7. Two short runs share a
  * tile: a convolution to 7 x 7 pixels fills 14 rows. */
@@ -16,9 +16,9 @@ struct span {
 };
 
 enum {
-    BIG_A = 256 * 1024,  /* bytes of A from which on its rows are worth fetching ahead of their tile */
+    BIG_A = 256 * 1024,  /* bytes of A: above, its rows are worth fetching ahead of their tile */
     NEAR_A = 384 * 1024, /* bytes of A that stay in the cache while the panels pass by */
-    FAR_B = 512 * 1024   /* bytes of B from which on reading it twice costs more than C does */
+    FAR_B = 512 * 1024   /* bytes of B: above, to read it twice costs more than C does */
 };
 
 /* One tile: its first rows from A0 on, the later half (the larger one first) from A1 on; columns

@@ -120,7 +120,7 @@ FZK_INLINE void fetch_ahead(int rows, int vecs, const struct tile *t) {
         FZK_UNROLL
         for (int v = 0; v < vecs; v++) {
             __builtin_prefetch(t->c + r * g->ldc + v * 16, 1, 3);
-            if (t->residual) _mm_prefetch((const char *)(t->residual + r * g->ldr + v * 16), _MM_HINT_T0);
+            if (t->residual) __builtin_prefetch(t->residual + r * g->ldr + v * 16, 0, 3);
         }
     }
 }

@@ -25,8 +25,8 @@ static bool conflicts(const struct fz_conv_geometry *g, int64_t stride) {
     return stride % 1024 == 0 && g->cout_g >= 64;
 }
 
-/* How many pixels a unit should have: its input should stay in the second-level cache beside a panel
- * of weights. The rows of a matrix product may be longer: the GEMM cuts k. */
+/* How many pixels a unit should have: its input should stay in the second-level cache beside a
+ * panel of weights. The rows of a matrix product may be longer: the GEMM cuts k. */
 static int64_t near_pixels(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                            bool gathered) {
     int64_t bytes = gathered ? 4 * g->k : 4 * p->cin * p->stride[1] * p->stride[2];
