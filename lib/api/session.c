@@ -73,6 +73,7 @@ fz_status_t fz_session_stats(const fz_session_t *session, fz_session_stats_t *ou
 
 fz_status_t fz_session_set_trace(fz_session_t *session, fz_trace_fn trace, void *context) {
     if (!session) return fzi_error(FZ_E_USAGE, "fz_session_set_trace: SESSION is NULL");
+    if (!session->trace != !trace) fzi_session_unbind(session);
     session->trace = trace;
     session->trace_context = context;
     return FZ_OK;

@@ -144,8 +144,10 @@ static int print_steps(const fz_model_t *model, fz_session_t *session,
     struct steps s = {must(calloc((size_t)stats.n_steps + 1, sizeof *s.rows)),
                       (size_t)stats.n_steps};
     fz_session_set_trace(session, trace, &s);
-    for (int i = 0; i < TRACED; i++)
+    for (int i = 0; i < TRACED; i++) {
+        memset(outputs, 0, n_outputs * sizeof *outputs);
         fz_session_run(session, inputs->tensors, inputs->n, outputs, n_outputs);
+    }
     fz_session_set_trace(session, NULL, NULL);
     for (size_t i = 0; i < s.n; i++)
         if (s.rows[i].known)

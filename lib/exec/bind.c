@@ -2,6 +2,7 @@
  * alone, and places every other value in one arena by its lifetime. */
 #include "exec/session.h"
 
+#include "exec/chain.h"
 #include "exec/open.h"
 
 /* Results up to this size are computed once per binding if their inputs are known by then. */
@@ -49,7 +50,8 @@ static fz_status_t allocate(struct binder *x) {
     b->args = fzi_arena_array(&b->memory, plan->n_args, sizeof *b->args);
     b->steps = fzi_arena_array(&b->memory, plan->n_steps, sizeof *b->steps);
     b->places = fzi_arena_array(&b->memory, plan->n_values, sizeof *b->places);
-    if (!b->values || !b->args || !b->steps || !b->places) return no_memory();
+    b->chain_of = fzi_arena_array(&b->memory, plan->n_steps, sizeof *b->chain_of);
+    if (!b->values || !b->args || !b->steps || !b->places || !b->chain_of) return no_memory();
     memcpy(b->values, x->session->model->values, plan->n_values * sizeof *b->values);
     for (size_t v = 0; v < plan->n_values; v++)
         if (plan->values[v].kind == FZ_VALUE_CONST) b->places[v].kind = FZ_PLACE_FIXED;
@@ -311,6 +313,26 @@ static void place_step(struct placer *p, uint32_t i) {
     bury(p, i);
 }
 
+/* The steps of a chain count as one: what they read must last as long as they run, and nothing is
+ * computed in place. */
+static void place_chain(struct placer *p, struct fz_chain *chain) {
+    uint32_t first = fzi_chain_first(chain), last = first + fzi_chain_steps(chain) - 1;
+    uint64_t size = fzi_align(fzi_chain_size(chain), 64) + MARGIN, off;
+    place_fresh(p, p->x->b->steps[last].call.out[0], last);
+    off = take(p, size);
+    give(p, off, size);
+    fzi_chain_place(chain, off);
+    for (uint32_t i = first; i <= last; i++) bury(p, i);
+}
+
+static void place_steps(struct placer *p) {
+    for (uint32_t i = 0; i < p->x->plan->blocks[0].n_steps; i++) {
+        struct fz_chain *chain = p->x->b->chain_of[i];
+        if (!chain) place_step(p, i);
+        else if (fzi_chain_first(chain) == i) place_chain(p, chain);
+    }
+}
+
 static fz_status_t place_all(struct binder *x) {
     struct fz_arena memory = {0};
     size_t n = x->plan->n_values, steps = x->plan->n_steps;
@@ -321,7 +343,7 @@ static fz_status_t place_all(struct binder *x) {
     p.dying = fzi_arena_array(&memory, steps + 1, sizeof *p.dying);
     if (p.gaps && p.until && p.next && p.dying) {
         memset(p.dying, 0xFF, (steps + 1) * sizeof *p.dying);
-        for (uint32_t i = 0; i < x->plan->blocks[0].n_steps; i++) place_step(&p, i);
+        place_steps(&p);
         x->b->arena_size = p.end;
     }
     bool good = p.gaps && p.until && p.next && p.dying;
@@ -382,6 +404,7 @@ static fz_status_t make(struct fz_session *session, const fz_tensor_t *inputs,
         set_inputs(&x, inputs);
         status = infer_all(&x);
     }
+    if (status == FZ_OK && !session->trace) status = fzi_chain_find(session, x.b);
     if (status == FZ_OK) status = place_all(&x);
     if (status != FZ_OK) {
         fzi_binding_free(x.b);
@@ -393,6 +416,15 @@ static fz_status_t make(struct fz_session *session, const fz_tensor_t *inputs,
     session->macs = x.b->macs;
     *out = x.b;
     return FZ_OK;
+}
+
+void fzi_session_unbind(struct fz_session *session) {
+    for (int i = 0; i < FZ_BINDINGS_MAX; i++) {
+        if (session->bindings[i]) session->memory_size -= session->bindings[i]->memory.used;
+        fzi_binding_free(session->bindings[i]);
+        session->bindings[i] = NULL;
+    }
+    session->current = NULL;
 }
 
 static bool matches(const struct fz_session *session, const struct fz_binding *b,

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/fpenv.h"
+#include "exec/chain.h"
 #include "exec/open.h"
 
 static uint64_t now_ns(void) {
@@ -107,14 +108,25 @@ static void trace_step(struct fz_session *session, uint32_t i, const struct fz_b
                    outputs, n, ns);
 }
 
+static fz_status_t check_weights(struct fz_session *session, uint32_t i) {
+    struct fz_bound_step *s = &session->current->steps[i];
+    if (!(s->flags & FZ_STEP_CHECK)) return FZ_OK;
+    FZ_TRY(fzi_model_check_weights(session->model, &session->model->plan.steps[i]));
+    s->flags &= ~(uint32_t)FZ_STEP_CHECK;
+    return FZ_OK;
+}
+
+static fz_status_t run_chain(struct fz_session *session, struct fz_chain *chain) {
+    uint32_t first = fzi_chain_first(chain), n = fzi_chain_steps(chain);
+    for (uint32_t i = first; i < first + n; i++) FZ_TRY(check_weights(session, i));
+    return fzi_chain_run(session, chain, session->arena.data);
+}
+
 static fz_status_t run_step(struct fz_session *session, uint32_t i) {
     struct fz_bound_step *s = &session->current->steps[i];
     uint64_t start = session->trace ? now_ns() : 0;
     fz_status_t status = FZ_OK;
-    if (s->flags & FZ_STEP_CHECK) {
-        FZ_TRY(fzi_model_check_weights(session->model, &session->model->plan.steps[i]));
-        s->flags &= ~(uint32_t)FZ_STEP_CHECK;
-    }
+    FZ_TRY(check_weights(session, i));
     if (!(s->flags & FZ_STEP_SKIP))
         status = s->flags & FZ_STEP_LATE ? run_late(session, s) : s->op->run(s->op, &s->call);
     if (status != FZ_OK) return fzi_session_blame(session, i, status);
@@ -124,9 +136,11 @@ static fz_status_t run_step(struct fz_session *session, uint32_t i) {
 
 static fz_status_t run_block(struct fz_session *session, uint32_t block) {
     const struct fz_plan_block *b = &session->model->plan.blocks[block];
-    for (uint32_t i = 0; i < b->n_steps; i++) {
+    for (uint32_t i = b->step; i < b->step + b->n_steps; i++) {
+        struct fz_chain *chain = session->current->chain_of[i];
         FZ_TRY(poll(&session->env));
-        FZ_TRY(run_step(session, b->step + i));
+        if (!chain) FZ_TRY(run_step(session, i));
+        else if (fzi_chain_first(chain) == i) FZ_TRY(run_chain(session, chain));
     }
     return FZ_OK;
 }

@@ -14,7 +14,8 @@ enum fz_place_kind {
     FZ_PLACE_FIXED, /* a constant, or computed from shapes alone when bound */
     FZ_PLACE_INPUT, /* the caller's memory, new in every run */
     FZ_PLACE_VIEW,  /* the bytes of a model input under another shape */
-    FZ_PLACE_ARENA  /* at an offset of the arena */
+    FZ_PLACE_ARENA, /* at an offset of the arena */
+    FZ_PLACE_WINDOW /* nowhere as a whole: it lives inside of a chain */
 };
 
 struct fz_place {
@@ -44,6 +45,7 @@ struct fz_binding {
     const fz_tensor_t **args;   /* plan.args as pointers into values */
     struct fz_bound_step *steps;
     struct fz_place *places;
+    struct fz_chain **chain_of; /* per step: the chain that it is part of, or NULL */
     const void *arena_base;     /* that the data pointers were made for */
     uint64_t arena_size;
     uint64_t macs;
@@ -72,7 +74,7 @@ struct fz_session {
     uint64_t deadline_us, deadline_ns; /* per run; absolute end of this one, 0: none */
     atomic_bool cancelled;
     struct fz_receipt receipt;
-    fz_trace_fn trace;
+    fz_trace_fn trace; /* then every step runs by itself */
     void *trace_context;
 };
 
@@ -85,6 +87,8 @@ fz_status_t fzi_session_run(struct fz_session *session, const fz_tensor_t *input
 /* Finds or makes the binding for these inputs and makes it current. */
 fz_status_t fzi_session_bind(struct fz_session *session, const fz_tensor_t *inputs);
 void fzi_binding_free(struct fz_binding *binding);
+/* Forgets all bindings: what steps are to do has changed. */
+void fzi_session_unbind(struct fz_session *session);
 /* Lets BUFFER hold at least SIZE bytes and 64 more; its bytes are lost when it grows. */
 fz_status_t fzi_session_grow(struct fz_session *session, struct fz_buffer *buffer, size_t size);
 /* Puts operator, node and opset in front of the thread's message. */

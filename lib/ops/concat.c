@@ -67,6 +67,17 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
+/* Images side by side along their channels: row by row. */
+static bool rows(const struct fz_op *op, const struct fz_call *call, struct fz_rows *rows,
+                 int64_t *align) {
+    const struct params *p = call->params;
+    int32_t axis, rank = call->out[0]->rank;
+    if (fzi_move_axis(op, p->axis, rank, &axis) != FZ_OK || axis < 2) return false;
+    for (uint32_t i = 0; i < call->n_in; i++) rows[i] = (struct fz_rows){1, 1, 0};
+    *align = 1;
+    return true;
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *out = call->out[0];
@@ -89,6 +100,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
 const struct fz_op fz_ops_concat[] = {
     {.name = "Concat", .domain = "", .since = 1, .rev = 1, .flags = FZ_OP_ANY_TYPE,
      .min_in = 1, .max_in = 255, .min_out = 1, .max_out = 1, .attrs = "axis",
-     .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run},
+     .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run,
+     .rows = rows},
     {0},
 };

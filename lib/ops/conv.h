@@ -89,6 +89,9 @@ fz_status_t fzi_conv_dim(const struct fz_op *op, const struct fz_conv_params *p,
 /* The geometry for N images of IN; P checked, channels known. */
 fz_status_t fzi_conv_measure(const struct fz_op *op, const struct fz_conv_params *p, int64_t n,
                              const int64_t in[3], struct fz_conv_geometry *g);
+/* The geometry of CALL's NHWC tensors, which have two spatial dimensions, for a band of rows. */
+fz_status_t fzi_conv_measure_band(const struct fz_op *op, const struct fz_conv_params *p,
+                                  const struct fz_call *call, struct fz_conv_geometry *g);
 /* Rank and dims of packed weights. */
 int32_t fzi_conv_packed_dims(const struct fz_conv_params *p, int64_t dims[FZ_RANK_MAX]);
 /* Packs OIHW weights for P's algorithm into OUT, which holds as many floats as the packed dims

@@ -140,6 +140,13 @@ static bool fits(const int64_t *list, int n) {
     return product <= INT64_MAX >> 8;
 }
 
+/* True if some tap lies outside of the image. */
+static bool is_padded(const struct fz_conv_params *p, const struct fz_conv_geometry *g) {
+    for (int d = 0; d < 3; d++)
+        if (g->before[d] || (g->out[d] - 1) * p->stride[d] + g->extent[d] > g->in[d]) return true;
+    return false;
+}
+
 fz_status_t fzi_conv_measure(const struct fz_op *op, const struct fz_conv_params *p, int64_t n,
                              const int64_t in[3], struct fz_conv_geometry *g) {
     *g = (struct fz_conv_geometry){.n = n, .cin_g = p->cin / p->group,
@@ -150,8 +157,8 @@ fz_status_t fzi_conv_measure(const struct fz_op *op, const struct fz_conv_params
         g->in[d] = in[d];
         g->extent[d] = (p->kernel[d] - 1) * p->dilation[d] + 1;
         spans[d] = fzi_max_i64((g->out[d] - 1) * p->stride[d] + g->extent[d], in[d]);
-        if (g->before[d] || (g->out[d] - 1) * p->stride[d] + g->extent[d] > in[d]) g->padded = true;
     }
+    g->padded = is_padded(p, g);
     /* Nothing that a run addresses is larger than the padded input, the output, the gathered input,
      * the packed weights (columns rounded up to panels) or Winograd's 16 products. */
     int64_t c = p->cin, o = p->cout + 32 * p->group;
@@ -165,6 +172,20 @@ fz_status_t fzi_conv_measure(const struct fz_op *op, const struct fz_conv_params
     g->panels = fzi_ceil_div(g->cout_g, FZK_PANEL);
     if (fzi_conv_uses_blas(p) && (g->k >= LIMIT || p->cout >= LIMIT))
         return fzi_error(FZ_E_SHAPE, "%s: too many channels for OpenBLAS", op->name);
+    return FZ_OK;
+}
+
+/* Sizes along the rows are those of the windows; all else is checked as for whole images. */
+fz_status_t fzi_conv_measure_band(const struct fz_op *op, const struct fz_conv_params *p,
+                                  const struct fz_call *call, struct fz_conv_geometry *g) {
+    const fz_tensor_t *x = call->in[0], *y = call->out[0];
+    int64_t extent = (p->kernel[1] - 1) * p->dilation[1] + 1;
+    const int64_t in[3] = {1, (y->dims[1] - 1) * p->stride[1] + extent, x->dims[2]};
+    FZ_TRY(fzi_conv_measure(op, p, x->dims[0], in, g));
+    g->in[1] = x->dims[1];
+    g->out[1] = y->dims[1];
+    g->before[1] = call->band->before;
+    g->padded = is_padded(p, g);
     return FZ_OK;
 }
 

@@ -33,6 +33,7 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
     const struct fz_conv_params *p = call->params;
     const fz_tensor_t *x = call->in[0];
     int64_t in[3] = {1, 1, 1};
+    if (call->band) return fzi_conv_measure_band(op, p, call, g);
     for (int64_t i = 0; i < p->spatial; i++) in[3 - p->spatial + i] = x->dims[1 + i];
     return fzi_conv_measure(op, p, x->dims[0], in, g);
 }
@@ -57,6 +58,18 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     return fzi_conv_scratch(call->params, &g, call->env);
 }
 
+/* The kernel's rows of x, the same rows of the residual. Winograd's tiles begin at even rows. */
+static bool rows(const struct fz_op *op, const struct fz_call *call, struct fz_rows *rows,
+                 int64_t *align) {
+    const struct fz_conv_params *p = call->params;
+    struct fz_conv_geometry g;
+    if (p->spatial != 2 || p->blas || measure(op, call, &g) != FZ_OK) return false;
+    rows[0] = (struct fz_rows){p->stride[1], g.extent[1], g.before[1]};
+    if (call->n_in > 3 && call->in[3]) rows[3] = (struct fz_rows){1, 1, 0};
+    *align = p->algorithm == FZ_CONV_WINOGRAD ? 2 : 1;
+    return true;
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_conv_geometry g;
     FZ_TRY(measure(op, call, &g));
@@ -79,6 +92,6 @@ const struct fz_op fz_ops_frozen_conv[] = {
      .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1,
      .attrs = "auto_pad kernel_shape strides dilations pads group cin cout algorithm act a b",
      .params_size = sizeof(struct fz_conv_params), .lower = lower, .infer = infer,
-     .scratch = scratch, .run = run, .macs = macs},
+     .scratch = scratch, .run = run, .rows = rows, .macs = macs},
     {0},
 };

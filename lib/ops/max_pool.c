@@ -134,6 +134,29 @@ static void last_range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* Images go by rows; the indices of their winners, which count from the image's start, do not. */
+static bool rows(const struct fz_op *op, const struct fz_call *call, struct fz_rows *rows,
+                 int64_t *align) {
+    struct fz_pool pool;
+    if (op->kind != LAST || call->in[0]->rank != 4) return false;
+    fzi_pool_measure(op, call, true, &pool);
+    int64_t extent = (pool.kernel[1] - 1) * pool.dilation[1] + 1;
+    rows[0] = (struct fz_rows){pool.stride[1], extent, pool.before[1]};
+    *align = 1;
+    return true;
+}
+
+/* The sizes of a band are those of its windows. */
+static void measure(const struct fz_op *op, const struct fz_call *call, struct fz_pool *pool) {
+    fzi_pool_measure(op, call, op->kind == LAST, pool);
+    if (!call->band) return;
+    pool->in[1] = call->in[0]->dims[1];
+    pool->out[1] = call->out[0]->dims[1];
+    pool->before[1] = call->band->before;
+    pool->in_size = pool->in[1] * pool->in[2];
+    pool->out_size = pool->out[1] * pool->out[2];
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_pool_params *p = call->params;
     fz_tensor_t *indices = call->n_out > 1 ? call->out[1] : NULL;
@@ -142,7 +165,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
                       .indices = indices ? indices->data : NULL,
                       .column_major = p->column_major != 0};
     job.width = fzi_type_width(job.dtype);
-    fzi_pool_measure(op, call, op->kind == LAST, &job.pool);
+    measure(op, call, &job.pool);
     int64_t taps = job.pool.kernel[0] * job.pool.kernel[1] * job.pool.kernel[2];
     int64_t points = job.pool.n * job.pool.out_size;
     int64_t images = op->kind == LAST ? job.pool.n : job.pool.n * job.pool.c;
@@ -168,7 +191,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
      .min_out = 1, .max_out = outputs,                                                             \
      .attrs = "kernel_shape strides pads auto_pad dilations ceil_mode storage_order",              \
      .params_size = sizeof(struct fz_pool_params), .kind = order, .lower = fzi_pool_lower,         \
-     .infer = infer, .run = run}
+     .infer = infer, .run = run, .rows = rows}
 
 const struct fz_op fz_ops_max_pool[] = {
     ROW("", FIRST, 2),

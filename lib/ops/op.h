@@ -25,6 +25,20 @@ enum { FZ_OP_MAX_IN = 16, FZ_OP_MAX_OUT = 16 }; /* of fixed operators; variadic 
 
 struct fz_env;
 
+/* How rows (dimension 1) of an output come from those of an input: row r reads EXTENT rows from row
+ * r * stride - before on; those outside of the input are padding. stride 0: the input is needed
+ * whole. */
+struct fz_rows {
+    int64_t stride, extent, before;
+};
+
+/* A run over some rows only: the tensors of the call are windows, their dims[1] the rows that are
+ * there. The first row of the output reads the inputs with padding from BEFORE rows above their
+ * windows on. */
+struct fz_band {
+    int64_t before;
+};
+
 /* A call of infer or run. */
 struct fz_call {
     const void *params;
@@ -40,6 +54,7 @@ struct fz_call {
     const struct fz_env *env;
     const uint32_t *sub; /* subgraphs of the node, for env->eval */
     uint32_t n_sub;
+    const struct fz_band *band; /* NULL: the whole output; else only what `rows` has agreed to */
 };
 
 /* What a run may use. Filled by the executor, by constant folding and by the tests. */
@@ -97,6 +112,11 @@ struct fz_op {
     /* Bytes of scratch for these shapes (all known). NULL: none. */
     size_t (*scratch)(const struct fz_op *op, const struct fz_call *call);
     fz_status_t (*run)(const struct fz_op *op, const struct fz_call *call);
+    /* True if scratch and run know bands of this call, whose shapes are known: its only output and
+     * some inputs are [N, rows, ...]. Fills ROWS for each input; a band begins at a multiple of
+     * *ALIGN. NULL: none, but FZ_OP_IN_PLACE goes by rows anyway. */
+    bool (*rows)(const struct fz_op *op, const struct fz_call *call, struct fz_rows *rows,
+                 int64_t *align);
     /* FZ_OP_CONTROL, instead of infer: types of the subgraphs' inputs (INNER, before they are
      * inferred), then of NODE's outputs from what the subgraphs give. */
     fz_status_t (*infer_control)(struct fz_node *node, bool inner);

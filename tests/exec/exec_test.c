@@ -17,6 +17,7 @@ static const struct group groups[] = {
     {"outputs", output_cases, &n_output_cases},
     {"models", model_cases, &n_model_cases},
     {"receipts", receipt_cases, &n_receipt_cases},
+    {"chains", chain_cases, &n_chain_cases},
     {"host", host_cases, &n_host_cases},
     {"threads", thread_cases, &n_thread_cases},
 };
