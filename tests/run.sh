@@ -200,6 +200,7 @@ part_gcc() {
     suite 'seal attacks' sh "$src/tests/seal/run.sh" "$b"
     grep -a -E '^[0-9]+ attacks' "$build/log/seal_attacks.txt" | sed 's/^/    /'
     suite passes "$b/tests/passes/passes_test"
+    suite export "$b/tests/export/export_test"
     suite exec "$b/tests/exec/exec_test"
     suite fault "$b/tests/fault/fault_test"
     suite abi sh "$src/tests/abi/run.sh" "$b"
@@ -216,7 +217,7 @@ part_gcc() {
     suite examples sh "$src/tests/examples/run.sh" "$b"
     for dir in "$src"/tests/*/; do
         case $(basename "$dir") in
-            abi|artifact|bench|bits|blas|cli|controls|cross|data|examples|exec|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
+            abi|artifact|bench|bits|blas|cli|controls|cross|data|examples|exec|export|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
             invariance) suite invariance sh "$dir/run.sh" "$b"
                 [ $full = yes ] && suite 'invariance, all models' sh "$dir/run.sh" "$b" --full ;;
             *) if [ -f "$dir/run.sh" ]; then suite "$(basename "$dir")" sh "$dir/run.sh" "$b"

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 ORDER = ['base', 'tensor', 'graph', 'ops', 'import', 'passes', 'plan', 'artifact', 'seal', 'exec',
-         'freeze', 'quantize', 'prune', 'sign', 'log', 'store', 'api', 'cli']
+         'export', 'freeze', 'quantize', 'prune', 'sign', 'log', 'store', 'api', 'cli']
 SOURCES = ('.c', '.h')
 LONGEST = 1000
 STANDARDS = [('cc', s) for s in ('c99', 'c11', 'c17')] + [('c++', s) for s in ('c++98', 'c++11', 'c++17')]
