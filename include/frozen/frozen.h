@@ -123,8 +123,31 @@ enum {
 FZ_API const char *fz_type_name(int32_t dtype);
 
 /* Bits of one element: 32 for FZ_TYPE_F32, 4 for FZ_TYPE_I4; 0 for an unknown
- * type and for FZ_TYPE_STRING.                                    Since 0.1 */
+ * type, for FZ_TYPE_STRING and for what is no tensor.             Since 0.1 */
 FZ_API int32_t fz_type_bits(int32_t dtype);
+
+/* What a value is. Types of tensors are the FZ_TYPE_ numbers; those of the
+ * other kinds are larger numbers, which the three functions below take apart
+ * and which fz_model_input() and fz_model_output() give. fz_type_name() of
+ * them is "sequence", "optional" or "map". */
+enum {
+    FZ_KIND_TENSOR = 0,
+    FZ_KIND_SEQUENCE = 1, /* any number of values of one type */
+    FZ_KIND_OPTIONAL = 2, /* one value or none */
+    FZ_KIND_MAP = 3       /* keys, and for each of them one element */
+};
+
+/* The kind of the values of type DTYPE: FZ_KIND_. FZ_KIND_TENSOR for an
+ * unknown number.                                                 Since 0.1 */
+FZ_API int32_t fz_type_kind(int32_t dtype);
+
+/* The type of what a sequence or an optional of type DTYPE holds, which may be
+ * no tensor either; of the elements of a map; 0 for a tensor.     Since 0.1 */
+FZ_API int32_t fz_type_element(int32_t dtype);
+
+/* The type of the keys of a map of type DTYPE, FZ_TYPE_STRING or that of an
+ * integer; 0 for everything else.                                 Since 0.1 */
+FZ_API int32_t fz_type_key(int32_t dtype);
 
 #define FZ_RANK_MAX 12
 
@@ -133,12 +156,25 @@ FZ_API int32_t fz_type_bits(int32_t dtype);
  * bits are packed, first element in the low bits; a bool is one byte,
  * 0 or 1. */
 typedef struct fz_tensor {
-    int32_t dtype;             /* FZ_TYPE_ */
+    int32_t dtype;             /* FZ_TYPE_, or see fz_type_kind() */
     int32_t rank;              /* 0 (a scalar) to FZ_RANK_MAX */
     int64_t dims[FZ_RANK_MAX]; /* dims[0 .. rank-1], outermost first */
     void *data;                /* `size` bytes at least; NULL if that is 0 */
     size_t size;               /* bytes at data */
 } fz_tensor_t;
+
+/* One element of a tensor of FZ_TYPE_STRING, whose `data` is an array of these:
+ * SIZE bytes of UTF-8 at TEXT, which no NUL ends and which may hold NULs. TEXT
+ * may be NULL if SIZE is 0. */
+typedef struct fz_string {
+    const char *text;
+    size_t size;
+} fz_string_t;
+
+/* A value that is no tensor is described by a fz_tensor_t, too: of rank 1, its
+ * `data` being an array of dims[0] fz_tensor_t, one for each value that it
+ * holds. An optional has one or none. A map has two: its keys and, in the same
+ * order, its elements, both tensors of rank 1. */
 
 /* ---------------------------------------------------------------- models */
 
@@ -277,11 +313,12 @@ FZ_API fz_status_t fz_model_scrub(fz_model_t *model, size_t budget);
 FZ_API fz_status_t fz_model_known_answer(fz_model_t *model);
 
 /* One input or output of a model. Dimensions that are open have dims[i] == -1;
- * dim_names[i] then is their name in the ONNX file, or "" if they have none.
- * All strings belong to the model. */
+ * dim_names[i] then is their name in the ONNX file, or "" if they have none. A
+ * sequence or an optional has rank 1 and an open dimension. All strings belong
+ * to the model. */
 typedef struct fz_io {
     const char *name;
-    int32_t dtype; /* FZ_TYPE_ */
+    int32_t dtype; /* FZ_TYPE_, or see fz_type_kind() */
     int32_t rank;  /* -1 if not even the rank is known */
     int64_t dims[FZ_RANK_MAX];
     const char *dim_names[FZ_RANK_MAX];
@@ -414,10 +451,13 @@ FZ_API void fz_session_close(fz_session_t *session);
  * run or its end. One whose `data` is not NULL is written to the caller's
  * memory of `size` bytes; if that is too small the call fails with FZ_E_SHAPE,
  * and `dims` and `size` say what is needed. On success dtype, rank, dims and
- * size of every output are set; `size` is then the bytes of the output.
+ * size of every output are set; `size` is then the bytes of the output. What
+ * elements of strings, sequences, optionals and maps point to lies in the
+ * session's memory in either case, valid as long.
  *
  * After the first run with given shapes, further runs with them allocate
- * nothing and, with one thread, make no system call. The floating-point
+ * nothing and, with one thread, make no system call. That is not promised of
+ * models with strings, sequences, optionals or maps. The floating-point
  * environment of the caller is neither used nor changed.
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM,
@@ -494,7 +534,9 @@ FZ_API fz_status_t fz_sha256(const void *data, size_t size,
 
 /* Writes the SHA-256 over the N tensors at TENSORS to DIGEST: of each one, in
  * order, its type, its rank and its dimensions as 64-bit integers, then its
- * elements, everything little-endian whatever the host is. FZ_OK or FZ_E_USAGE.
+ * elements, everything little-endian whatever the host is. A string is its size
+ * as a 64-bit integer, then its bytes; what a sequence, an optional or a map
+ * holds follows as if it were one of the tensors. FZ_OK or FZ_E_USAGE.
  *                                                                 Since 0.1 */
 FZ_API fz_status_t fz_tensor_digest(const fz_tensor_t *tensors, size_t n,
                                     uint8_t digest[32]);

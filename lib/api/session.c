@@ -1,6 +1,7 @@
 /* The fz_session_ functions. */
 #include "api/options.h"
 #include "exec/session.h"
+#include "tensor/value.h"
 
 enum { THREADS_MAX = 1024 };
 
@@ -56,6 +57,8 @@ fz_status_t fz_tensor_digest(const fz_tensor_t *tensors, size_t n, uint8_t diges
         FZ_TRY(fzi_tensor_measure(&t));
         if (t.size > tensors[i].size || (t.size && !t.data))
             return fzi_error(FZ_E_USAGE, "fz_tensor_digest: tensor %zu has too few bytes", i);
+        if (fzi_type_has_pointers(t.dtype) && fzi_value_check(&t) != FZ_OK)
+            return fzi_error_context(FZ_E_USAGE, "fz_tensor_digest: tensor %zu", i);
     }
     fzi_receipt_digest(tensors, n, digest);
     return FZ_OK;
@@ -67,7 +70,7 @@ fz_status_t fz_session_stats(const fz_session_t *session, fz_session_stats_t *ou
         .n_runs = session->n_runs,
         .n_allocations = session->n_allocations,
         .arena_size = session->current ? session->current->arena_size : 0,
-        .memory_size = session->memory_size};
+        .memory_size = session->memory_size + session->heap.used};
     return FZ_OK;
 }
 

@@ -135,6 +135,7 @@ static fz_status_t check_constant(const struct verifier *v, size_t i, int64_t co
     int32_t dtype = (int32_t)value->dtype;
     size_t size;
     if (value->source >= v->plan->n_consts) REFUSE("value %zu names no constant", i);
+    if (fzi_type_is_nested(dtype)) REFUSE("value %zu is a constant that is no tensor", i);
     const struct fz_plan_const *c = &v->plan->consts[value->source];
     uint8_t *uses = &v->uses[value->source];
     if (*uses & USE_STRINGS || (*uses && dtype == FZ_TYPE_STRING))
@@ -155,6 +156,8 @@ static fz_status_t check_shape(const struct verifier *v, size_t i, int64_t *coun
     size_t size;
     *count = -1;
     if (value->rank == FZ_NONE) return FZ_OK;
+    if (fzi_type_is_nested((int32_t)value->dtype) && value->rank != 1)
+        REFUSE("value %zu has no shape of its kind", i);
     if (value->rank > FZ_RANK_MAX || !within(value->dims, value->rank, p->n_dims))
         REFUSE("value %zu has no such shape", i);
     bool known = true;

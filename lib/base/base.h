@@ -49,6 +49,7 @@ struct fz_arena {
     struct fz_arena_block *head;
     size_t used;  /* bytes handed out */
     size_t limit; /* 0: none; else fzi_arena_alloc gives NULL past it */
+    size_t n_blocks; /* allocated so far, for counting */
 };
 
 void *fzi_arena_alloc(struct fz_arena *arena, size_t size); /* zeroed, 64-byte aligned */
@@ -57,6 +58,9 @@ void *fzi_arena_copy(struct fz_arena *arena, const void *data, size_t size);
 char *fzi_arena_string(struct fz_arena *arena, const char *text); /* a copy */
 char *fzi_arena_format(struct fz_arena *arena, const char *format, ...) FZ_PRINTF(2, 3);
 void fzi_arena_free(struct fz_arena *arena);
+/* Takes everything back, for a round that will need about as much: the memory stays in one block.
+ * The limit and the count stay, too. */
+void fzi_arena_reset(struct fz_arena *arena);
 
 /* A growing text, for messages and listings. */
 struct fz_text {

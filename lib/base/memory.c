@@ -30,6 +30,7 @@ static struct fz_arena_block *grow(struct fz_arena *arena, size_t size) {
     if (!block) return NULL;
     block->used = 0;
     block->capacity = capacity;
+    arena->n_blocks++;
     /* A block for one large thing goes behind the head, which still has room for small ones. */
     if (size > 65536 / 2 && arena->head) {
         block->next = arena->head->next;
@@ -87,6 +88,17 @@ void fzi_arena_free(struct fz_arena *arena) {
         fzi_free(block);
     }
     *arena = (struct fz_arena){0};
+}
+
+void fzi_arena_reset(struct fz_arena *arena) {
+    size_t used = arena->used, limit = arena->limit, n_blocks = arena->n_blocks;
+    if (arena->head && arena->head->next) {
+        fzi_arena_free(arena);
+        *arena = (struct fz_arena){.limit = limit, .n_blocks = n_blocks};
+        (void)grow(arena, used); /* if there is no memory now, there may be later */
+    }
+    if (arena->head) arena->head->used = 0;
+    arena->used = 0;
 }
 
 void fzi_text_add(struct fz_text *text, const char *format, ...) {

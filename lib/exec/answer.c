@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "base/sha256.h"
 #include "exec/session.h"
+#include "tensor/value.h"
 
 /* Element I of the input STREAM: 24 random bits, so that every value is exact in all float types
  * that can hold it, scaled to [-1, 1). */
@@ -12,6 +13,18 @@ static float uniform(uint64_t seed, uint64_t stream, uint64_t i) {
     uint32_t random[4];
     fzi_philox(seed, stream, i / 4, random);
     return (float)(random[i % 4] >> 8) * 0x1p-23f - 1.0f;
+}
+
+/* An empty sequence, optional or map. */
+static fz_status_t make_empty(fz_tensor_t *t, struct fz_arena *arena) {
+    bool map = fz_type_kind(t->dtype) == FZ_KIND_MAP;
+    int64_t n = map ? 2 : 0;
+    fzi_shape_set(t, 1, &n);
+    FZ_TRY(fzi_tensor_alloc(arena, t));
+    fz_tensor_t *parts = t->data;
+    if (map) parts[0] = (fz_tensor_t){.dtype = fz_type_key(t->dtype), .rank = 1};
+    if (map) parts[1] = (fz_tensor_t){.dtype = fz_type_element(t->dtype), .rank = 1};
+    return FZ_OK;
 }
 
 static void fill(fz_tensor_t *t, uint64_t seed, uint64_t stream) {
@@ -30,6 +43,10 @@ static fz_status_t make_inputs(struct fz_model *model, uint64_t seed, struct fz_
     const struct fz_plan *plan = &model->plan;
     for (uint32_t i = 0; i < plan->n_inputs; i++) {
         inputs[i] = model->values[plan->io[i].value];
+        if (fzi_type_is_nested(inputs[i].dtype)) {
+            FZ_TRY(make_empty(&inputs[i], arena));
+            continue;
+        }
         if (inputs[i].rank < 0) inputs[i].rank = 0;
         for (int32_t d = 0; d < inputs[i].rank; d++)
             if (inputs[i].dims[d] < 0) inputs[i].dims[d] = 1;
@@ -45,10 +62,27 @@ static void put_int(struct fz_sha256 *hash, int64_t x) {
     fzi_sha256_update(hash, bytes, 8);
 }
 
+static void put_strings(struct fz_sha256 *hash, const fz_tensor_t *t) {
+    const struct fz_string *strings = t->data;
+    for (size_t i = 0; i < t->size / sizeof *strings; i++) {
+        put_int(hash, (int64_t)strings[i].size);
+        fzi_sha256_update(hash, strings[i].text, strings[i].size);
+    }
+}
+
 void fzi_answer_digest(struct fz_sha256 *hash, const fz_tensor_t *t) {
     put_int(hash, t->dtype);
     put_int(hash, t->rank);
     for (int32_t d = 0; d < t->rank; d++) put_int(hash, t->dims[d]);
+    if (t->dtype == FZ_TYPE_STRING) {
+        put_strings(hash, t);
+        return;
+    }
+    for (int64_t i = 0; fzi_type_is_nested(t->dtype) && i < t->dims[0]; i++) {
+        fz_tensor_t item = fzi_value_item(t, i);
+        fzi_answer_digest(hash, &item);
+    }
+    if (fzi_type_is_nested(t->dtype)) return;
     size_t width = fzi_type_width(t->dtype);
     if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ || width == 1) {
         fzi_sha256_update(hash, t->data, t->size);

@@ -80,6 +80,13 @@ static bool inputs_late(const struct fz_bound_step *s) {
     return false;
 }
 
+/* True if an output's elements would point into the heap, which lasts for one run only. */
+static bool needs_heap(const struct fz_bound_step *s) {
+    for (uint32_t i = 0; i < s->call.n_out; i++)
+        if (s->call.out[i] && fzi_type_has_pointers(s->call.out[i]->dtype)) return true;
+    return false;
+}
+
 /* Measures the outputs; false if a shape is still open. */
 static fz_status_t measure(const struct fz_bound_step *s, bool *known, size_t *total) {
     *known = true;
@@ -133,7 +140,7 @@ static fz_status_t infer_step(struct binder *x, struct fz_bound_step *s) {
         forget_outputs(s);
         return FZ_OK;
     }
-    FZ_TRY(s->op->infer(s->op, &s->call));
+    FZ_TRY(fzi_op_infer(s->op, &s->call));
     FZ_TRY(measure(s, &known, &total));
     if (!known) {
         forget_outputs(s);
@@ -141,7 +148,8 @@ static fz_status_t infer_step(struct binder *x, struct fz_bound_step *s) {
     }
     s->flags &= FZ_STEP_CHECK;
     if (x->b->macs != UINT64_MAX && s->op->macs) x->b->macs += s->op->macs(s->op, &s->call);
-    bool early = total <= EARLY_MAX && !(s->op->flags & FZ_OP_RANDOM) && inputs_known(s);
+    bool early = total <= EARLY_MAX && !(s->op->flags & FZ_OP_RANDOM) && inputs_known(s) &&
+                 !needs_heap(s);
     return early ? run_early(x, s) : FZ_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "base/fpenv.h"
 #include "exec/chain.h"
 #include "exec/open.h"
+#include "tensor/value.h"
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -65,7 +66,7 @@ static fz_status_t resize(const struct fz_call *call, uint32_t i, int32_t rank,
 }
 
 static fz_status_t prepare_late(struct fz_session *session, struct fz_bound_step *s) {
-    FZ_TRY(s->op->infer(s->op, &s->call));
+    FZ_TRY(fzi_op_infer(s->op, &s->call));
     for (uint32_t i = 0; i < s->call.n_out; i++) {
         fz_tensor_t *t = s->call.out[i];
         if (!t) continue;
@@ -203,7 +204,8 @@ static fz_status_t check_input(const struct fz_session *session, uint32_t i,
     if (t->size < measured.size || (measured.size && !t->data))
         return fzi_error(FZ_E_SHAPE, "input '%s' has %zu bytes, its shape needs %zu", name,
                          t->data ? t->size : 0, measured.size);
-    return FZ_OK;
+    fz_status_t status = fzi_type_has_pointers(t->dtype) ? fzi_value_check(&measured) : FZ_OK;
+    return status == FZ_OK ? FZ_OK : fzi_error_context(status, "input '%s'", name);
 }
 
 static void set_inputs(struct fz_session *session, const fz_tensor_t *inputs) {
@@ -218,24 +220,6 @@ static void set_inputs(struct fz_session *session, const fz_tensor_t *inputs) {
     for (uint32_t v = 0; v < plan->n_values; v++)
         if (b->places[v].kind == FZ_PLACE_VIEW)
             b->values[v].data = b->values[b->places[v].root].data;
-}
-
-/* Every NaN becomes the type's canonical quiet one. */
-static void canonicalise(fz_tensor_t *t) {
-    int64_t n = fzi_tensor_count(t);
-    if (t->dtype == FZ_TYPE_F32) {
-        uint32_t *p = t->data;
-        for (int64_t i = 0; i < n; i++)
-            p[i] = (p[i] & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC00000 : p[i];
-    } else if (t->dtype == FZ_TYPE_F64) {
-        uint64_t *p = t->data;
-        for (int64_t i = 0; i < n; i++)
-            p[i] = (p[i] & INT64_MAX) > 0x7FF0000000000000 ? 0x7FF8000000000000 : p[i];
-    } else if (t->dtype == FZ_TYPE_F16 || t->dtype == FZ_TYPE_BF16) {
-        uint16_t *p = t->data, infinity = t->dtype == FZ_TYPE_F16 ? 0x7C00 : 0x7F80;
-        uint16_t quiet = t->dtype == FZ_TYPE_F16 ? 0x7E00 : 0x7FC0;
-        for (int64_t i = 0; i < n; i++) p[i] = (p[i] & 0x7FFF) > infinity ? quiet : p[i];
-    }
 }
 
 /* True if T's bytes are the session's own, so that they may be handed out and changed. */
@@ -264,8 +248,8 @@ static fz_status_t deliver(struct fz_session *session, uint32_t i, fz_tensor_t *
     }
     if (to && t->size) memcpy(to, t->data, t->size);
     if (to) out->data = to;
-    canonicalise(out);
-    return FZ_OK;
+    /* Elements may point to the caller's inputs, which are not read after the run. */
+    return fzi_value_own(&session->heap, out);
 }
 
 static fz_status_t check_corrupt(const struct fz_session *session) {
@@ -303,12 +287,14 @@ fz_status_t fzi_session_run(struct fz_session *session, const fz_tensor_t *input
                          plan->n_outputs, n_outputs);
     for (uint32_t i = 0; i < n_inputs; i++) FZ_TRY(check_input(session, i, &inputs[i]));
     if (receipt->wanted) fzi_receipt_digest(inputs, n_inputs, receipt->input);
+    fzi_arena_reset(&session->heap);
     session->env.resize = resize;
     session->env.eval = eval;
     session->env.poll = poll;
     uint64_t old = fzi_fpenv_enter();
     fz_status_t status = run(session, inputs, outputs, n_outputs);
     fzi_fpenv_leave(old);
+    fzi_session_count_heap(session);
     if (status == FZ_E_CANCELLED) atomic_store(&session->cancelled, false);
     if (receipt->wanted && status == FZ_OK) {
         fzi_receipt_digest(outputs, n_outputs, receipt->output);

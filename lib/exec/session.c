@@ -17,6 +17,11 @@ fz_status_t fzi_session_grow(struct fz_session *session, struct fz_buffer *buffe
     return FZ_OK;
 }
 
+void fzi_session_count_heap(struct fz_session *session) {
+    session->n_allocations += session->heap.n_blocks - session->heap_blocks;
+    session->heap_blocks = session->heap.n_blocks;
+}
+
 fz_status_t fzi_session_blame(const struct fz_session *session, uint32_t step,
                               fz_status_t status) {
     const struct fz_plan *plan = &session->model->plan;
@@ -95,6 +100,8 @@ fz_status_t fzi_session_new(struct fz_model *model, const fz_session_options_t *
     session->env.k = &model->kernels;
     session->env.blas = model->blas;
     session->env.owner = session;
+    session->env.heap = &session->heap;
+    session->heap.limit = options->max_arena_size ? options->max_arena_size : 1ull << 36;
     *out = session;
     return FZ_OK;
 }
@@ -110,6 +117,7 @@ void fzi_session_free(struct fz_session *session) {
     for (int i = 0; i < FZ_BINDINGS_MAX; i++) fzi_binding_free(session->bindings[i]);
     fzi_free(session->arena.data);
     fzi_free(session->scratch.data);
+    fzi_arena_free(&session->heap);
     free_buffers(session->late, session->model->plan.n_values);
     free_buffers(session->spare, session->model->plan.n_values);
     free_buffers(session->outputs, session->model->plan.n_outputs);

@@ -66,6 +66,8 @@ struct fz_session {
     struct fz_binding *current;
     struct fz_buffer arena;
     struct fz_buffer scratch;   /* of late steps */
+    struct fz_arena heap;       /* of a run: what elements of strings and sequences point to */
+    size_t heap_blocks;         /* of `heap`, as counted */
     struct fz_buffer *late;     /* per value */
     struct fz_buffer *spare;    /* per value: a block input's last bytes while it gets new ones */
     struct fz_buffer *outputs;  /* per model output that must be copied */
@@ -91,6 +93,8 @@ void fzi_binding_free(struct fz_binding *binding);
 void fzi_session_unbind(struct fz_session *session);
 /* Lets BUFFER hold at least SIZE bytes and 64 more; its bytes are lost when it grows. */
 fz_status_t fzi_session_grow(struct fz_session *session, struct fz_buffer *buffer, size_t size);
+/* Adds what a run has allocated in the heap to the counters. */
+void fzi_session_count_heap(struct fz_session *session);
 /* Puts operator, node and opset in front of the thread's message. */
 fz_status_t fzi_session_blame(const struct fz_session *session, uint32_t step, fz_status_t status);
 

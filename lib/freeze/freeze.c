@@ -10,6 +10,7 @@
 #include "import/import.h"
 #include "passes/passes.h"
 #include "plan/build.h"
+#include "tensor/value.h"
 
 struct freezer {
     const fz_freeze_options_t *options;
@@ -69,7 +70,10 @@ static fz_status_t keep_given(struct freezer *f) {
             return fzi_error(FZ_E_USAGE, "no known-answer input for '%s'", graph->inputs[i]->name);
         fz_tensor_t t = given->tensor;
         FZ_TRY(fzi_tensor_measure(&t));
-        if (t.dtype == FZ_TYPE_STRING || given->tensor.size < t.size || (t.size && !t.data))
+        if (fzi_type_is_nested(t.dtype))
+            return fzi_error(FZ_E_USAGE, "the known-answer input '%s' is no tensor", given->name);
+        if (given->tensor.size < t.size || (t.size && !t.data) ||
+            (t.dtype == FZ_TYPE_STRING && fzi_value_check(&t) != FZ_OK))
             return fzi_error(FZ_E_USAGE, "the known-answer input '%s' has too few bytes",
                              given->name);
         graph->kept[graph->n_kept] = fzi_graph_constant(graph, given->name, &t);

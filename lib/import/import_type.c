@@ -82,30 +82,56 @@ static fz_status_t shape(struct fz_importer *im, const FziOnnx__TensorShapeProto
     return FZ_OK;
 }
 
-/* What TYPE is if it is no tensor. */
+/* What TYPE is if it is nothing that is supported. */
 static const char *other_kind(const FziOnnx__TypeProto *type) {
-    if (type->sequence_type) return "sequence";
-    if (type->map_type) return "map";
-    if (type->optional_type) return "optional";
     if (type->sparse_tensor_type) return "sparse tensor";
     return type->opaque_type ? "opaque value" : NULL;
+}
+
+static fz_status_t element_type(const FziOnnx__TensorTypeProto *tensor, const char *name,
+                                int32_t *out) {
+    *out = tensor ? tensor->elem_type : 0;
+    if (*out && (fzi_type_is_nested(*out) || !fzi_type_valid(*out)))
+        return fzi_error(FZ_E_UNSUPPORTED, "'%s' has the unknown element type %d", name, *out);
+    return FZ_OK;
+}
+
+/* The type of a value, which an inner one is given with its element type. The scan has bounded the
+ * depth. */
+static fz_status_t value_type(const FziOnnx__TypeProto *type, const char *name, int32_t *out) {
+    const char *kind = type ? other_kind(type) : NULL;
+    *out = 0;
+    if (kind)
+        return fzi_error(FZ_E_UNSUPPORTED, "'%s' is a %s; only tensors, sequences, optionals and "
+                                           "maps are supported", name, kind);
+    if (!type || type->tensor_type) return element_type(type ? type->tensor_type : NULL, name, out);
+    int32_t inner;
+    if (type->map_type) {
+        FZ_TRY(value_type(type->map_type->value_type, name, &inner));
+        *out = fzi_type_map(type->map_type->key_type, inner);
+    } else {
+        const FziOnnx__HolderTypeProto *holder =
+            type->sequence_type ? type->sequence_type : type->optional_type;
+        if (!holder) return FZ_OK;
+        FZ_TRY(value_type(holder->elem_type, name, &inner));
+        *out = fzi_type_nest(type->sequence_type ? FZ_KIND_SEQUENCE : FZ_KIND_OPTIONAL, inner);
+    }
+    if (*out) return FZ_OK;
+    return fzi_error(FZ_E_UNSUPPORTED, "'%s' has a type that is nested too deeply, or names no "
+                                       "element type", name);
 }
 
 fz_status_t fzi_import_type(struct fz_importer *im, const fz_pb_value_info *proto, bool strict,
                             fz_tensor_t *out) {
     *out = (fz_tensor_t){.rank = FZ_RANK_UNKNOWN};
     const FziOnnx__TypeProto *type = proto->type;
-    const char *kind = type ? other_kind(type) : NULL;
-    if (kind)
-        return fzi_error(FZ_E_UNSUPPORTED, "'%s' is a %s; only tensors are supported", proto->name,
-                         kind);
-    const FziOnnx__TensorTypeProto *tensor = type ? type->tensor_type : NULL;
-    int32_t dtype = tensor ? tensor->elem_type : 0;
-    if (dtype && !fzi_type_valid(dtype))
-        return fzi_error(FZ_E_UNSUPPORTED, "'%s' has the unknown element type %d", proto->name,
-                         (int)dtype);
-    if (!dtype && strict)
+    FZ_TRY(value_type(type, proto->name, &out->dtype));
+    if (!out->dtype && strict)
         return fzi_error(FZ_E_FORMAT, "'%s' is declared without an element type", proto->name);
-    out->dtype = dtype;
+    if (fzi_type_is_nested(out->dtype)) {
+        int64_t open = FZ_DIM_UNKNOWN;
+        fzi_shape_set(out, 1, &open);
+    }
+    const FziOnnx__TensorTypeProto *tensor = type ? type->tensor_type : NULL;
     return tensor && tensor->shape ? shape(im, tensor->shape, proto->name, out) : FZ_OK;
 }

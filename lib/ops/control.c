@@ -18,11 +18,15 @@ fz_status_t fzi_control_output(const struct fz_call *call, uint32_t i, const fz_
     return FZ_OK;
 }
 
+static bool is_stackable(int32_t dtype) {
+    return fz_type_bits(dtype) >= 8 || dtype == FZ_TYPE_STRING;
+}
+
 fz_status_t fzi_control_append(const struct fz_call *call, uint32_t i, int64_t step, int64_t count,
                                const fz_tensor_t *t) {
     fz_tensor_t *out = call->out[i];
     if (!out) return FZ_OK;
-    if (t->rank >= FZ_RANK_MAX || fz_type_bits(t->dtype) < 8 || out->dtype != t->dtype)
+    if (t->rank >= FZ_RANK_MAX || !is_stackable(t->dtype) || out->dtype != t->dtype)
         return fzi_error(FZ_E_UNSUPPORTED, "scan output %u cannot be stacked", i);
     for (int32_t d = 0; step > 0 && d < t->rank; d++)
         if (out->rank != t->rank + 1 || out->dims[d + 1] != t->dims[d])

@@ -49,7 +49,7 @@ fz_status_t fzi_op_evaluate(const struct fz_op *op, const void *params,
                             uint32_t n_out, struct fz_arena *arena, const struct fzk_table *k) {
     struct evaluation owner = {arena};
     struct fz_env env = {.k = k, .threads = 1, .parallel = serial, .resize = resize,
-                         .eval = no_eval, .poll = poll, .owner = &owner};
+                         .eval = no_eval, .poll = poll, .heap = arena, .owner = &owner};
     if (op->flags & FZ_OP_CONTROL)
         return fzi_error(FZ_E_UNSUPPORTED, "%s has subgraphs", op->name);
     fz_tensor_t **outs = fzi_arena_array(arena, n_out, sizeof *outs);
@@ -57,7 +57,7 @@ fz_status_t fzi_op_evaluate(const struct fz_op *op, const void *params,
     for (uint32_t i = 0; i < n_out; i++) outs[i] = &out[i];
     struct fz_call call = {.params = params, .n_in = n_in, .n_out = n_out, .in = in, .out = outs,
                            .env = &env};
-    FZ_TRY(op->infer(op, &call));
+    FZ_TRY(fzi_op_infer(op, &call));
     FZ_TRY(allocate(out, n_out, arena, op));
     if (op->scratch) {
         call.scratch = fzi_arena_alloc(arena, op->scratch(op, &call));

@@ -16,7 +16,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
 
 const struct fz_op fz_ops_identity[] = {
     {.name = "Identity", .domain = "", .since = 1, .rev = 1,
-     .flags = FZ_OP_ANY_TYPE | FZ_OP_VIEW | FZ_OP_IN_PLACE,
+     .flags = FZ_OP_ANY_TYPE | FZ_OP_VIEW | FZ_OP_IN_PLACE | FZ_OP_NESTED,
      .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .infer = infer, .run = run},
     {0},
 };

@@ -21,6 +21,14 @@ fz_status_t fzi_lower_constant(struct fz_lower *lower, struct fz_node *node, uin
     return FZ_OK;
 }
 
+fz_status_t fzi_op_infer(const struct fz_op *op, const struct fz_call *call) {
+    for (uint32_t i = 0; i < call->n_in && !(op->flags & FZ_OP_NESTED); i++)
+        if (call->in[i] && fzi_type_is_nested(call->in[i]->dtype))
+            return fzi_error(FZ_E_TYPE, "%s: input %u cannot be a value of kind %s", op->name, i,
+                             fz_type_name(call->in[i]->dtype));
+    return op->infer(op, call);
+}
+
 fz_status_t fzi_infer_type(const struct fz_op *op, const struct fz_call *call, uint32_t i,
                            uint64_t set) {
     if (i >= call->n_in || !call->in[i]) return FZ_OK;

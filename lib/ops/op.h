@@ -75,6 +75,10 @@ struct fz_env {
                         uint32_t n_in, const fz_tensor_t **out, uint32_t *n_out);
     /* FZ_OK, or FZ_E_CANCELLED / FZ_E_DEADLINE; long loops of run ask now and then. */
     fz_status_t (*poll)(const struct fz_env *env);
+    /* Memory until the run ends, for what elements of outputs point to: texts, and the values of
+     * sequences. Of the calling thread only. Inputs may point into it, and outputs to where inputs
+     * point. */
+    struct fz_arena *heap;
     const struct fz_blas *blas; /* NULL: profile portable */
     void *owner;                /* of whoever filled this struct */
 };
@@ -89,6 +93,7 @@ enum {
     FZ_OP_IN_PLACE = 32,  /* output 0 may lie on any input of the same size: element i of the output
                              depends on nothing but elements i of the inputs */
     FZ_OP_SHAPE_INPUT = 128, /* run reads only the dims of its inputs, never data (Shape, Size) */
+    FZ_OP_NESTED = 256, /* inputs may be sequences, optionals and maps, which are refused else */
     FZ_OP_HALF = 64 /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
 };
 
@@ -146,6 +151,8 @@ fz_status_t fzi_lower_constant(struct fz_lower *lower, struct fz_node *node, uin
                                int32_t dtype, int64_t n, const void *data);
 
 /* ---- for infer */
+/* Calls op->infer: nothing else does. */
+fz_status_t fzi_op_infer(const struct fz_op *op, const struct fz_call *call);
 /* FZ_E_TYPE unless input I is absent or of one of the types in SET. */
 fz_status_t fzi_infer_type(const struct fz_op *op, const struct fz_call *call, uint32_t i,
                            uint64_t set);

@@ -31,9 +31,11 @@ fz_status_t fzi_pass_infer(struct fz_pass *pass, struct fz_graph *graph) {
     return FZ_OK;
 }
 
-/* True if everything NODE reads is known. */
+/* True if everything NODE reads is known, and what it makes can be a constant. */
 static bool is_known(const struct fz_node *node) {
     if (node->op->flags & (FZ_OP_CONTROL | FZ_OP_RANDOM)) return false;
+    for (uint32_t i = 0; i < node->n_out; i++)
+        if (node->out[i] && fzi_type_is_nested(node->out[i]->t.dtype)) return false;
     for (uint32_t i = 0; i < node->n_in; i++) {
         if (!node->in[i]) continue;
         const fz_tensor_t *t = &node->in[i]->t;

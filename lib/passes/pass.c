@@ -88,7 +88,7 @@ fz_status_t fzi_pass_infer_node(struct fz_graph *graph, struct fz_node *node) {
     for (uint32_t i = 0; i < node->n_out; i++) out[i] = node->out[i] ? &node->out[i]->t : NULL;
     struct fz_call call = {.params = node->params, .n_in = node->n_in, .n_out = node->n_out,
                            .in = in, .out = out};
-    fz_status_t status = node->op->infer(node->op, &call);
+    fz_status_t status = fzi_op_infer(node->op, &call);
     if (status == FZ_OK) return FZ_OK;
     return fzi_error_context(status, "node '%s' (%s, opset %d)", node->name, node->op->name,
                              node->opset);

@@ -43,17 +43,85 @@ static const struct type_row *row(int32_t dtype) {
     return dtype > 0 && (size_t)dtype < FZ_COUNT(types) ? &types[dtype] : &none;
 }
 
-const char *fz_type_name(int32_t dtype) { return row(dtype)->name; }
-int32_t fz_type_bits(int32_t dtype) { return row(dtype)->bits; }
-bool fzi_type_valid(int32_t dtype) { return row(dtype)->kind != 0; }
 bool fzi_type_is_float(int32_t dtype) { return row(dtype)->kind == 'f'; }
 bool fzi_type_is_signed(int32_t dtype) { return row(dtype)->kind == 'i'; }
 bool fzi_type_is_integer(int32_t dtype) {
     return row(dtype)->kind == 'i' || row(dtype)->kind == 'u';
 }
 
+/* ---- types of sequences, optionals and maps */
+
+enum { KEY_SHIFT = 8, KIND_SHIFT = 16, KIND_BITS = 4 };
+
+static int32_t kind_at(int32_t dtype, int32_t level) {
+    return dtype >> (KIND_SHIFT + KIND_BITS * level) & ((1 << KIND_BITS) - 1);
+}
+
+static int32_t n_kinds(int32_t dtype) {
+    int32_t n = 0;
+    while (n < FZ_KINDS_MAX && kind_at(dtype, n)) n++;
+    return n;
+}
+
+static bool is_key(int32_t dtype) {
+    return dtype == FZ_TYPE_STRING || (fzi_type_is_integer(dtype) && row(dtype)->bits >= 8);
+}
+
+/* A map holds elements, so that only the innermost kind can be one. */
+static bool nested_valid(int32_t dtype) {
+    int32_t n = n_kinds(dtype), key = dtype >> KEY_SHIFT & 255;
+    if (n == 0 || dtype >> (KIND_SHIFT + KIND_BITS * n) || !row(dtype & 255)->kind) return false;
+    for (int32_t i = 0; i < n; i++)
+        if (kind_at(dtype, i) > (i ? FZ_KIND_OPTIONAL : FZ_KIND_MAP)) return false;
+    return kind_at(dtype, 0) == FZ_KIND_MAP ? is_key(key) : key == 0;
+}
+
+int32_t fz_type_kind(int32_t dtype) {
+    if (!fzi_type_is_nested(dtype) || !nested_valid(dtype)) return FZ_KIND_TENSOR;
+    return kind_at(dtype, n_kinds(dtype) - 1);
+}
+
+int32_t fz_type_element(int32_t dtype) {
+    int32_t kind = fz_type_kind(dtype), n = n_kinds(dtype);
+    if (kind == FZ_KIND_TENSOR) return 0;
+    if (n == 1) return dtype & 255;
+    return dtype & ((1 << (KIND_SHIFT + KIND_BITS * (n - 1))) - 1);
+}
+
+int32_t fz_type_key(int32_t dtype) {
+    return fz_type_kind(dtype) == FZ_KIND_MAP ? dtype >> KEY_SHIFT & 255 : 0;
+}
+
+int32_t fzi_type_nest(int32_t kind, int32_t dtype) {
+    int32_t n = n_kinds(dtype);
+    if (n == FZ_KINDS_MAX || !fzi_type_valid(dtype)) return 0;
+    return dtype | kind << (KIND_SHIFT + KIND_BITS * n);
+}
+
+int32_t fzi_type_map(int32_t key, int32_t dtype) {
+    if (!is_key(key) || dtype > 255 || !fzi_type_valid(dtype)) return 0;
+    return dtype | key << KEY_SHIFT | FZ_KIND_MAP << KIND_SHIFT;
+}
+
+/* ---- all types */
+
+const char *fz_type_name(int32_t dtype) {
+    switch (fz_type_kind(dtype)) {
+    case FZ_KIND_SEQUENCE: return "sequence";
+    case FZ_KIND_OPTIONAL: return "optional";
+    case FZ_KIND_MAP: return "map";
+    default: return row(dtype)->name;
+    }
+}
+
+int32_t fz_type_bits(int32_t dtype) { return row(dtype)->bits; }
+bool fzi_type_valid(int32_t dtype) {
+    return fzi_type_is_nested(dtype) ? nested_valid(dtype) : row(dtype)->kind != 0;
+}
+
 size_t fzi_type_width(int32_t dtype) {
     if (dtype == FZ_TYPE_STRING) return sizeof(struct fz_string);
+    if (fzi_type_is_nested(dtype)) return sizeof(fz_tensor_t);
     return row(dtype)->bits < 8 ? 1 : row(dtype)->bits / 8u;
 }
 

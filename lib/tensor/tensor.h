@@ -12,12 +12,6 @@ enum {
     FZ_RANK_UNKNOWN = -1
 };
 
-/* An element of a FZ_TYPE_STRING tensor: SIZE bytes at TEXT, not NUL-terminated. */
-struct fz_string {
-    const char *text;
-    size_t size;
-};
-
 /* Bytes of N elements of DTYPE, sub-byte types rounded up to whole bytes. False on overflow or for
  * an unknown type. */
 bool fzi_type_size(int32_t dtype, int64_t n, size_t *out);
@@ -27,6 +21,19 @@ bool fzi_type_valid(int32_t dtype);
 bool fzi_type_is_float(int32_t dtype);   /* f16, bf16, f32, f64, f8 forms, f4 */
 bool fzi_type_is_integer(int32_t dtype); /* signed or unsigned, 2 to 64 bits */
 bool fzi_type_is_signed(int32_t dtype);  /* i2 ... i64 */
+/* True for a sequence, an optional or a map: the elements are fz_tensor_t. Such types are numbers
+ * from 256 on: the element type, in bits 8 to 15 the type of a map's keys, and from bit 16 on a
+ * kind in each 4 bits, the outermost last. */
+static inline bool fzi_type_is_nested(int32_t dtype) { return dtype > 255; }
+/* True if elements hold pointers. */
+static inline bool fzi_type_has_pointers(int32_t dtype) {
+    return fzi_type_is_nested(dtype) || dtype == FZ_TYPE_STRING;
+}
+/* The type of a KIND of values of DTYPE; 0 if there is none, because it would be nested deeper than
+ * FZ_KINDS_MAX say. */
+enum { FZ_KINDS_MAX = 3 };
+int32_t fzi_type_nest(int32_t kind, int32_t dtype);
+int32_t fzi_type_map(int32_t key, int32_t dtype); /* likewise */
 
 /* A set of element types, for checks. */
 #define FZ_T(name) (1ull << FZ_TYPE_##name)
@@ -34,7 +41,7 @@ bool fzi_type_is_signed(int32_t dtype);  /* i2 ... i64 */
 #define FZ_T_INT (FZ_T(I8) | FZ_T(I16) | FZ_T(I32) | FZ_T(I64))
 #define FZ_T_UINT (FZ_T(U8) | FZ_T(U16) | FZ_T(U32) | FZ_T(U64))
 #define FZ_T_NUMBER (FZ_T_FLOAT | FZ_T_INT | FZ_T_UINT)
-#define FZ_T_ANY (~1ull)
+#define FZ_T_ANY (~1ull) /* any tensor */
 
 /* Product of dims [first, last); false on overflow or if one is negative. With a zero: 0. */
 bool fzi_dims_count(const int64_t *dims, int32_t first, int32_t last, int64_t *out);

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Union
 
 from . import _types
-from ._model import Array, Model, Source, Value
+from ._model import Model, Source, Value
 
 
 class GraphOptimizationLevel(enum.IntEnum):
@@ -65,7 +65,7 @@ class InferenceSession:
         return self._model
 
     def run(self, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any],
-            run_options: Any = None) -> list[Array]:
+            run_options: Any = None) -> list[Any]:
         """The outputs OUTPUT_NAMES, or all for None or an empty list, in that order."""
         names = list(output_names or [value.name for value in self._model.outputs])
         results = self._model.run(input_feed, names)

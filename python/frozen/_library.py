@@ -33,6 +33,10 @@ class Tensor(ctypes.Structure):
     ]
 
 
+class String(ctypes.Structure):
+    _fields_ = [("text", c_void_p), ("size", c_size_t)]
+
+
 class Io(ctypes.Structure):
     _fields_ = [
         ("name", c_char_p),
@@ -155,6 +159,9 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "fz_version": (c_char_p, []),
     "fz_type_name": (c_char_p, [c_int32]),
     "fz_type_bits": (c_int32, [c_int32]),
+    "fz_type_kind": (c_int32, [c_int32]),
+    "fz_type_element": (c_int32, [c_int32]),
+    "fz_type_key": (c_int32, [c_int32]),
     "fz_model_open": (c_int32, [c_char_p, POINTER(OpenOptions), POINTER(c_void_p)]),
     "fz_model_open_memory": (
         c_int32, [c_void_p, c_size_t, POINTER(OpenOptions), POINTER(c_void_p)]),

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Mapping, Optional, Protocol, Sequence, Union
 
 import numpy
 
-from . import _library, _types
+from . import _library, _types, _values
 from ._errors import UsageError
 from ._library import Path, check, core
 
@@ -30,7 +30,8 @@ Array = numpy.ndarray[Any, Any]
 class Value:
     """An input or output of a model.
 
-    `dtype` is a NumPy name. An entry of `shape` is a size, the name of an open dimension or None
+    `dtype` is a NumPy name, "string", or of what is no tensor "sequence(float32)", "optional(...)",
+    "map(int64, float32)"; such have the shape (None,). An entry of `shape` is a size, the name of an open dimension or None
     for one without a name; `shape` is None if not even the rank is known.
     """
 
@@ -171,10 +172,11 @@ class Model:
     # ---- runs
 
     def run(self, inputs: Mapping[str, Any], outputs: Optional[Sequence[str]] = None,
-            timeout: Optional[float] = None) -> dict[str, Array]:
+            timeout: Optional[float] = None) -> dict[str, Any]:
         """Runs the model on INPUTS, an array for each input name; returns fresh arrays by name.
 
-        OUTPUTS chooses which results are copied; without it all. An array in C order is read where
+        Strings are arrays of dtype object, of NumPy's string types, or lists; sequences are lists,
+        optionals values or None, maps dicts. OUTPUTS chooses which results are copied; without it all. An array in C order is read where
         it lies, another is copied first; its dtype must be the input's. DeadlineError after TIMEOUT
         seconds.
         """
@@ -182,14 +184,14 @@ class Model:
 
     def run_with_receipt(self, inputs: Mapping[str, Any],
                          outputs: Optional[Sequence[str]] = None,
-                         timeout: Optional[float] = None) -> tuple[dict[str, Array], str]:
+                         timeout: Optional[float] = None) -> tuple[dict[str, Any], str]:
         """As run(), and the run's receipt: a line of JSON with the model id and the digests of all
         inputs and all outputs. Whoever has the model and the inputs can run them again and must get
         the same line. Log.append() takes it."""
         return self._call(inputs, outputs, timeout, True)
 
     def _call(self, inputs: Mapping[str, Any], outputs: Optional[Sequence[str]],
-              timeout: Optional[float], receipt: bool) -> tuple[dict[str, Array], str]:
+              timeout: Optional[float], receipt: bool) -> tuple[dict[str, Any], str]:
         """The results, and the receipt or an empty text."""
         wanted = self._choose(outputs)
         with _Use(self) as handle:
@@ -200,12 +202,12 @@ class Model:
                     caller.limit(timeout)
                 caller.run()
                 del arrays
-                results = {name: _fetch(caller.results[i]) for i, name in wanted}
+                results = {name: _values.fetch(caller.results[i]) for i, name in wanted}
                 return results, caller.receipt() if receipt else ""
             finally:
                 self._give(caller)
 
-    def _bind(self, feed: Mapping[str, Any], slots: list[_Slot]) -> list[Array]:
+    def _bind(self, feed: Mapping[str, Any], slots: list[_Slot]) -> list[Any]:
         """Describes FEED in SLOTS; the arrays that own the memory."""
         if feed.keys() != self._input_names:
             names = [value.name for value in self._inputs]
@@ -286,20 +288,30 @@ class Model:
 class _Slot:
     """Where a caller describes its array for one input."""
 
-    __slots__ = ("value", "_tensor", "_dtype", "_bits", "_shape")
+    __slots__ = ("value", "_tensor", "_plain", "_dtype", "_bits", "_shape")
 
     def __init__(self, value: Value, tensor: _library.Tensor) -> None:
-        if value.number == _types.STRING:
-            raise TypeError(f"input {value.name!r}: inputs of strings are not supported")
         self.value = value
         self._tensor = tensor
-        self._dtype = _types.dtype_of(value.number)
+        self._plain = _values.is_plain(value.number)
+        self._dtype = _types.dtype_of(value.number) if self._plain else None
         self._bits = _types.bits_of(value.number)
         self._shape: Optional[tuple[int, ...]] = None  # what the tensor says already
         tensor.dtype = value.number
 
-    def describe(self, given: Any) -> Array:
-        """The array that owns the memory of GIVEN."""
+    def describe(self, given: Any) -> Any:
+        """What owns the memory of GIVEN: an array, or a list of owners."""
+        return self._describe_array(given) if self._plain else self._describe_value(given)
+
+    def _describe_value(self, given: Any) -> list[Any]:
+        owners: list[Any] = []
+        try:
+            _values.describe(given, self.value.number, self._tensor, owners)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"input {self.value.name!r}: {error}") from None
+        return owners
+
+    def _describe_array(self, given: Any) -> Array:
         array = numpy.asarray(given)
         if array.dtype != self._dtype:
             raise TypeError(f"input {self.value.name!r} must be of dtype {self._dtype}, "
@@ -311,7 +323,7 @@ class _Slot:
             array = _types.packed(array, self._bits)
         if shape != self._shape:
             self._set_shape(shape, array.nbytes)
-        self._tensor.data = _address(array)
+        self._tensor.data = _types.address(array)
         return array
 
     def _set_shape(self, shape: tuple[int, ...], size: int) -> None:
@@ -465,24 +477,3 @@ def _shape_of(io: _library.Io) -> Optional[tuple[Union[int, str, None], ...]]:
         name = (io.dim_names[i] or b"").decode("utf-8", "replace")
         dims.append(io.dims[i] if io.dims[i] >= 0 else name or None)
     return tuple(dims)
-
-
-def _address(array: Array) -> int:
-    """Where the elements lie; quicker than array.ctypes.data."""
-    address: int = array.__array_interface__["data"][0]
-    return address
-
-
-def _fetch(tensor: _library.Tensor) -> Array:
-    """A copy of a result, which lies in the session's memory."""
-    shape = tensor.dims[:tensor.rank]
-    bits = _types.bits_of(tensor.dtype)
-    if bits < 8:
-        raw = numpy.empty(tensor.size, numpy.uint8)
-        ctypes.memmove(_address(raw), tensor.data, tensor.size)
-        count = int(numpy.prod(shape, dtype=numpy.int64))
-        return _types.unpacked(raw, count, tensor.dtype).reshape(shape)
-    array = numpy.empty(shape, _types.dtype_of(tensor.dtype))
-    if array.nbytes:
-        ctypes.memmove(_address(array), tensor.data, array.nbytes)
-    return array

@@ -27,7 +27,32 @@ _ONNX_NAMES = {"float32": "float", "float64": "double"}
 def name_of(number: int) -> str:
     """The name of element type NUMBER as NumPy or ml_dtypes writes it."""
     name: bytes = _library.core().fz_type_name(number)
-    return name.decode()
+    if not kind_of(number):
+        return name.decode()
+    inner = name_of(element_of(number))
+    key = f"{name_of(key_of(number))}, " if key_of(number) else ""
+    return f"{name.decode()}({key}{inner})"
+
+
+@functools.lru_cache(maxsize=None)
+def kind_of(number: int) -> int:
+    """0 for tensors, else what _values.py knows."""
+    kind: int = _library.core().fz_type_kind(number)
+    return kind
+
+
+@functools.lru_cache(maxsize=None)
+def element_of(number: int) -> int:
+    """The type of what a sequence, an optional or a map holds."""
+    element: int = _library.core().fz_type_element(number)
+    return element
+
+
+@functools.lru_cache(maxsize=None)
+def key_of(number: int) -> int:
+    """The type of a map's keys, else 0."""
+    key: int = _library.core().fz_type_key(number)
+    return key
 
 
 @functools.lru_cache(maxsize=None)
@@ -53,7 +78,11 @@ def dtype_of(number: int) -> numpy.dtype[Any]:
 
 
 def tensor_type(number: int) -> str:
-    """The type as ONNX Runtime writes it: "tensor(float)"."""
+    """The type as ONNX Runtime writes it: "tensor(float)", "seq(map(int64,tensor(float)))"."""
+    if kind_of(number):
+        inner = tensor_type(element_of(number))
+        key = f"{name_of(key_of(number))}," if key_of(number) else ""
+        return f"{('seq', 'optional', 'map')[kind_of(number) - 1]}({key}{inner})"
     name = name_of(number)
     return f"tensor({_ONNX_NAMES.get(name, name.replace('_', ''))})"
 
@@ -78,3 +107,9 @@ def unpacked(data: numpy.ndarray[Any, Any], count: int, number: int) -> numpy.nd
         sign = 1 << (bits - 1)
         flat = (flat ^ sign) - sign
     return flat.astype(numpy.uint8).view(dtype_of(number))
+
+
+def address(array: numpy.ndarray[Any, Any]) -> int:
+    """Where the elements lie; quicker than array.ctypes.data."""
+    where: int = array.__array_interface__["data"][0]
+    return where

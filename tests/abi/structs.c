@@ -17,6 +17,10 @@ AT(fz_tensor_t, data, 104);
 AT(fz_tensor_t, size, 112);
 SIZE(fz_tensor_t, 120);
 
+AT(fz_string_t, text, 0);
+AT(fz_string_t, size, 8);
+SIZE(fz_string_t, 16);
+
 AT(fz_open_options_t, size, 0);
 AT(fz_open_options_t, expect, 8);
 AT(fz_open_options_t, protection, 16);

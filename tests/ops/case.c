@@ -116,7 +116,7 @@ static bool store(struct fz_arena *arena, fz_tensor_t *t, int64_t i, const char 
         return true;
     }
     uint64_t bits;
-    if (!parse_number(t->dtype, word(arena, p, ",>"), &bits)) return false;
+    if (!parse_number(t->dtype, word(arena, p, ",>;}"), &bits)) return false;
     store_bits(t, i, bits);
     return true;
 }
@@ -155,6 +155,53 @@ static bool parse_tensor(struct fz_arena *arena, const char **p, fz_tensor_t *t)
     for (int64_t i = 0; i < n; i++)
         if (!store(arena, t, i, p)) return false;
     return true;
+}
+
+/* "seq T", "opt T", "map K T" or the name of an element type, which *P stands at. */
+static bool parse_kind(struct fz_arena *arena, const char **p, int32_t *dtype) {
+    const char *name = word(arena, p, "[{");
+    int32_t inner, key;
+    if (parse_type(name, dtype)) return true;
+    if (strcmp(name, "map") == 0) {
+        if (!parse_kind(arena, p, &key) || !parse_kind(arena, p, &inner)) return false;
+        *dtype = fzi_type_map(key, inner);
+        return *dtype != 0;
+    }
+    bool sequence = strcmp(name, "seq") == 0;
+    if ((!sequence && strcmp(name, "opt") != 0) || !parse_kind(arena, p, &inner)) return false;
+    *dtype = fzi_type_nest(sequence ? FZ_KIND_SEQUENCE : FZ_KIND_OPTIONAL, inner);
+    return *dtype != 0;
+}
+
+/* What a value of kind T holds: "{A; B}", tensors with their types and others without. */
+static bool parse_items(struct fz_arena *arena, const char **p, fz_tensor_t *t) {
+    enum { MAX = 64 };
+    fz_tensor_t *items = fzi_arena_array(arena, MAX, sizeof *items);
+    int64_t n = 0;
+    *p = skip(*p);
+    if (*(*p)++ != '{') return false;
+    for (*p = skip(*p); **p != '}'; n++) {
+        if (!**p || n == MAX) return false;
+        items[n].dtype = fz_type_element(t->dtype);
+        if (**p == '{' ? !parse_items(arena, p, &items[n]) : !parse_tensor(arena, p, &items[n]))
+            return false;
+        *p = skip(*p);
+        if (**p == ';') *p = skip(*p + 1);
+    }
+    ++*p;
+    fzi_shape_set(t, 1, &n);
+    t->data = items;
+    return fzi_tensor_measure(t) == FZ_OK;
+}
+
+static bool is_tensor(struct fz_arena *arena, const char *p) {
+    int32_t dtype;
+    return parse_type(word(arena, &p, "["), &dtype);
+}
+
+static bool parse_value(struct fz_arena *arena, const char **p, fz_tensor_t *t) {
+    if (is_tensor(arena, *p)) return parse_tensor(arena, p, t);
+    return parse_kind(arena, p, &t->dtype) && parse_items(arena, p, t);
 }
 
 static bool looks_float(const char *text) {
@@ -240,7 +287,7 @@ static bool parse_operand(struct fz_arena *arena, const char *p, struct case_ten
         operand->absent = true;
         return true;
     }
-    return parse_tensor(arena, &p, &operand->t) && *skip(p) == 0;
+    return parse_value(arena, &p, &operand->t) && *skip(p) == 0;
 }
 
 const char *case_status_name(fz_status_t status) {

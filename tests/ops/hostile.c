@@ -71,8 +71,9 @@ static void run(const struct fz_op *op, struct fz_call *call) {
 }
 
 static void attempt(const struct trial *t) {
+    struct fz_arena heap = {0};
     struct fz_env env = {.k = t->s->k, .threads = 1, .parallel = serial, .resize = resize,
-                         .poll = poll};
+                         .poll = poll, .heap = &heap};
     fz_tensor_t out[MAX_OUT] = {{0}}, *outs[MAX_OUT];
     for (uint32_t i = 0; i < t->s->n_out; i++) {
         out[i].rank = FZ_RANK_UNKNOWN;
@@ -80,10 +81,11 @@ static void attempt(const struct trial *t) {
     }
     struct fz_call call = {.params = t->params, .n_in = t->n_in, .n_out = t->s->n_out,
                            .in = t->ins, .out = outs, .env = &env};
-    if (t->s->op->infer(t->s->op, &call) == FZ_OK &&
+    if (fzi_op_infer(t->s->op, &call) == FZ_OK &&
         allocate_outputs(t->s->op, out, t->s->n_out))
         run(t->s->op, &call);
     for (uint32_t i = 0; i < t->s->n_out; i++) free(out[i].data);
+    fzi_arena_free(&heap);
 }
 
 /* ---- what is spoilt */

@@ -153,7 +153,7 @@ static fz_status_t resize(const struct fz_call *call, uint32_t i, int32_t rank,
 static fz_status_t run_exact(const struct op_case *c, const struct subject *s, uint32_t threads,
                              int alias, fz_tensor_t *out) {
     struct fz_env env = {.k = &test.best, .threads = threads, .parallel = backwards,
-                         .resize = resize, .poll = poll};
+                         .resize = resize, .poll = poll, .heap = c->arena};
     fz_tensor_t *outs[CASE_MAX_OUT];
     const fz_tensor_t *in[256];
     fz_tensor_t aliased;
@@ -165,7 +165,7 @@ static fz_status_t run_exact(const struct op_case *c, const struct subject *s, u
     for (uint32_t i = 0; i < s->n_in; i++) in[i] = s->in[i];
     struct fz_call call = {.params = s->node->params, .n_in = s->n_in, .n_out = s->n_out,
                            .in = in, .out = outs, .env = &env};
-    FZ_TRY(s->op->infer(s->op, &call));
+    FZ_TRY(fzi_op_infer(s->op, &call));
     for (uint32_t i = 0; i < s->n_out; i++)
         if (outs[i] && fzi_shape_known(outs[i])) FZ_TRY(exact_alloc(outs[i]));
     if (alias >= 0) {
@@ -191,6 +191,7 @@ static void free_outputs(fz_tensor_t *out) {
 /* ---- comparing */
 
 static bool is_nan(const fz_tensor_t *t, int64_t i) {
+    if (fzi_type_has_pointers(t->dtype)) return false;
     if (!(FZ_T_FLOAT >> t->dtype & 1)) return false;
     double x = fzi_tensor_float(t, i);
     return x != x;
@@ -201,9 +202,21 @@ static bool same_string(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i) {
     return x[i].size == y[i].size && memcmp(x[i].text, y[i].text, x[i].size) == 0;
 }
 
+static bool same_bits(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i);
+
+/* Value I of two sequences, optionals or maps. */
+static bool same_value(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i) {
+    const fz_tensor_t *x = (const fz_tensor_t *)a->data + i, *y = (const fz_tensor_t *)b->data + i;
+    if (x->dtype != y->dtype || !fzi_shape_equal(x, y)) return false;
+    for (int64_t j = 0; j < fzi_tensor_count(x); j++)
+        if (!same_bits(x, y, j)) return false;
+    return true;
+}
+
 /* Element I bit for bit; a NaN equals every NaN, for outputs are made canonical later. */
 static bool same_bits(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i) {
     if (a->dtype == FZ_TYPE_STRING) return same_string(a, b, i);
+    if (fzi_type_is_nested(a->dtype)) return same_value(a, b, i);
     int32_t bits = fz_type_bits(a->dtype);
     if (bits < 8) return fzi_tensor_int(a, i) == fzi_tensor_int(b, i);
     size_t width = (size_t)bits / 8;
@@ -229,7 +242,10 @@ static double largest(const fz_tensor_t *t) {
 
 static void print_element(const fz_tensor_t *t, int64_t i) {
     const struct fz_string *s = t->data;
+    char text[160];
     if (t->dtype == FZ_TYPE_STRING) fprintf(stderr, "\"%.*s\"", (int)s[i].size, s[i].text);
+    else if (fzi_type_is_nested(t->dtype))
+        fprintf(stderr, "%s", fzi_shape_text((const fz_tensor_t *)t->data + i, text, 160));
     else if (FZ_T_FLOAT >> t->dtype & 1) fprintf(stderr, "%.9g", fzi_tensor_float(t, i));
     else fprintf(stderr, "%lld", (long long)fzi_tensor_int(t, i));
 }
@@ -284,6 +300,7 @@ static void hash_output(const fz_tensor_t *t) {
     for (int64_t i = 0; i < n; i++) {
         const struct fz_string *s = t->data;
         if (t->dtype == FZ_TYPE_STRING) fzi_sha256_update(&test.hash, s[i].text, s[i].size);
+        else if (fzi_type_is_nested(t->dtype)) hash_output((const fz_tensor_t *)t->data + i);
         else if (bits >= 8) hash_number(t, i, (size_t)bits / 8 / parts);
         else fzi_sha256_update(&test.hash, &(uint8_t){(uint8_t)fzi_tensor_int(t, i)}, 1);
     }
@@ -334,10 +351,11 @@ static bool infer_lacking(const struct op_case *c, const struct subject *s, uint
         outs[i] = c->out[i].absent ? NULL : &out[i];
         out[i] = (fz_tensor_t){.rank = FZ_RANK_UNKNOWN};
     }
-    struct fz_env env = {.k = &test.best, .threads = 1, .parallel = backwards, .poll = poll};
+    struct fz_env env = {.k = &test.best, .threads = 1, .parallel = backwards, .poll = poll,
+                         .heap = c->arena};
     struct fz_call call = {.params = s->node->params, .n_in = s->n_in, .n_out = s->n_out,
                            .in = ins, .out = outs, .env = &env};
-    if (s->op->infer(s->op, &call) != FZ_OK)
+    if (fzi_op_infer(s->op, &call) != FZ_OK)
         return fail("infer without %s of inputs %#llx: %s", names[lack],
                     (unsigned long long)which, fzi_error_text());
     for (uint32_t i = 0; i < s->n_out; i++) {
