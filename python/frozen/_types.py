@@ -26,12 +26,12 @@ _ONNX_NAMES = {"float32": "float", "float64": "double"}
 @functools.lru_cache(maxsize=None)
 def name_of(number: int) -> str:
     """The name of element type NUMBER as NumPy or ml_dtypes writes it."""
-    name: bytes = _library.core().fz_type_name(number)
-    if not kind_of(number):
-        return name.decode()
-    inner = name_of(element_of(number))
+    text: bytes = _library.core().fz_type_name(number)
+    name = text.decode()
+    if name not in ("sequence", "optional", "map"):
+        return name
     key = f"{name_of(key_of(number))}, " if key_of(number) else ""
-    return f"{name.decode()}({key}{inner})"
+    return f"{name}({key}{name_of(element_of(number))})"
 
 
 @functools.lru_cache(maxsize=None)
