@@ -1,8 +1,14 @@
 /* Which kernels this CPU can run. */
+#include <stdbool.h>
+
 #include "kernels.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 /* The register state that the operating system saves: bits 1, 2 for ymm, and 5, 6, 7 for zmm. */
 static uint32_t saved_state(void) {
@@ -22,6 +28,23 @@ static uint32_t v3_mask(uint32_t leaf1, uint32_t leaf7) {
     return (saved_state() & 0x6) == 0x6 ? FZK_CPU_V3 : 0;
 }
 
+/* Linux gives a process the tiles' 8 KiB of state when it asks for them, once for all of its
+ * threads; until then their instructions fault. Elsewhere they stay unused. */
+static bool tiles_permitted(void) {
+#if defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
+
+/* Leaf 7: tiles, and tiles of bytes; their configuration and their data are state of their own. */
+static bool has_tiles(uint32_t leaf7_edx) {
+    const uint32_t need = 1u << 24 | 1u << 25, state = 1u << 17 | 1u << 18;
+    return (leaf7_edx & need) == need && (saved_state() & state) == state && tiles_permitted();
+}
+
 uint32_t fzk_cpu_mask(void) {
     const uint32_t need_v4 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ |
                              bit_AVX512VL;
@@ -33,7 +56,9 @@ uint32_t fzk_cpu_mask(void) {
     if (a7 >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 4) mask |= FZK_CPU_AVXVNNI;
     if ((b7 & need_v4) != need_v4 || (saved_state() & 0xE6) != 0xE6) return mask;
     mask |= FZK_CPU_V4;
-    return c7 & bit_AVX512VNNI ? mask | FZK_CPU_AVX512VNNI : mask;
+    if (!(c7 & bit_AVX512VNNI)) return mask;
+    mask |= FZK_CPU_AVX512VNNI;
+    return has_tiles(d7) ? mask | FZK_CPU_AMXINT8 : mask;
 }
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>

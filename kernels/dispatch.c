@@ -11,6 +11,7 @@ void fzk_fill_avx2(struct fzk_table *table);
 void fzk_fill_avxvnni(struct fzk_table *table);
 void fzk_fill_avx512(struct fzk_table *table);
 void fzk_fill_avx512vnni(struct fzk_table *table);
+void fzk_fill_amx(struct fzk_table *table);
 void fzk_fill_neon(struct fzk_table *table);
 void fzk_fill_dotprod(struct fzk_table *table);
 void fzk_fill_i8mm(struct fzk_table *table);
@@ -27,6 +28,7 @@ void fzk_table_fill(struct fzk_table *table, uint32_t mask) {
     fzk_fill_avx512(table);
     if (!(mask & FZK_CPU_AVX512VNNI)) return;
     fzk_fill_avx512vnni(table);
+    if (mask & FZK_CPU_AMXINT8) fzk_fill_amx(table);
 #elif defined(__aarch64__) && !defined(FZK_NO_SIMD)
     if (!(mask & FZK_CPU_NEON)) return;
     fzk_fill_neon(table);

@@ -18,6 +18,7 @@ enum {
     FZK_CPU_V4 = 2,          /* x86-64-v4: AVX-512 F BW CD DQ VL; implies V3 */
     FZK_CPU_AVX512VNNI = 4,  /* implies V4 */
     FZK_CPU_AVXVNNI = 8,     /* implies V3 */
+    FZK_CPU_AMXINT8 = 128,   /* AMX tiles of bytes; implies AVX512VNNI */
     FZK_CPU_NEON = 16,           /* every 64-bit Arm */
     FZK_CPU_NEON_DOTPROD = 32,   /* implies NEON */
     FZK_CPU_NEON_I8MM = 64       /* implies NEON_DOTPROD */

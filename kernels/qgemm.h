@@ -58,7 +58,8 @@ struct fzk_qout {
  * run = 0 means one run of all m rows. So do the rows of C and of the residual, with strides of
  * their own. Within a row k runs through the SEGMENTS in order: a plain GEMM has one {0, k}; a
  * convolution over an NHWC image, padded with the zero point, one per kernel row, or one per tap
- * when dilated. No byte outside of the segments is read. m, n >= 0; k is the sum of the lengths;
+ * when dilated. No byte before the first or behind the last of all rows' segments is read, and none
+ * outside of them counts. m, n >= 0; k is the sum of the lengths;
  * k = 0 gives a sum of 0.
  *
  * B holds s8 in panels [ceil(n/32)][kq][32][4], as written by fzk_qpack_b: the k of each segment

@@ -24,12 +24,13 @@ static uint32_t row_sum(const struct fzk_qgemm *g, const uint8_t *a) {
     for (int64_t i = 0; i < g->n_segments; i++)
         for (int64_t k = 0; k < g->segments[i].len; k++)
             sum += (uint8_t)(a[g->segments[i].off + k] ^ flip);
-    return A_AS_S8 ? sum - 128 * (uint32_t)g->k : sum;
+    bool s8 = A_AS_S8 == 1 || (A_AS_S8 == 2 && g->a_signed);
+    return s8 ? sum - 128 * (uint32_t)g->k : sum;
 }
 
 /* Offsets of rows I0 .. I0 + ROWS, STEP apart, of runs of RUN rows (0: one run). */
-static void fill_rows(int64_t i0, int64_t rows, int64_t run, int64_t step, int64_t run_stride,
-                      int64_t *offsets) {
+static inline void fill_rows(int64_t i0, int64_t rows, int64_t run, int64_t step,
+                             int64_t run_stride, int64_t *offsets) {
     int64_t y = run ? i0 / run : 0, x = i0 - y * run;
     for (int64_t r = 0; r < rows; x = 0, y++) {
         int64_t count = run && run - x < rows - r ? run - x : rows - r;
@@ -39,7 +40,7 @@ static void fill_rows(int64_t i0, int64_t rows, int64_t run, int64_t step, int64
     }
 }
 
-static void fill_zero_points(const struct fzk_qgemm *g, int64_t i0, struct block *k) {
+static inline void fill_zero_points(const struct fzk_qgemm *g, int64_t i0, struct block *k) {
     for (int64_t r = 0; r < k->rows; r++) {
         uint32_t za = (uint32_t)(g->za_rows ? g->za_rows[i0 + r] : g->za) + a_offset(g->a_signed);
         k->minus_za[r] = -za;
@@ -48,7 +49,8 @@ static void fill_zero_points(const struct fzk_qgemm *g, int64_t i0, struct block
     }
 }
 
-static void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows, struct block *k) {
+static inline void fill_block(const struct fzk_qgemm *g, int64_t i0, int64_t rows,
+                              struct block *k) {
     const struct fzk_qout *o = &g->out;
     k->rows = rows;
     fill_rows(i0, rows, g->run, g->lda, g->run_stride, k->a_row);

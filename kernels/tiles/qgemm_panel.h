@@ -1,7 +1,7 @@
 /* The columns of the integer kernels, 32 at a time: what the hand-written versions of every
  * instruction set share. Included where A_AS_S8 is defined: 1 if the kernel multiplies A as s8, 0
- * if as u8. Bytes of the other kind have their top bit flipped, which adds or takes 128 from them
- * and from their zero point. */
+ * if as u8, 2 if as what it is. Bytes of the other kind have their top bit flipped, which adds or
+ * takes 128 from them and from their zero point. */
 #ifndef FZ_KERNELS_QGEMM_PANEL_H
 #define FZ_KERNELS_QGEMM_PANEL_H
 
@@ -12,7 +12,9 @@
 #include "tiles/unroll.h"
 
 /* What flips the top bit of A's bytes where that is needed, else 0. */
-static inline uint8_t a_flip(bool a_signed) { return a_signed == (A_AS_S8 == 1) ? 0 : 0x80; }
+static inline uint8_t a_flip(bool a_signed) {
+    return A_AS_S8 == 2 || a_signed == (A_AS_S8 == 1) ? 0 : 0x80;
+}
 
 /* What the flip adds to bytes of A, modulo 2^32. */
 static inline uint32_t a_offset(bool a_signed) {

@@ -8,6 +8,8 @@
  * channels 4v .. 4v + 3 and 16 + 4v .. 16 + 4v + 3, and packing the four restores the order. Where
  * taps and output pixels step alike, the taps of pixel x serve pixel x + 1, too, with the weights
  * moved on by one tap, as long as there is a free tap in the last quad. */
+enum { A_AS_S8 = 0 };
+
 #include "qgemm_finish.h"
 
 enum {

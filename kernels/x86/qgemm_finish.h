@@ -1,7 +1,6 @@
 /* The ends of the integer kernels of one instruction set: sums of columns become outputs. Included
- * behind the vectors (qgemm_v16.h or qgemm_v8.h). The bits are those of c/qgemm_out.h. */
-enum { A_AS_S8 = 0 };
-
+ * behind the vectors (qgemm_v16.h or qgemm_v8.h) and A_AS_S8. The bits are those of
+ * c/qgemm_out.h. */
 #include "tiles/qgemm_panel.h"
 
 #define CAT_(a, b) a##b

@@ -8,6 +8,8 @@
  *
  * s8 values of A enter as u8 by flipping the top bit, which adds 128 to them and to their zero
  * point. */
+enum { A_AS_S8 = 0 };
+
 #include "qgemm_finish.h"
 
 enum {

@@ -17,7 +17,8 @@
     void fzk_##member##_avx2 prototype;                                                            \
     void fzk_##member##_avxvnni prototype;                                                         \
     void fzk_##member##_avx512 prototype;                                                          \
-    void fzk_##member##_avx512vnni prototype;
+    void fzk_##member##_avx512vnni prototype;                                                      \
+    void fzk_##member##_amx prototype;
 #include "kernels.def"
 #undef FZK
 

@@ -45,7 +45,7 @@ static void add_version(uint32_t mask, const char *label, void (*fill)(struct fz
 }
 
 static void mask_label(uint32_t mask, char *text, size_t size) {
-    static const char *const names[] = {"v3", "v4", "vnni", "avxvnni", "neon", "dotprod", "i8mm"};
+    static const char *const names[] = {"v3", "v4", "vnni", "avxvnni", "neon", "dotprod", "i8mm", "amx"};
     size_t used = (size_t)snprintf(text, size, "%s", mask ? "" : "c");
     for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (mask >> i & 1)

@@ -11,6 +11,7 @@ struct what {
     int kind;
     bool a_signed, za_rows, zb, bias, options; /* options: of the output's kind */
     int64_t run;                               /* rows in a run, 0: one */
+    int64_t lda, gap;                          /* 0: any; rows between the runs of A */
     int a_byte, b_byte;                        /* FULL_RANGE or one value everywhere */
 };
 
@@ -118,6 +119,10 @@ static void product(struct kt *t, const struct what *w) {
     /* Rows overlap as those of a convolution do, unless there is only one segment. */
     g.lda = w->n_segments > 1 ? 3 : k + (w->bias ? 5 : 0);
     g.run_stride = w->run * g.lda + 11;
+    if (w->lda) {
+        g.lda = w->lda;
+        g.run_stride = (w->run + w->gap) * g.lda;
+    }
     g.a = bytes(t, span(w->m, w->run, g.lda, g.run_stride, end_of(w)), w->a_byte);
     g.za = (int32_t)kt_range(t, za_lo, za_hi);
     pack(t, w, &g);
@@ -249,6 +254,49 @@ static void blocks(struct kt *t) {
     }
 }
 
+/* Calls with work enough for tiles of AMX: rows by runs, by all runs as one, and copied; chunks of k
+ * that divide a segment and that do not. */
+static void larger(struct kt *t) {
+    for (int i = 0; i < (t->quick ? 120 : 1200); i++) {
+        int64_t n = kt_range(t, 1, 100), least = 1 << 18, off = 0;
+        int64_t len = kt_range(t, 0, 3) ? 4 * kt_range(t, 3, 50) : kt_range(t, 40, 700);
+        struct what w = any(t, 0, n);
+        w.n_segments = kt_range(t, 0, 1) ? 1 : kt_range(t, 2, 8);
+        w.lda = w.n_segments > 1 ? kt_range(t, 1, 90) : len;
+        for (int64_t s = 0; s < w.n_segments; s++, off += 70)
+            w.segments[s] = (struct fzk_segment){off, len};
+        if (kt_range(t, 0, 5) == 0) w.segments[0].len += 4;
+        w.m = least / (n * total(&w)) + kt_range(t, 8, 50);
+        if (w.run) w.run = kt_range(t, 1, 60);
+        w.gap = kt_range(t, 0, 3);
+        if (w.run && kt_range(t, 0, 1)) w.m = (w.m + w.run - 1) / w.run * w.run;
+        product(t, &w);
+    }
+}
+
+/* The largest sums in tiles. */
+static void larger_extremes(struct kt *t) {
+    static const int pairs[][3] = {{0, 0xFF, 0x7F}, {0, 0xFF, 0x80}, {1, 0x80, 0x80},
+                                   {1, 0x80, 0x7F}, {1, 0x7F, 0x80}, {0, FULL_RANGE, 0x80}};
+    static const int64_t ks[] = {512, 4608, 65792, 131068};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        for (size_t j = 0; j < sizeof ks / sizeof ks[0]; j++) {
+            struct what w = any(t, 17, j < 1 ? 37 : 5);
+            if (t->quick && j > 1 && i > 2) continue;
+            w.a_signed = pairs[i][0];
+            w.a_byte = pairs[i][1];
+            w.b_byte = pairs[i][2];
+            w.segments[0] = (struct fzk_segment){0, ks[j]};
+            w.n_segments = 1;
+            product(t, &w);
+        }
+    static const int last[][6] = {{0, 255, 0, 127, -128, 33024}, {0, 0, 255, -128, 127, 33024},
+                                  {0, 255, 0, -128, 0, 65792},   {1, -128, 0, -128, 0, 131068},
+                                  {1, 127, -128, -128, 0, 65792}};
+    for (size_t i = 0; i < sizeof last / sizeof last[0]; i++)
+        limit(t, 19, 3, last[i][5], last[i]);
+}
+
 /* 255 x 127 over 64 k is 2,072,640: what saturating instructions miss. The baseline proves the
  * definition itself. */
 static void known(struct kt *t) {
@@ -375,6 +423,8 @@ const struct kt_case qgemm_cases[] = {
     {"qgemm_u8s8/extremes", KT_KERNEL(qgemm_u8s8), extremes, NULL},
     {"qgemm_u8s8/limits", KT_KERNEL(qgemm_u8s8), limits, NULL},
     {"qgemm_u8s8/blocks", KT_KERNEL(qgemm_u8s8), blocks, NULL},
+    {"qgemm_u8s8/larger", KT_KERNEL(qgemm_u8s8), larger, NULL},
+    {"qgemm_u8s8/larger_extremes", KT_KERNEL(qgemm_u8s8), larger_extremes, NULL},
     {"qgemm_u8s8/known", KT_KERNEL(qgemm_u8s8), known, NULL},
     {"qgemm_u8s8/unsigned_weights", KT_KERNEL(qgemm_u8s8), unsigned_weights, NULL},
     {0}};

@@ -6,13 +6,14 @@ usage: spills.py OBJDUMP MEMBERS ARCHIVE...
 MEMBERS is a regular expression over the archives' object files: those that must be clean. A
 compiler that runs out of registers in such a loop costs a factor of two without any test failing; this one
 fails. A loop is the code between a backward conditional jump and its target; it counts if
-it has at least eight multiply-adds and no other jump back inside.
+it has at least eight multiply-adds (four of tiles) and no other jump back inside.
 """
 import re
 import subprocess
 import sys
 
 MULTIPLY_ADD = re.compile(r"vfmadd\d+ps|vpdpbusd|vpmaddwd|"
+                          r"tdpb[su][su]d|"
                           r"fmla\b|(s|us|su)dot\b|usmmla\b|smull2?\b|smlsl2?\b")
 # Vectors only: a pointer from the stack is cheap.
 STACK = re.compile(r"^v.*\((%rsp|%rbp)|^(ld|st)[pu]?r?\s+q\d+,.*\[sp")
@@ -65,7 +66,8 @@ def main():
             if not re.search(sys.argv[2], member):
                 continue
             for loop in innermost_loops(code):
-                if sum(bool(MULTIPLY_ADD.match(i)) for i in loop) < 8:
+                adds = [i for i in loop if MULTIPLY_ADD.match(i)]
+                if len(adds) < (4 if adds and adds[0].startswith("tdp") else 8):
                     continue
                 loops += 1
                 spills = [i for i in loop if STACK.search(i)]

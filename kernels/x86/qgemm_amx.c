@@ -1,0 +1,136 @@
+/* The integer GEMM for AMX: a tile product adds 16 x 16 sums of up to 16 quads of k in some 16
+ * cycles, exact modulo 2^32. What tiles do not pay for (few rows, short chains) goes to AVX-512
+ * VNNI, and so does what they cannot read.
+ *
+ * Two tiles of A meet two of B: four tiles of sums. A panel of B is two tiles side by side as it is
+ * packed. A tile of A is up to 16 rows of the matrix, a constant stride apart, read where they
+ * lie: see qgemm_amx_rows.h. A segment of k is cut into chunks of equal depth; where they do not
+ * divide it, the last begins early, and B has zeros for the k that come twice. */
+#include "qgemm_v16.h"
+
+enum { BLOCK_TILES = 32, TILE_ROWS = 16, BLOCK_ROWS = BLOCK_TILES * TILE_ROWS };
+
+enum { A_AS_S8 = 2 };
+
+#include "qgemm_finish.h"
+#include "tiles/qgemm_block.h"
+
+enum {
+    QUAD_STEP = FZK_PANEL * FZK_QUAD, /* bytes from quad to quad in a panel */
+    LINE = 64,
+    DEPTH_MAX = 16,                   /* quads of a chunk */
+    TAIL_BYTES = DEPTH_MAX * QUAD_STEP
+};
+
+#include "qgemm_amx_rows.h"
+#include "qgemm_amx_tile.h"
+
+/* Of two tiles of A and a panel: their sums, and what ends them. */
+struct pair {
+    int32_t sums[2 * TILE_ROWS + 2][TILE_COLUMNS] __attribute__((aligned(64)));
+    const struct panel *panel;
+    int64_t first, tiles, j; /* tiles of the block, column of C */
+};
+
+/* The rows of a tile that are rows of C, in stretches. */
+static void finish_tile(const struct fzk_qgemm *g, const struct rows *w, const struct pair *p,
+                        int64_t i) {
+    struct fzk_qout out = g->out;
+    int64_t at = (p->first + i) * TILE_ROWS;
+    out.c = (char *)out.c + (size_t)p->j * (out.kind == FZK_QOUT_8 ? 1 : 4);
+    out.residual = out.residual ? out.residual + p->j : NULL;
+    struct finish f = {.out = &out, .n = g->n - p->j, .scale = p->panel->scale,
+                       .bias = p->panel->bias};
+    if (f.n > TILE_COLUMNS) f.n = TILE_COLUMNS;
+    const bool *own = w->own + at;
+    for (int64_t r = 0, end; r < w->height; r = end) {
+        end = r + 1;
+        if (!own[r]) continue;
+        while (end < w->height && own[end]) end++;
+        f.sums = p->sums + i * TILE_ROWS + r;
+        f.c_row = w->block.c_row + at + r;
+        f.r_row = w->block.r_row + at + r;
+        f.row_scale = w->block.row_scale + at + r;
+        finish_rows(&f, end - r);
+    }
+}
+
+static void finish_pair(const struct fzk_qgemm *g, const struct rows *w, struct pair *p) {
+    for (int64_t i = 0; i < p->tiles; i++) finish_tile(g, w, p, i);
+    p->tiles = 0;
+}
+
+/* The last chunks of segments that are cut unevenly: zeros, then the k that are left. */
+static void fill_tails(const struct chunks *k, const int8_t *b, int8_t (*tails)[TAIL_BYTES]) {
+    for (int64_t s = 0; k->twice && s < k->n_segments; s++) {
+        int64_t quads = k->depth - k->twice, zeros = k->twice * QUAD_STEP;
+        memset(tails[s], 0, (size_t)zeros);
+        memcpy(tails[s] + zeros, b + ((s + 1) * k->quads - quads) * QUAD_STEP,
+               (size_t)(quads * QUAD_STEP));
+    }
+}
+
+/* The tiles of a block times one panel. While a pair's products are on their way the pair before it
+ * is finished. */
+static void run_panel(const struct fzk_qgemm *g, const struct rows *w, struct multiply *m,
+                      const struct panel *p, struct pair pairs[2], int *turn) {
+    int32_t init[2 * TILE_ROWS][FZK_PANEL] __attribute__((aligned(64)));
+    bool own = g->za_rows || g->zb;
+    int64_t n_pairs = (w->n_tiles + 1) / 2, lines = m->chunks.n_segments * m->chunks.quads * 2;
+    for (int64_t t = 0; t < n_pairs; t++, *turn ^= 1) {
+        struct pair *now = &pairs[*turn];
+        now->panel = p;
+        now->first = 2 * t;
+        now->tiles = w->n_tiles - 2 * t < 2 ? 1 : 2;
+        now->j = m->j;
+        if (own)
+            fill_init(g, &w->block, p, now->first * TILE_ROWS, now->tiles * TILE_ROWS, m->j, init);
+        m->init = own ? init[0] : p->init;
+        m->init_step = own ? (int64_t)sizeof init[0] : 0;
+        m->a[0] = w->a[now->first];
+        m->a[1] = w->a[now->first + now->tiles - 1];
+        m->ahead = m->next ? m->next + lines * t / n_pairs * LINE : NULL;
+        m->n_ahead = lines * (t + 1) / n_pairs - lines * t / n_pairs;
+        multiply(m, now->tiles, g->n - m->j > VL ? 2 : 1);
+        finish_pair(g, w, &pairs[*turn ^ 1]);
+        keep(now->sums, now->tiles, g->n - m->j > VL ? 2 : 1);
+    }
+}
+
+static void run_block(const struct fzk_qgemm *g, const struct rows *w) {
+    struct panel panels[2];
+    struct pair pairs[2];
+    int8_t tails[TAILS][TAIL_BYTES] __attribute__((aligned(64)));
+    struct multiply m = {.chunks = w->chunks, .lda = w->lda, .tails = tails,
+                         .a_signed = g->a_signed != 0, .b = g->b};
+    int64_t step = w->block.kq * QUAD_STEP;
+    int turn = 0;
+    clear_panel(&panels[0]);
+    clear_panel(&panels[1]);
+    pairs[0].tiles = pairs[1].tiles = 0;
+    for (; m.j < g->n; m.j += FZK_PANEL, m.b += step) {
+        struct panel *p = &panels[m.j / FZK_PANEL % 2];
+        fill_panel(g, m.j, p);
+        fill_tails(&m.chunks, m.b, tails);
+        m.next = m.j + FZK_PANEL < g->n ? m.b + step : NULL;
+        run_panel(g, w, &m, p, pairs, &turn);
+    }
+    finish_pair(g, w, &pairs[0]);
+    finish_pair(g, w, &pairs[1]);
+}
+
+void fzk_qgemm_u8s8_amx(const struct fzk_qgemm *g) {
+    struct rows w;
+    if (!choose_rows(g, &w)) {
+        fzk_qgemm_u8s8_avx512vnni(g);
+        return;
+    }
+    uint8_t packed[PACKED_BYTES] __attribute__((aligned(64)));
+    configure(w.height, w.chunks.depth);
+    int64_t per_block = block_tiles(&w);
+    for (int64_t i = 0; i < w.all_tiles; i += per_block) {
+        fill_tiles(g, &w, i, w.all_tiles - i < per_block ? w.all_tiles - i : per_block, packed);
+        run_block(g, &w);
+    }
+    release();
+}

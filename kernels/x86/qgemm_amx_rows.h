@@ -1,0 +1,184 @@
+/* How qgemm_amx.c cuts the rows of A into tiles of HEIGHT rows, a constant stride apart.
+ *
+ * RUNS: tiles of each run by themselves. The last of a run begins early, so that all are full; its
+ *   rows that an earlier tile holds are computed, but not its own.
+ * VIRTUAL: where runs lie a whole number P of rows apart (a convolution without strides: P is the
+ *   width of the padded image) all rows from the first to the last are one run, with P - RUN
+ *   rows between that nobody owns. Bytes between the rows of two runs are read, none beyond.
+ * PACKED: the rows are copied, segments side by side, each padded to whole quads as B is. Any A
+ *   will do, but the copies must fit the stack. */
+
+enum {
+    PACKED_BYTES = 32 << 10,
+    TAILS = 8,                 /* segments that are cut unevenly */
+    A_BYTES = 768 << 10,       /* of a block, to stay in the second-level cache */
+    /* What tiles pay for: rows, quads of k, and products of the call. */
+    ROWS_LEAST = 8, QUADS_LEAST = 10, WORK_LEAST = 1 << 18
+};
+
+enum mode { RUNS, VIRTUAL, PACKED };
+
+/* The segments, each of PER_SEGMENT chunks of DEPTH quads, the last with TWICE quads of the one
+ * before it. */
+struct chunks {
+    const struct fzk_segment *segments;
+    int64_t n_segments, quads; /* quads of a segment */
+    int64_t per_segment, depth, twice;
+};
+
+struct rows {
+    enum mode mode;
+    int64_t height;       /* of a tile */
+    int64_t lda;          /* of tiles */
+    int64_t run, per_run; /* rows that are cut into PER_RUN tiles */
+    int64_t all_tiles;
+    int64_t pitch;        /* rows from run to run of A */
+    struct chunks chunks;
+    struct fzk_segment whole; /* PACKED */
+    /* The tiles of a block. */
+    int64_t n_tiles;
+    const uint8_t *a[BLOCK_TILES];
+    bool own[BLOCK_ROWS];
+    struct block block;
+};
+
+static int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* Cuts segments of QUADS quads into as few chunks as possible. */
+static void cut_chunks(struct chunks *k, const struct fzk_segment *segments, int64_t n_segments,
+                       int64_t quads) {
+    k->segments = segments;
+    k->n_segments = n_segments;
+    k->quads = quads;
+    k->per_segment = up(quads, DEPTH_MAX);
+    k->depth = up(quads, k->per_segment);
+    k->twice = k->per_segment * k->depth - quads;
+}
+
+/* True if the segments are of one length, of whole quads. */
+static bool even_segments(const struct fzk_qgemm *g) {
+    for (int64_t s = 0; s < g->n_segments; s++)
+        if (g->segments[s].len != g->segments[0].len || g->segments[s].len % FZK_QUAD) return false;
+    return true;
+}
+
+static void cut_rows(struct rows *w, enum mode mode, int64_t run, int64_t n_runs) {
+    w->mode = mode;
+    w->run = run;
+    w->per_run = up(run, TILE_ROWS);
+    w->height = up(run, w->per_run);
+    w->all_tiles = n_runs * w->per_run;
+}
+
+/* Runs by themselves, or all as one if that takes fewer tiles. */
+static bool choose_direct(const struct fzk_qgemm *g, struct rows *w) {
+    int64_t run = g->run && g->run < g->m ? g->run : g->m, n_runs = up(g->m, run);
+    if (!even_segments(g)) return false;
+    cut_chunks(&w->chunks, g->segments, g->n_segments, g->segments[0].len / FZK_QUAD);
+    if (w->chunks.twice && g->n_segments > TAILS) return false;
+    w->lda = g->lda;
+    w->pitch = run;
+    cut_rows(w, RUNS, run, n_runs);
+    bool whole = g->m % run == 0;
+    if (n_runs == 1 || g->lda <= 0 || g->run_stride % g->lda || g->run_stride / g->lda < run)
+        return whole;
+    int64_t pitch = g->run_stride / g->lda, all = (n_runs - 1) * pitch + (g->m - 1) % run + 1;
+    if (whole && up(all, TILE_ROWS) >= w->all_tiles) return true;
+    w->pitch = pitch;
+    cut_rows(w, VIRTUAL, all, 1);
+    return true;
+}
+
+static bool choose_packed(const struct fzk_qgemm *g, struct rows *w) {
+    int64_t bytes = w->block.kq * FZK_QUAD;
+    if (bytes * TILE_ROWS > PACKED_BYTES) return false;
+    w->whole = (struct fzk_segment){0, bytes};
+    cut_chunks(&w->chunks, &w->whole, 1, w->block.kq);
+    w->lda = bytes;
+    w->pitch = g->run ? g->run : g->m;
+    cut_rows(w, PACKED, g->m, 1);
+    return true;
+}
+
+/* False if tiles do not pay, or cannot read A. */
+static bool choose_rows(const struct fzk_qgemm *g, struct rows *w) {
+    w->block.kq = 0;
+    if (g->m < ROWS_LEAST || g->m * g->n * g->k < WORK_LEAST) return false;
+    for (int64_t s = 0; s < g->n_segments; s++)
+        w->block.kq += (g->segments[s].len + FZK_QUAD - 1) / FZK_QUAD;
+    return w->block.kq >= QUADS_LEAST && (choose_direct(g, w) || choose_packed(g, w));
+}
+
+static int64_t block_tiles(const struct rows *w) {
+    int64_t bytes = TILE_ROWS * w->block.kq * FZK_QUAD;
+    int64_t fit = (w->mode == PACKED ? PACKED_BYTES : A_BYTES) / bytes;
+    return fit > BLOCK_TILES ? BLOCK_TILES : fit < 2 ? (w->mode == PACKED ? 1 : 2) : fit;
+}
+
+/* The rows of tile T: those from FROM on are its own, those from BEGIN on are read. Rows are
+ * counted with those between runs. */
+static void tile_rows(const struct rows *w, int64_t t, int64_t *begin, int64_t *from) {
+    int64_t first = t / w->per_run * w->run, limit = first + w->run;
+    *from = first + t % w->per_run * w->height;
+    *begin = *from + w->height > limit ? limit - w->height : *from;
+}
+
+/* Offsets, scale and zero points of row X of run Y of C, at AT of the block. */
+static void fill_row(const struct fzk_qgemm *g, struct block *k, int64_t y, int64_t x, int64_t at) {
+    const struct fzk_qout *o = &g->out;
+    int64_t i = y * g->run + x;
+    k->a_row[at] = y * g->run_stride + x * g->lda;
+    k->c_row[at] = y * o->c_run_stride + x * o->ldc;
+    k->r_row[at] = y * o->r_run_stride + x * o->ldr;
+    if (o->kind == FZK_QOUT_F32) k->row_scale[at] = o->row_scale ? o->row_scale[i] : o->a_scale;
+    if (!g->za_rows && !g->zb) return;
+    uint32_t za = (uint32_t)(g->za_rows ? g->za_rows[i] : g->za);
+    k->minus_za[at] = -za;
+    if (g->zb)
+        k->excess[at] = (uint32_t)g->k * za - row_sum(g, (const uint8_t *)g->a + k->a_row[at]);
+}
+
+/* The segments of a row side by side; the bytes that fill a quad are zero. */
+static void pack_row(const struct fzk_qgemm *g, const uint8_t *row, uint8_t *to) {
+    for (int64_t s = 0; s < g->n_segments; s++) {
+        int64_t len = g->segments[s].len;
+        for (int64_t l = 0; l < len; l += LINE) {
+            int64_t n = len - l < LINE ? len - l : LINE;
+            __mmask64 real = ~(uint64_t)0 >> (LINE - n);
+            __mmask64 quads = ~(uint64_t)0 >> (LINE - up(n, FZK_QUAD) * FZK_QUAD);
+            _mm512_mask_storeu_epi8(
+                to + l, quads, _mm512_maskz_loadu_epi8(real, row + g->segments[s].off + l));
+        }
+        to += up(len, FZK_QUAD) * FZK_QUAD;
+    }
+}
+
+/* Tile T, as number AT of the block. */
+static void fill_tile(const struct fzk_qgemm *g, struct rows *w, int64_t t, int64_t at,
+                      uint8_t *packed) {
+    int64_t begin, from, run = g->run ? g->run : g->m;
+    tile_rows(w, t, &begin, &from);
+    int64_t y = begin / w->pitch, x = begin - y * w->pitch;
+    w->a[at] = (const uint8_t *)g->a + y * g->run_stride + x * g->lda;
+    if (w->mode == PACKED) w->a[at] = packed;
+    for (int64_t r = 0; r < w->height; r++, packed += w->lda) {
+        int64_t l = at * TILE_ROWS + r;
+        bool real = x < run && y * run + x < g->m;
+        w->own[l] = real && begin + r >= from;
+        w->block.minus_za[l] = w->block.excess[l] = 0;
+        if (real) fill_row(g, &w->block, y, x, l);
+        if (w->mode == PACKED)
+            pack_row(g, (const uint8_t *)g->a + w->block.a_row[l], packed);
+        if (++x < w->pitch) continue;
+        x = 0;
+        y++;
+    }
+}
+
+/* Makes tiles I .. I + N ready. */
+static void fill_tiles(const struct fzk_qgemm *g, struct rows *w, int64_t i, int64_t n,
+                       uint8_t *packed) {
+    w->n_tiles = n;
+    for (int64_t t = 0; t < n; t++)
+        fill_tile(g, w, i + t, t, packed + t * w->height * w->lda);
+}
