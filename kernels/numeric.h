@@ -55,7 +55,8 @@
     FN2(CLIP, clip)             /* t = a > x ? a : x; y = b < t ? b : t */                         \
     FN2(SHRINK, shrink)         /* x < -a ? x + b : x > a ? x - b : 0 */                           \
     FN2(AFFINE, affine)         /* a x + b, two roundings */                                       \
-    FN2(SCALED_TANH, scaled_tanh) /* a tanh(b x) */
+    FN2(SCALED_TANH, scaled_tanh) /* a tanh(b x) */                                                \
+    FN2(HARD_SWISH_AFFINE, hard_swish_affine) /* a hard_swish(x) + b, two roundings */
 
 enum fzk_fn {
 #define FZK_FN_ROW(NAME, name) FZK_FN_##NAME,

@@ -138,6 +138,9 @@ static inline float f32_hard_sigmoid(float x, float a, float b) {
     return f32_at_most(1, f32_relu(a * x + b));
 }
 static inline float f32_hard_swish(float x) { return x * f32_hard_sigmoid(x, 1.0f / 6, 0.5f); }
+static inline float f32_hard_swish_affine(float x, float a, float b) {
+    return a * f32_hard_swish(x) + b;
+}
 static inline float f32_leaky_relu(float x, float a, float b) {
     (void)b;
     return x < 0 ? a * x : x;

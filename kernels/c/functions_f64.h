@@ -296,6 +296,9 @@ static inline double f64_hard_sigmoid(double x, double a, double b) {
     return f64_at_most(1, f64_relu(a * x + b));
 }
 static inline double f64_hard_swish(double x) { return x * f64_hard_sigmoid(x, 1.0 / 6, 0.5); }
+static inline double f64_hard_swish_affine(double x, double a, double b) {
+    return a * f64_hard_swish(x) + b;
+}
 static inline double f64_leaky_relu(double x, double a, double b) {
     (void)b;
     return x < 0 ? a * x : x;

@@ -127,6 +127,10 @@ fz_status_t fzi_conv_transpose_measure(const struct fz_op *op, const struct fz_c
                                        int64_t n, const int64_t in[3], struct fz_conv_geometry *g);
 size_t fzi_conv_transpose_scratch(const struct fz_conv_params *p, const struct fz_conv_geometry *g);
 void fzi_conv_transpose_run(const struct fz_conv_job *job);
+/* The same, but for activations that are no clip, where blocks of outputs do not overlap and fit
+ * one panel. */
+bool fzi_conv_transpose_in_blocks(const struct fz_conv_job *job);
+void fzi_conv_transpose_blocks(const struct fz_conv_job *job);
 /* Packs IOHW weights; OUT holds as many floats as fzi_conv_packed_dims says for FZ_CONV_GEMM. */
 void fzi_conv_transpose_pack_into(const struct fz_conv_params *p, const float *w, float *out);
 

@@ -135,7 +135,7 @@ size_t fzi_conv_transpose_scratch(const struct fz_conv_params *p,
     return fzi_align(b, 64) + (size_t)g->taps * sizeof(struct fzk_segment) + lists;
 }
 
-void fzi_conv_transpose_run(const struct fz_conv_job *job) {
+static void run_grids(const struct fz_conv_job *job) {
     const struct fz_conv_geometry *g = job->g;
     const struct fz_conv_params *p = job->p;
     char *at = job->scratch;
@@ -148,8 +148,15 @@ void fzi_conv_transpose_run(const struct fz_conv_job *job) {
         grid.runs[d].in = grid.runs[d].tap + p->kernel[d];
         at += (size_t)p->kernel[d] * 2 * sizeof(int64_t);
     }
-    if (!g->n) return;
     run_axis(&grid, 0);
+}
+
+void fzi_conv_transpose_run(const struct fz_conv_job *job) {
+    const struct fz_conv_geometry *g = job->g;
+    const struct fz_conv_params *p = job->p;
+    if (!g->n) return;
+    if (fzi_conv_transpose_in_blocks(job)) fzi_conv_transpose_blocks(job);
+    else run_grids(job);
     struct fz_conv_job copy = *job;
     if (fzi_act_runs(&p->act))
         fzi_run_range(job->env, g->n * g->out[0] * g->out[1] * g->out[2] * p->cout, 16384, activate,

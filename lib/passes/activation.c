@@ -20,13 +20,19 @@ static bool is_scaled(const struct fz_value *v, const char *name, double c,
     return operand(v, name, &got) == x && x && fzi_pass_close(got, c);
 }
 
+/* Bound I of CLIP: an input, or an attribute of old opsets. */
+static bool clip_bound(const struct fz_node *clip, uint32_t i, const char *name, double *out) {
+    if (fzi_in(clip, i)) return fzi_pass_scalar(clip->in[i], out);
+    return fzi_attr(clip, name) && fzi_attr_float(clip, name, 0, out) == FZ_OK;
+}
+
 static bool is_third_of_six(const struct fz_value *v, const struct fz_value *x) {
     /* Clip(x + 3, 0, 6) */
     struct fz_node *clip = fzi_pass_from(v, "Clip");
     double low, high;
     if (!clip || !is_scaled(clip->in[0], "Add", 3, x)) return false;
-    return fzi_in(clip, 1) && fzi_in(clip, 2) && fzi_pass_scalar(clip->in[1], &low) &&
-           fzi_pass_scalar(clip->in[2], &high) && low == 0 && high == 6;
+    return clip_bound(clip, 1, "min", &low) && clip_bound(clip, 2, "max", &high) && low == 0 &&
+           high == 6;
 }
 
 static bool is_hard_sigmoid(const struct fz_value *v, const struct fz_value *x) {

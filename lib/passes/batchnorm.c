@@ -1,11 +1,6 @@
 /* BatchNormalization of fixed statistics: folded into the convolution before it, else one
  * multiplication and one addition per channel. Factors are computed in binary64, rounded once. */
-#include "passes/passes.h"
-
-struct affine {
-    int64_t n;
-    double *scale, *shift; /* y = x * scale + shift */
-};
+#include "passes/affine.h"
 
 static bool is_row(const struct fz_value *v, int64_t n) {
     return fzi_is_constant(v) && v->t.dtype == FZ_TYPE_F32 && v->t.rank == 1 && v->t.dims[0] == n;
@@ -23,14 +18,19 @@ static bool is_fixed(const struct fz_node *node) {
     return true;
 }
 
+fz_status_t fzi_affine_make(const struct fz_graph *graph, int64_t n, struct fz_affine *a) {
+    a->n = n;
+    a->scale = fzi_arena_array(graph->arena, (size_t)n, sizeof *a->scale);
+    a->shift = fzi_arena_array(graph->arena, (size_t)n, sizeof *a->shift);
+    return a->scale && a->shift ? FZ_OK : fzi_error(FZ_E_NOMEM, "no memory to fold a node");
+}
+
 static fz_status_t measure(const struct fz_graph *graph, const struct fz_node *node,
-                           struct affine *a) {
+                           struct fz_affine *a) {
     double epsilon;
     FZ_TRY(fzi_attr_float(node, "epsilon", 1e-5f, &epsilon));
     a->n = node->in[1]->t.dims[0];
-    a->scale = fzi_arena_array(graph->arena, (size_t)a->n, sizeof *a->scale);
-    a->shift = fzi_arena_array(graph->arena, (size_t)a->n, sizeof *a->shift);
-    if (!a->scale || !a->shift) return fzi_error(FZ_E_NOMEM, "no memory to fold a node");
+    FZ_TRY(fzi_affine_make(graph, a->n, a));
     const float *gain = node->in[1]->t.data, *bias = node->in[2]->t.data;
     const float *mean = node->in[3]->t.data, *var = node->in[4]->t.data;
     for (int64_t i = 0; i < a->n; i++) {
@@ -40,26 +40,25 @@ static fz_status_t measure(const struct fz_graph *graph, const struct fz_node *n
     return FZ_OK;
 }
 
-/* The convolution that alone feeds NODE and whose weights can take the factors, or NULL. */
-static struct fz_node *foldable(const struct fz_node *node, int64_t n) {
-    struct fz_node *conv = node->in[0]->producer;
+struct fz_node *fzi_affine_conv(const struct fz_value *v, int64_t n) {
+    struct fz_node *conv = v->producer;
     bool transposed = fzi_pass_is(conv, "ConvTranspose");
     int64_t group;
-    if ((!transposed && !fzi_pass_is(conv, "Conv")) || node->in[0]->n_uses != 1) return NULL;
+    if ((!transposed && !fzi_pass_is(conv, "Conv")) || v->n_uses != 1) return NULL;
     const struct fz_value *w = conv->in[1], *b = fzi_in(conv, 2);
     if (!fzi_is_constant(w) || w->t.dtype != FZ_TYPE_F32 || w->t.rank < 3) return NULL;
-    if (b && !is_row(b, n)) return NULL;
+    if (b && !is_row(b, n < 0 ? b->t.dims[0] : n)) return NULL;
     if (fzi_attr_int(conv, "group", 1, &group) != FZ_OK || (transposed && group != 1)) return NULL;
-    return w->t.dims[transposed ? 1 : 0] == n ? conv : NULL;
+    return n < 0 || w->t.dims[transposed ? 1 : 0] == n ? conv : NULL;
 }
 
-static fz_status_t fold(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
-                        struct fz_node *conv, const struct affine *a) {
+fz_status_t fzi_affine_fold(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                            struct fz_node *conv, const char *name, const struct fz_affine *a) {
     bool transposed = fzi_pass_is(conv, "ConvTranspose");
     const fz_tensor_t *old = &conv->in[1]->t;
     struct fz_value *w = fzi_graph_new_constant(graph, conv->in[1]->name, FZ_TYPE_F32, old->rank,
                                                 old->dims);
-    struct fz_value *b = fzi_graph_new_constant(graph, node->in[2]->name, FZ_TYPE_F32, 1, &a->n);
+    struct fz_value *b = fzi_graph_new_constant(graph, name, FZ_TYPE_F32, 1, &a->n);
     if (!w || !b) return fzi_error(FZ_E_NOMEM, "no memory to fold a node");
     int64_t inner = 1, outer = transposed ? old->dims[0] : 1;
     for (int32_t d = transposed ? 2 : 1; d < old->rank; d++) inner *= old->dims[d];
@@ -94,7 +93,7 @@ static struct fz_value *column(struct fz_graph *graph, const struct fz_node *nod
 }
 
 static fz_status_t spell_out(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
-                             const struct affine *a) {
+                             const struct fz_affine *a) {
     struct fz_value *scale[] = {node->in[0], column(graph, node, a->scale, a->n)};
     if (!scale[1]) return fzi_error(FZ_E_NOMEM, "no memory to fold a node");
     struct fz_node *mul = fzi_pass_make(pass, graph, node, "", "Mul", node->name, NULL, 0, scale, 2,
@@ -115,12 +114,13 @@ static fz_status_t spell_out(struct fz_pass *pass, struct fz_graph *graph, struc
 fz_status_t fzi_pass_batchnorm(struct fz_pass *pass, struct fz_graph *graph) {
     fzi_graph_count_uses(pass->graph);
     for (struct fz_node *node = graph->first, *next; node; node = next) {
-        struct affine a;
+        struct fz_affine a;
         next = node->next;
         if (!is_fixed(node)) continue;
         FZ_TRY(measure(graph, node, &a));
-        struct fz_node *conv = foldable(node, a.n);
-        FZ_TRY(conv ? fold(pass, graph, node, conv, &a) : spell_out(pass, graph, node, &a));
+        struct fz_node *conv = fzi_affine_conv(node->in[0], a.n);
+        FZ_TRY(conv ? fzi_affine_fold(pass, graph, node, conv, node->in[2]->name, &a)
+                    : spell_out(pass, graph, node, &a));
     }
     return FZ_OK;
 }

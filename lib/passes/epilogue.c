@@ -162,6 +162,23 @@ static bool recognise(const struct fz_node *reader, struct fz_act *act) {
     return false;
 }
 
+/* y = HardSwish(x) * a + b behind NODE, as PP-OCR's nets have it: two readers at once, for without
+ * its sum a product has no form of its own. */
+static void try_affine(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                       struct fz_node *mul, bool *done) {
+    struct fz_act *act = act_of(node);
+    struct fz_node *add = fzi_value_reader(mul->out[0]);
+    double a, b;
+    if (!act || act->kind != FZ_ACT_HARD_SWISH || !add || !fzi_pass_is(add, "Add")) return;
+    if (fzi_pass_with_scalar(mul, &a) != node->out[0] ||
+        fzi_pass_with_scalar(add, &b) != mul->out[0] || add->out[0]->graph != graph)
+        return;
+    *act = (struct fz_act){FZ_ACT_HARD_SWISH_AFFINE, a, b};
+    absorb(pass, graph, node, mul);
+    absorb(pass, graph, node, add);
+    *done = true;
+}
+
 static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
     for (bool done = true; done;) {
         struct fz_node *reader = fzi_value_reader(node->out[0]);
@@ -172,6 +189,8 @@ static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_
         struct fz_act next;
         if (fzi_pass_is(reader, "Add")) {
             FZ_TRY(try_add(pass, graph, node, reader, &done));
+        } else if (fzi_pass_is(reader, "Mul")) {
+            try_affine(pass, graph, node, reader, &done);
         } else if (!has_act(node) && recognise(reader, &next) &&
                    reader->out[0]->t.dtype == FZ_TYPE_F32 && reader->in[0] == node->out[0] &&
                    set_act(node, &next)) {

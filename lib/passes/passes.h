@@ -36,6 +36,7 @@ fz_status_t fzi_pass_branch(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_clean(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_merge(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_batchnorm(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_affine(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_activation(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_integer(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph);

@@ -114,6 +114,7 @@ static const struct known known[] = {
     {FZK_FN_SOFTPLUS, -INF, 0, 0, 0}, {FZK_FN_SOFTPLUS, INF, INF, 0, 0},
     {FZK_FN_SOFTSIGN, 1, 0.5f, 0, 0}, {FZK_FN_GELU, 0, 0, 0, 0}, {FZK_FN_GELU, 10, 10, 0, 0},
     {FZK_FN_GELU_TANH, 10, 10, 0, 0}, {FZK_FN_SILU, 0, 0, 0, 0}, {FZK_FN_MISH, 30, 30, 0, 0},
+    {FZK_FN_HARD_SWISH_AFFINE, 3, 7, 2, 1}, {FZK_FN_HARD_SWISH_AFFINE, -4, 1, -2, 1},
     {FZK_FN_HARD_SWISH, 3, 3, 0, 0}, {FZK_FN_HARD_SWISH, -3, -0.0f, 0, 0},
     {FZK_FN_RELU, -0.0f, -0.0f, 0, 0}, {FZK_FN_RELU, NAN_, NAN_, 0, 0}, {FZK_FN_RELU, -5, 0, 0, 0},
     {FZK_FN_HARD_SIGMOID, 1, 0.75f, 0.25f, 0.5f}, {FZK_FN_HARD_SIGMOID, 9, 1, 0.25f, 0.5f},
