@@ -49,15 +49,16 @@ static void expected_digest(void **state) {
     char hex[65], *path = strdup(temporary("e.fz"));
     fz_model_t *model;
     assert_ok(fz_freeze_file(data_path("digits/digits_mlp.onnx"), path, NULL, hex));
+    char last = hex[63], other = last == '0' ? '1' : '0';
     fz_open_options_t o = {.size = sizeof o, .expect = hex};
     for (int map = 0; map < (BIG_ENDIAN_HOST ? 1 : 2); map++) {
         o.flags = map ? FZ_OPEN_MAP : 0;
         assert_ok(fz_model_open(path, &o, &model));
         fz_model_close(model);
-        hex[63] ^= 1;
+        hex[63] = other;
         assert_fails(FZ_E_DIGEST, fz_model_open(path, &o, &model));
         assert_null(model);
-        hex[63] ^= 1;
+        hex[63] = last;
     }
     o.max_file_size = 100;
     assert_fails(FZ_E_LIMIT, fz_model_open(path, &o, &model));
