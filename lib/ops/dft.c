@@ -1,6 +1,7 @@
-/* DFT: lines along an axis, real or complex (the last dimension is 1 or 2), cut or padded with zeros
- * to the length. Complex ones are transformed in their own type, real ones in binary64. The inverse divides by the length. One-sided: forward, the first
- * half; inverse, a first half that stands for a spectrum of a real signal. */
+/* DFT: lines along an axis, real or complex (the last dimension is 1 or 2), cut or padded with
+ * zeros to the length. Complex ones are transformed in their own type, real ones in binary64. The
+ * inverse divides by the length. One-sided: forward, the first half; inverse, a first half that
+ * stands for a spectrum of a real signal. */
 #include "ops/fft.h"
 #include "ops/move.h"
 
