@@ -19,14 +19,13 @@ struct params {
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
     static const char *const modes[] = {"standard", "nesterov", NULL};
+    static const char *const needed[] = {"alpha", "beta", "mode", "norm_coefficient"};
     struct params *p = params;
     float alpha = 0.9f, beta = 0.999f;
     (void)lower;
-    if (node->op->kind == MOMENTUM)
-        for (const char *const *name = (const char *const[]){"alpha", "beta", "mode",
-                                                             "norm_coefficient", NULL}; *name; name++)
-            if (!fzi_attr(node, *name))
-                return fzi_error(FZ_E_FORMAT, "attribute '%s' is missing", *name);
+    for (uint32_t i = 0; node->op->kind == MOMENTUM && i < FZ_COUNT(needed); i++)
+        if (!fzi_attr(node, needed[i]))
+            return fzi_error(FZ_E_FORMAT, "attribute '%s' is missing", needed[i]);
     FZ_TRY(fzi_attr_float(node, "norm_coefficient", 0, &p->norm));
     FZ_TRY(fzi_attr_float(node, "norm_coefficient_post", 0, &p->norm_post));
     FZ_TRY(fzi_attr_float(node, "epsilon", 1e-6f, &p->eps));

@@ -24,8 +24,8 @@ fz_status_t fzi_random_seed(const struct fz_node *node, int64_t *key) {
     const struct fz_attr *attr = fzi_attr(node, "seed");
     uint32_t bits;
     if (!attr)
-        return fzi_error(FZ_E_UNSUPPORTED, "%s has no seed, so no two runs would agree: give it one",
-                         node->type);
+        return fzi_error(FZ_E_UNSUPPORTED,
+                         "%s has no seed, so no two runs would agree: give it one", node->type);
     if (attr->kind == FZ_ATTR_INT) *key = attr->i;
     else if (attr->kind == FZ_ATTR_FLOAT) memcpy(&bits, &attr->f, 4), *key = bits;
     else return fzi_error(FZ_E_FORMAT, "attribute 'seed' is no number");
