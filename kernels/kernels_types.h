@@ -6,5 +6,6 @@
 #include "conv.h"
 #include "numeric.h"
 #include "qgemm.h"
+#include "tree.h"
 
 #endif

@@ -12,6 +12,7 @@ void fzk_fill_avx512(struct fzk_table *table) {
     table->logsoftmax_f32 = fzk_logsoftmax_f32_avx512;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_avx512;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_avx2;
+    table->tree_walk_f32 = fzk_tree_walk_f32_avx512;
     table->qadd_u8 = fzk_qadd_u8_avx512;
     table->qmul_u8 = fzk_qmul_u8_avx512;
 }

@@ -4,18 +4,17 @@
  * first weight. An average divides by the number of trees, then the base value is added, then the
  * post transform runs in binary32; that of SOFTMAX_ZERO sums in one chain. */
 #include "ops/move.h"
-#include "ops/tree_tables.h"
+#include "ops/tree_walk.h"
 
 enum { CLASSIFIER, REGRESSOR, ENSEMBLE };
 enum transform { NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT, TRANSFORMS };
-enum aggregate { SUM, AVERAGE, MIN, MAX, AGGREGATES };
 enum { LABEL, CLASS_SCORES }; /* the classifier's outputs */
-enum { STACK_SCORES = 256, TOGETHER = 4 };
 
 struct params {
     int64_t n_targets, transform, aggregate;
     int64_t binary;       /* two classes, but weights for one of them only */
     int64_t all_positive; /* no weight is negative */
+    struct fz_tree_form form;
 };
 
 static fz_status_t lower_common(struct fz_node *node, struct params *p) {
@@ -23,9 +22,10 @@ static fz_status_t lower_common(struct fz_node *node, struct params *p) {
         [NONE] = "NONE", [SOFTMAX] = "SOFTMAX", [LOGISTIC] = "LOGISTIC",
         [SOFTMAX_ZERO] = "SOFTMAX_ZERO", [PROBIT] = "PROBIT", NULL};
     static const char *const aggregates[] = {
-        [SUM] = "SUM", [AVERAGE] = "AVERAGE", [MIN] = "MIN", [MAX] = "MAX", NULL};
+        [FZ_TREE_SUM] = "SUM", [FZ_TREE_AVERAGE] = "AVERAGE", [FZ_TREE_MIN] = "MIN",
+        [FZ_TREE_MAX] = "MAX", NULL};
     FZ_TRY(fzi_attr_choice(node, "post_transform", transforms, NONE, &p->transform));
-    return fzi_attr_choice(node, "aggregate_function", aggregates, SUM, &p->aggregate);
+    return fzi_attr_choice(node, "aggregate_function", aggregates, FZ_TREE_SUM, &p->aggregate);
 }
 
 static fz_status_t lower_regressor(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -34,23 +34,24 @@ static fz_status_t lower_regressor(struct fz_lower *lower, struct fz_node *node,
     struct params *p = params;
     FZ_TRY(lower_common(node, p));
     FZ_TRY(fzi_attr_int(node, "n_targets", 1, &p->n_targets));
-    return fzi_tree_lower(lower, node, &names, p->n_targets);
+    return fzi_tree_lower(lower, node, &names, p->n_targets, &p->form);
 }
 
 /* The attributes that were words are numbers here. */
 static fz_status_t lower_ensemble(struct fz_lower *lower, struct fz_node *node, void *params) {
-    static const int64_t aggregates[] = {AVERAGE, SUM, MIN, MAX};
+    static const int64_t aggregates[] = {FZ_TREE_AVERAGE, FZ_TREE_SUM, FZ_TREE_MIN,
+                                         FZ_TREE_MAX};
     struct params *p = params;
     int64_t aggregate;
     FZ_TRY(fzi_attr_int(node, "aggregate_function", 1, &aggregate));
     FZ_TRY(fzi_attr_int(node, "post_transform", NONE, &p->transform));
     FZ_TRY(fzi_attr_int(node, "n_targets", 1, &p->n_targets));
-    if (aggregate < 0 || aggregate >= AGGREGATES || p->transform < 0 ||
+    if (aggregate < 0 || aggregate >= FZ_TREE_AGGREGATES || p->transform < 0 ||
         p->transform >= TRANSFORMS)
         return fzi_error(FZ_E_UNSUPPORTED, "aggregate function %lld, post transform %lld",
                          (long long)aggregate, (long long)p->transform);
     p->aggregate = aggregates[aggregate];
-    return fzi_tree_lower_nodes(lower, node, p->n_targets);
+    return fzi_tree_lower_nodes(lower, node, p->n_targets, &p->form);
 }
 
 /* Finds out whether the weights are those of one class out of two. */
@@ -77,7 +78,7 @@ static fz_status_t lower_classifier(struct fz_lower *lower, struct fz_node *node
     FZ_TRY(fzi_attr_ints(node, "classlabels_int64s", &labels, &n));
     if (n == 0) return fzi_error(FZ_E_FORMAT, "the classifier has no labels");
     p->n_targets = (int64_t)n;
-    FZ_TRY(fzi_tree_lower(lower, node, &names, p->n_targets));
+    FZ_TRY(fzi_tree_lower(lower, node, &names, p->n_targets, &p->form));
     look_at_weights(node, p);
     return fzi_lower_constant(lower, node, FZ_TREE_LABELS, FZ_TYPE_I64, (int64_t)n, labels);
 }
@@ -98,24 +99,39 @@ static fz_status_t check_table(const struct fz_op *op, const struct fz_call *cal
 static fz_status_t check_tables(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const uint64_t reals = FZ_T(F32) | FZ_T(F64);
-    int64_t nodes, roots, targets, weights, base, labels = p->n_targets, thresholds;
+    int64_t nodes, roots, targets, weights, base, labels = p->n_targets, thresholds, first = 0;
     FZ_TRY(check_table(op, call, FZ_TREE_NODES, FZ_T(I32), &nodes));
     FZ_TRY(check_table(op, call, FZ_TREE_ROOTS, FZ_T(I32), &roots));
     FZ_TRY(check_table(op, call, FZ_TREE_TARGETS, FZ_T(I32), &targets));
     FZ_TRY(check_table(op, call, FZ_TREE_WEIGHTS, reals, &weights));
     FZ_TRY(check_table(op, call, FZ_TREE_BASE, reals, &base));
-    thresholds = nodes / FZ_TREE_WORDS;
+    if (p->form.packed) FZ_TRY(check_table(op, call, FZ_TREE_FIRST, FZ_T(I32), &first));
+    int64_t words = p->form.packed ? FZ_TREE_PACKED_WORDS : FZ_TREE_WORDS, n = nodes / words;
+    thresholds = n;
     if (op->kind == CLASSIFIER)
         FZ_TRY(check_table(op, call, FZ_TREE_LABELS, FZ_T(I64), &labels));
     if (fzi_move_has(call, FZ_TREE_THRESHOLDS))
         FZ_TRY(check_table(op, call, FZ_TREE_THRESHOLDS, FZ_T(F64), &thresholds));
-    if (nodes < FZ_TREE_WORDS || nodes % FZ_TREE_WORDS || roots < 0 || targets < 0 ||
-        targets != weights || labels != p->n_targets || thresholds != nodes / FZ_TREE_WORDS ||
-        nodes / FZ_TREE_WORDS > INT32_MAX)
+    if (nodes < words || nodes % words || roots < 0 || targets < 0 || targets != weights ||
+        labels != p->n_targets || thresholds != n || n > INT32_MAX ||
+        (p->form.packed && (first != n + 1 || n > 1 << 30)))
         return fzi_error(FZ_E_FORMAT, "%s: the tables do not fit each other", op->name);
     if (base != 0 && base != p->n_targets && !(base == 1 && p->n_targets <= 2))
         return fzi_error(FZ_E_FORMAT, "%s: %lld base values", op->name, (long long)base);
     return FZ_OK;
+}
+
+/* Steps are bounded by the number of nodes, so that a file cannot make a walk endless. */
+static fz_status_t check_form(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const struct fz_tree_form *f = &p->form;
+    if (!f->packed) return FZ_OK;
+    if (f->packed == 1 && f->depth >= 0 && f->depth <= fzi_tensor_count(call->in[FZ_TREE_NODES]) &&
+        f->n_features >= 0 && f->per_leaf >= 0 && f->per_leaf <= p->n_targets && f->column >= 0 &&
+        f->column <= p->n_targets - f->per_leaf && call->in[FZ_TREE_X]->dtype == FZ_TYPE_F32 &&
+        !fzi_move_has(call, FZ_TREE_THRESHOLDS))
+        return FZ_OK;
+    return fzi_error(FZ_E_FORMAT, "%s: parameters of the packed tables", op->name);
 }
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
@@ -124,10 +140,11 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const uint64_t integers = op->kind == ENSEMBLE ? 0 : FZ_T(I32) | FZ_T(I64);
     FZ_TRY(fzi_infer_type(op, call, FZ_TREE_X, FZ_T(F32) | FZ_T(F64) | integers));
     if (p->n_targets < 1 || p->n_targets > INT32_MAX || p->transform < 0 ||
-        p->transform >= TRANSFORMS || p->aggregate < 0 || p->aggregate >= AGGREGATES)
+        p->transform >= TRANSFORMS || p->aggregate < 0 || p->aggregate >= FZ_TREE_AGGREGATES)
         return fzi_error(FZ_E_FORMAT, "%s: parameters", op->name);
     FZ_TRY(check_tables(op, call));
-    if (op->kind == ENSEMBLE && x->dtype == FZ_TYPE_F64 && p->n_targets > STACK_SCORES &&
+    FZ_TRY(check_form(op, call));
+    if (op->kind == ENSEMBLE && x->dtype == FZ_TYPE_F64 && p->n_targets > FZ_TREE_STACK &&
         (p->transform == SOFTMAX || p->transform == SOFTMAX_ZERO))
         return fzi_error(FZ_E_UNSUPPORTED, "%s: softmax of %lld binary64 scores", op->name,
                          (long long)p->n_targets);
@@ -141,165 +158,17 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
-/* ---- run: walking */
-
-struct score {
-    double value;
-    int64_t has; /* a weight has been added */
-};
-
+/* ---- run: from scores to outputs */
 
 struct job {
+    struct fz_tree_job walk;
     const struct fz_call *call;
     const struct params *p;
-    const fz_tensor_t *x, *weights, *base;
-    const int32_t *nodes, *roots, *targets;
-    const double *thresholds;
+    const fz_tensor_t *base;
     const int64_t *labels;
-    int64_t n_nodes, n_roots, n_weights, n_features, kind;
-    bool narrow; /* sums are rounded to binary32 */
-    int broken;  /* set when a table points outside */
+    int64_t kind;
+    int broken; /* set when a table points outside */
 };
-
-static bool holds(uint32_t mode, double x, double threshold) {
-    switch (mode) {
-    case FZ_TREE_LEQ: return x <= threshold;
-    case FZ_TREE_LT: return x < threshold;
-    case FZ_TREE_GTE: return x >= threshold;
-    case FZ_TREE_GT: return x > threshold;
-    case FZ_TREE_EQ: return x == threshold;
-    case FZ_TREE_NEQ: return x != threshold;
-    default: return false;
-    }
-}
-
-/* Element I of the features. Integers are compared as binary32. */
-static inline __attribute__((always_inline)) double feature(const fz_tensor_t *x, int64_t i,
-                                                            int32_t dtype) {
-    switch (dtype) {
-    case FZ_TYPE_F32: return (double)((const float *)x->data)[i];
-    case FZ_TYPE_F64: return ((const double *)x->data)[i];
-    default: return (double)(float)fzi_tensor_int(x, i);
-    }
-}
-
-/* One step of the row whose features begin at element ROW, from node *AT: 1, or 0 at a leaf, or -1
- * if the table is broken. Every step goes forward, so that walks end. */
-static inline __attribute__((always_inline)) int step(const struct job *job, int64_t *at,
-                                                      int64_t row, int32_t dtype) {
-    const int32_t *node = job->nodes + FZ_TREE_WORDS * *at;
-    uint32_t head = (uint32_t)node[0], mode = head & FZ_TREE_MODE;
-    if (mode == FZ_TREE_LEAF) return 0;
-    int64_t place = head >> FZ_TREE_FEATURE_SHIFT;
-    if (place >= job->n_features) return -1;
-    float narrow;
-    memcpy(&narrow, &node[1], 4);
-    double x = feature(job->x, row + place, dtype);
-    double threshold = job->thresholds ? job->thresholds[*at] : (double)narrow;
-    bool yes = mode == FZ_TREE_LEQ ? x <= threshold : holds(mode, x, threshold);
-    yes |= ((head & FZ_TREE_MISSING) != 0) & (x != x);
-    int64_t next = node[3 - yes];
-    if (next <= *at || next >= job->n_nodes) return -1;
-    *at = next;
-    return 1;
-}
-
-/* Some walks: from node at[r] of the row whose features begin at element row[r]. */
-struct walks {
-    int n;
-    int64_t at[TOGETHER], row[TOGETHER];
-};
-
-/* Takes N walks to their leaves, a step of each in turn: their loads overlap. */
-static inline __attribute__((always_inline)) bool walk(const struct job *job, struct walks *w,
-                                                       int n, int32_t dtype) {
-    for (bool on = true; on;) {
-        on = false;
-        for (int r = 0; r < n; r++) {
-            int more = step(job, &w->at[r], w->row[r], dtype);
-            if (more < 0) return false;
-            on |= more;
-        }
-    }
-    return true;
-}
-
-static bool walk_all(const struct job *job, struct walks *w) {
-    if (job->x->dtype != FZ_TYPE_F32) return walk(job, w, w->n, job->x->dtype);
-    if (w->n == TOGETHER) return walk(job, w, TOGETHER, FZ_TYPE_F32);
-    return walk(job, w, w->n, FZ_TYPE_F32);
-}
-
-static double combine(const struct job *job, double old, double weight) {
-    switch (job->p->aggregate) {
-    case MIN: return weight < old ? weight : old;
-    case MAX: return weight > old ? weight : old;
-    default: return job->narrow ? (double)((float)old + (float)weight) : old + weight;
-    }
-}
-
-static bool add_leaf(const struct job *job, const int32_t *leaf, struct score *scores) {
-    int64_t first = leaf[2], n = leaf[3];
-    if (first < 0 || n < 0 || first + n > job->n_weights) return false;
-    for (int64_t i = first; i < first + n; i++) {
-        int64_t target = job->targets[i];
-        double weight = fzi_tensor_float(job->weights, i);
-        if (target < 0 || target >= job->p->n_targets) return false;
-        struct score *s = &scores[target];
-        s->value = s->has ? combine(job, s->value, weight) : weight;
-        s->has = 1;
-    }
-    return true;
-}
-
-/* Scores of row FIRST + r are at SCORES + r * n_targets. Tree by tree, so that a tree stays in the
- * cache. */
-static bool walk_rows(const struct job *job, int64_t first, int64_t n, struct score *scores) {
-    for (int64_t t = 0; t < job->n_roots; t++)
-        for (int64_t r = 0; r < n; r += TOGETHER) {
-            struct walks w = {.n = (int)fzi_min_i64(TOGETHER, n - r)};
-            for (int i = 0; i < w.n; i++) {
-                w.at[i] = job->roots[t];
-                w.row[i] = (first + r + i) * job->n_features;
-            }
-            if (!walk_all(job, &w)) return false;
-            for (int i = 0; i < w.n; i++)
-                if (!add_leaf(job, job->nodes + FZ_TREE_WORDS * w.at[i],
-                              scores + (r + i) * job->p->n_targets))
-                    return false;
-        }
-    return true;
-}
-
-/* One row: several trees at a time, whose leaves are still added in the order of the trees. */
-static bool walk_row(const struct job *job, int64_t row, struct score *scores) {
-    for (int64_t t = 0; t < job->n_roots; t += TOGETHER) {
-        struct walks w = {.n = (int)fzi_min_i64(TOGETHER, job->n_roots - t)};
-        for (int i = 0; i < w.n; i++) {
-            w.at[i] = job->roots[t + i];
-            w.row[i] = row * job->n_features;
-        }
-        if (!walk_all(job, &w)) return false;
-        for (int i = 0; i < w.n; i++)
-            if (!add_leaf(job, job->nodes + FZ_TREE_WORDS * w.at[i], scores)) return false;
-    }
-    return true;
-}
-
-static bool walk_block(const struct job *job, int64_t first, int64_t n, struct score *scores) {
-    if (n >= TOGETHER) return walk_rows(job, first, n, scores);
-    for (int64_t r = 0; r < n; r++)
-        if (!walk_row(job, first + r, scores + r * job->p->n_targets)) return false;
-    return true;
-}
-
-static bool roots_good(const struct job *job) {
-    for (int64_t t = 0; t < job->n_roots; t++)
-        if (job->roots[t] < 0 || job->roots[t] >= job->n_nodes) return false;
-    return true;
-}
-
-/* ---- run: from scores to outputs */
 
 /* sqrt(2) times the inverse error function of 2 x - 1, by Winitzki's approximation. */
 static float probit(const struct fzk_table *k, float x) {
@@ -337,11 +206,11 @@ static void transform(const struct job *job, float *z, int64_t n, int64_t how) {
 
 /* A row of binary64 scores by way of binary32, some at a time where each stands for itself. */
 static void transform_wide(const struct job *job, double *z, int64_t n) {
-    float row[STACK_SCORES];
+    float row[FZ_TREE_STACK];
     bool alone = job->p->transform == LOGISTIC || job->p->transform == PROBIT;
-    if (!alone && n > STACK_SCORES) return;
+    if (!alone && n > FZ_TREE_STACK) return;
     for (int64_t i = 0, m; i < n; i += m) {
-        m = fzi_min_i64(STACK_SCORES, n - i);
+        m = fzi_min_i64(FZ_TREE_STACK, n - i);
         for (int64_t j = 0; j < m; j++) row[j] = (float)z[i + j];
         transform(job, row, m, job->p->transform);
         for (int64_t j = 0; j < m; j++) z[i + j] = (double)row[j];
@@ -353,17 +222,17 @@ static double base_value(const struct job *job, int64_t i) {
 }
 
 static double add(const struct job *job, double a, double b) {
-    return job->narrow ? (double)((float)a + (float)b) : a + b;
+    return job->walk.narrow ? (double)((float)a + (float)b) : a + b;
 }
 
 static double averaged(const struct job *job, double value) {
-    if (job->p->aggregate != AVERAGE) return value;
-    return job->narrow ? (double)((float)value / (float)job->n_roots)
-                       : value / (double)job->n_roots;
+    if (job->p->aggregate != FZ_TREE_AVERAGE) return value;
+    return job->walk.narrow ? (double)((float)value / (float)job->walk.n_roots)
+                       : value / (double)job->walk.n_roots;
 }
 
 /* A single target knows no transform but PROBIT; of several, those without a weight are 0. */
-static void finish_regressor(const struct job *job, struct score *s, float *z) {
+static void finish_regressor(const struct job *job, struct fz_tree_score *s, float *z) {
     int64_t n = job->p->n_targets;
     for (int64_t i = 0; i < n; i++) {
         double value = averaged(job, s[i].value);
@@ -373,10 +242,10 @@ static void finish_regressor(const struct job *job, struct score *s, float *z) {
 }
 
 /* Binary64 features give binary64 scores, but a transform rounds them to binary32. */
-static void finish_ensemble(const struct job *job, struct score *s, int64_t row) {
+static void finish_ensemble(const struct job *job, struct fz_tree_score *s, int64_t row) {
     int64_t n = job->p->n_targets;
     char *out = (char *)job->call->out[0]->data;
-    bool twice = job->x->dtype == FZ_TYPE_F64;
+    bool twice = job->walk.x->dtype == FZ_TYPE_F64;
     float *z = twice ? NULL : (float *)out + row * n;
     double *zz = (double *)out + row * n;
     for (int64_t i = 0; i < n; i++) {
@@ -388,7 +257,7 @@ static void finish_ensemble(const struct job *job, struct score *s, int64_t row)
     else if (job->p->transform != NONE) transform_wide(job, zz, n);
 }
 
-static int64_t finish_classes(const struct job *job, struct score *s, float *z) {
+static int64_t finish_classes(const struct job *job, struct fz_tree_score *s, float *z) {
     int64_t n = job->p->n_targets, best = -1;
     bool based = fzi_tensor_count(job->base) > 0;
     for (int64_t i = 0; i < n; i++) {
@@ -417,7 +286,7 @@ static void split_score(const struct job *job, float score, float *z) {
 
 /* At most two classes, in the manner of ONNX Runtime, for the standard says little: with two base
  * values and weights of the second class, that class's score is the first one's and its base. */
-static int64_t finish_two(const struct job *job, struct score *s, float *z) {
+static int64_t finish_two(const struct job *job, struct fz_tree_score *s, float *z) {
     int64_t n = job->p->n_targets, n_base = fzi_tensor_count(job->base);
     bool second = n == 2 && s[1].has;
     if (n_base == 2 && second) {
@@ -435,7 +304,7 @@ static int64_t finish_two(const struct job *job, struct score *s, float *z) {
     return pick_label(job, second ? s[1].value : s[0].value);
 }
 
-static void finish_row(const struct job *job, int64_t r, struct score *s) {
+static void finish_row(const struct job *job, int64_t r, struct fz_tree_score *s) {
     fz_tensor_t *const *out = job->call->out;
     int64_t n = job->p->n_targets;
     if (job->kind == ENSEMBLE) {
@@ -454,14 +323,14 @@ static void finish_row(const struct job *job, int64_t r, struct score *s) {
 
 static void range(void *arg, int64_t begin, int64_t end) {
     struct job *job = arg;
-    struct score stack[STACK_SCORES];
-    int64_t n = job->p->n_targets, block = fzi_max_i64(1, STACK_SCORES / n);
+    struct fz_tree_score stack[FZ_TREE_STACK];
+    int64_t n = job->p->n_targets, block = fzi_max_i64(1, FZ_TREE_STACK / n);
     for (int64_t r = begin; r < end; r += block) {
         int64_t stop = fzi_min_i64(r + block, end);
-        struct score *scores = n > STACK_SCORES ? (struct score *)job->call->scratch + r * n
-                                                : stack;
+        struct fz_tree_score *scores = stack;
+        if (n > FZ_TREE_STACK) scores = (struct fz_tree_score *)job->call->scratch + r * n;
         memset(scores, 0, (size_t)((stop - r) * n) * sizeof *scores);
-        if (!walk_block(job, r, stop - r, scores)) {
+        if (!fzi_tree_scores(&job->walk, r, stop - r, scores)) {
             __atomic_store_n(&job->broken, 1, __ATOMIC_RELAXED);
             return;
         }
@@ -475,28 +344,34 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *x = call->in[FZ_TREE_X];
     size_t rows = x->rank == 2 ? (size_t)x->dims[0] : 1, n;
     (void)op;
-    if (p->n_targets <= STACK_SCORES) return 0;
-    if (!fzi_mul_size(rows, (size_t)p->n_targets * sizeof(struct score), &n)) return SIZE_MAX;
+    if (p->n_targets <= FZ_TREE_STACK) return 0;
+    if (!fzi_mul_size(rows, (size_t)p->n_targets * sizeof(struct fz_tree_score), &n))
+        return SIZE_MAX;
     return n;
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *const *in = call->in, *x = in[FZ_TREE_X];
     bool has_thresholds = fzi_move_has(call, FZ_TREE_THRESHOLDS);
-    struct job job = {.call = call, .p = call->params, .x = x, .weights = in[FZ_TREE_WEIGHTS],
-                      .base = in[FZ_TREE_BASE], .nodes = in[FZ_TREE_NODES]->data,
-                      .roots = in[FZ_TREE_ROOTS]->data, .targets = in[FZ_TREE_TARGETS]->data,
-                      .thresholds = has_thresholds ? in[FZ_TREE_THRESHOLDS]->data : NULL,
-                      .labels = op->kind == CLASSIFIER ? in[FZ_TREE_LABELS]->data : NULL,
-                      .n_nodes = fzi_tensor_count(in[FZ_TREE_NODES]) / FZ_TREE_WORDS,
-                      .n_roots = fzi_tensor_count(in[FZ_TREE_ROOTS]), .kind = op->kind,
-                      .n_weights = fzi_tensor_count(in[FZ_TREE_WEIGHTS]),
-                      .n_features = x->dims[x->rank - 1],
-                      .narrow = in[FZ_TREE_WEIGHTS]->dtype == FZ_TYPE_F32};
+    const struct params *p = call->params;
+    int64_t words = p->form.packed ? FZ_TREE_PACKED_WORDS : FZ_TREE_WORDS;
+    struct job job = {.call = call, .p = p, .base = in[FZ_TREE_BASE], .kind = op->kind,
+                      .labels = op->kind == CLASSIFIER ? in[FZ_TREE_LABELS]->data : NULL};
+    job.walk = (struct fz_tree_job){
+        .call = call, .form = &p->form, .x = x, .weights = in[FZ_TREE_WEIGHTS],
+        .nodes = in[FZ_TREE_NODES]->data, .roots = in[FZ_TREE_ROOTS]->data,
+        .targets = in[FZ_TREE_TARGETS]->data,
+        .first = p->form.packed ? in[FZ_TREE_FIRST]->data : NULL,
+        .thresholds = has_thresholds ? in[FZ_TREE_THRESHOLDS]->data : NULL,
+        .n_nodes = fzi_tensor_count(in[FZ_TREE_NODES]) / words,
+        .n_roots = fzi_tensor_count(in[FZ_TREE_ROOTS]),
+        .n_weights = fzi_tensor_count(in[FZ_TREE_WEIGHTS]),
+        .n_features = x->dims[x->rank - 1], .n_targets = p->n_targets,
+        .aggregate = p->aggregate, .narrow = in[FZ_TREE_WEIGHTS]->dtype == FZ_TYPE_F32};
     int64_t rows = x->rank == 2 ? x->dims[0] : 1;
-    job.broken = !roots_good(&job);
+    job.broken = !fzi_tree_check(&job.walk);
     if (!job.broken)
-        fzi_run_range(call->env, rows, 4096 / (job.n_roots + 1) + 1, range, &job);
+        fzi_run_range(call->env, rows, 16384 / (job.walk.n_roots + 1) + 1, range, &job);
     if (job.broken) return fzi_error(FZ_E_VALUE, "%s: a row has too few features, or a table "
                                      "points outside of itself", op->name);
     return FZ_OK;

@@ -171,8 +171,7 @@ static fz_status_t place(struct forest *f, struct open o) {
     return FZ_OK;
 }
 
-static fz_status_t place_all(struct fz_lower *lower, struct fz_node *node, struct forest *f,
-                             bool twice) {
+static fz_status_t place_all(struct forest *f, bool twice, struct fz_tree_table *table) {
     int32_t *roots = fzi_arena_array(f->arena, f->n_roots, sizeof *roots);
     if (!roots) return no_memory();
     for (size_t t = 0; t < f->n_roots; t++) {
@@ -183,18 +182,17 @@ static fz_status_t place_all(struct fz_lower *lower, struct fz_node *node, struc
             FZ_TRY(place(f, o));
         }
     }
-    FZ_TRY(fzi_lower_constant(lower, node, FZ_TREE_ROOTS, FZ_TYPE_I32, (int64_t)f->n_roots,
-                              roots));
-    FZ_TRY(fzi_lower_constant(lower, node, FZ_TREE_NODES, FZ_TYPE_I32, FZ_TREE_WORDS * f->used,
-                              f->words));
-    if (!twice) return FZ_OK;
-    return fzi_lower_constant(lower, node, FZ_TREE_THRESHOLDS, FZ_TYPE_F64, f->used,
-                              f->thresholds);
+    table->n_nodes = f->used;
+    table->n_roots = (int64_t)f->n_roots;
+    table->words = f->words;
+    table->roots = roots;
+    table->thresholds = twice ? f->thresholds : NULL;
+    return FZ_OK;
 }
 
 /* Leaves keep their numbers: leaf i has weight i. */
-static fz_status_t append_leaves(struct fz_lower *lower, struct fz_node *node, struct forest *f,
-                                 int64_t n_targets) {
+static fz_status_t read_leaves(struct fz_node *node, struct forest *f, int64_t n_targets,
+                               struct fz_tree_table *table) {
     const int64_t *ids = NULL;
     double *weights;
     int32_t dtype = FZ_TYPE_F32;
@@ -210,21 +208,23 @@ static fz_status_t append_leaves(struct fz_lower *lower, struct fz_node *node, s
         targets[i] = (int32_t)ids[i];
         narrow[i] = (float)weights[i];
     }
-    bool twice = dtype == FZ_TYPE_F64;
-    int64_t n = (int64_t)f->n_leaves;
-    FZ_TRY(fzi_lower_constant(lower, node, FZ_TREE_TARGETS, FZ_TYPE_I32, n, targets));
-    FZ_TRY(fzi_lower_constant(lower, node, FZ_TREE_WEIGHTS, twice ? FZ_TYPE_F64 : FZ_TYPE_F32, n,
-                              twice ? (void *)weights : (void *)narrow));
-    return fzi_lower_constant(lower, node, FZ_TREE_BASE, FZ_TYPE_F32, 0, NULL);
+    table->n_weights = (int64_t)f->n_leaves;
+    table->targets = targets;
+    table->dtype = dtype == FZ_TYPE_F64 ? FZ_TYPE_F64 : FZ_TYPE_F32;
+    table->weights = dtype == FZ_TYPE_F64 ? (const void *)weights : (const void *)narrow;
+    return FZ_OK;
 }
 
-fz_status_t fzi_tree_lower_nodes(struct fz_lower *lower, struct fz_node *node,
-                                 int64_t n_targets) {
+fz_status_t fzi_tree_lower_nodes(struct fz_lower *lower, struct fz_node *node, int64_t n_targets,
+                                 struct fz_tree_form *form) {
     struct forest f = {.arena = lower->graph->arena};
+    struct fz_tree_table table = {0};
     bool twice = false;
     FZ_TRY(read_forest(node, &f, &twice));
     FZ_TRY(find_sets(&f));
-    FZ_TRY(append_leaves(lower, node, &f, n_targets));
+    FZ_TRY(read_leaves(node, &f, n_targets, &table));
     FZ_TRY(make_room(&f));
-    return place_all(lower, node, &f, twice);
+    FZ_TRY(place_all(&f, twice, &table));
+    FZ_TRY(fzi_lower_constant(lower, node, FZ_TREE_BASE, FZ_TYPE_F32, 0, NULL));
+    return fzi_tree_append(lower, node, &table, form);
 }

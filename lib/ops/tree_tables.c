@@ -165,7 +165,8 @@ static void place_tree(struct source *s, int64_t root, int64_t *next) {
 }
 
 /* Trees follow each other as they first appear in the lists; each must have one root. */
-static fz_status_t place_nodes(struct fz_lower *lower, struct fz_node *node, struct source *s) {
+static fz_status_t place_nodes(struct fz_lower *lower, struct source *s,
+                               struct fz_tree_table *table) {
     int32_t *roots = fzi_arena_array(lower->graph->arena, s->n, sizeof *roots);
     int64_t next = 0, n_roots = 0, trees = 1;
     if (!roots) return fzi_error(FZ_E_NOMEM, "no memory for tree roots");
@@ -179,7 +180,9 @@ static fz_status_t place_nodes(struct fz_lower *lower, struct fz_node *node, str
     if (n_roots != trees)
         return fzi_error(FZ_E_FORMAT, "%lld roots for %lld trees", (long long)n_roots,
                          (long long)trees);
-    return fzi_lower_constant(lower, node, FZ_TREE_ROOTS, FZ_TYPE_I32, n_roots, roots);
+    table->roots = roots;
+    table->n_roots = n_roots;
+    return FZ_OK;
 }
 
 /* ---- weights */
@@ -230,9 +233,9 @@ static fz_status_t place_weights(const struct source *s, const struct weights *w
     return FZ_OK;
 }
 
-static fz_status_t append_weights(struct fz_lower *lower, struct fz_node *node,
-                                  const struct source *s, const struct weights *w,
-                                  int64_t n_targets) {
+static fz_status_t sort_weights(struct fz_lower *lower, const struct source *s,
+                                const struct weights *w, int64_t n_targets,
+                                struct fz_tree_table *table) {
     struct fz_arena *arena = lower->graph->arena;
     int64_t *leaf = fzi_arena_array(arena, w->n, sizeof *leaf);
     int32_t *targets = fzi_arena_array(arena, w->n, sizeof *targets);
@@ -247,9 +250,11 @@ static fz_status_t append_weights(struct fz_lower *lower, struct fz_node *node,
         if (w->value.doubles) doubles[to] = w->value.doubles[i];
         else floats[to] = w->value.floats[i];
     }
-    struct reals sorted = {w->n, floats, w->value.doubles ? doubles : NULL};
-    FZ_TRY(fzi_lower_constant(lower, node, FZ_TREE_TARGETS, FZ_TYPE_I32, (int64_t)w->n, targets));
-    return append_reals(lower, node, FZ_TREE_WEIGHTS, &sorted);
+    table->n_weights = (int64_t)w->n;
+    table->targets = targets;
+    table->dtype = w->value.doubles ? FZ_TYPE_F64 : FZ_TYPE_F32;
+    table->weights = w->value.doubles ? (const void *)doubles : (const void *)floats;
+    return FZ_OK;
 }
 
 /* ---- nodes */
@@ -266,8 +271,8 @@ static void write_node(const struct source *s, size_t i, int32_t *words) {
     words[3] = (int32_t)(leaf ? s->count[i] : s->place[s->no_at[i]]);
 }
 
-static fz_status_t append_nodes(struct fz_lower *lower, struct fz_node *node,
-                                const struct source *s) {
+static fz_status_t write_nodes(struct fz_lower *lower, const struct source *s,
+                               struct fz_tree_table *table) {
     struct fz_arena *arena = lower->graph->arena;
     int32_t *words = fzi_arena_array(arena, s->n, FZ_TREE_WORDS * sizeof *words);
     double *thresholds = fzi_arena_array(arena, s->n, sizeof *thresholds);
@@ -276,26 +281,28 @@ static fz_status_t append_nodes(struct fz_lower *lower, struct fz_node *node,
         write_node(s, i, words + FZ_TREE_WORDS * s->place[i]);
         if (s->value.doubles) thresholds[s->place[i]] = s->value.doubles[i];
     }
-    FZ_TRY(fzi_lower_constant(lower, node, FZ_TREE_NODES, FZ_TYPE_I32,
-                              FZ_TREE_WORDS * (int64_t)s->n, words));
-    if (!s->value.doubles) return FZ_OK;
-    return fzi_lower_constant(lower, node, FZ_TREE_THRESHOLDS, FZ_TYPE_F64, (int64_t)s->n,
-                              thresholds);
+    table->n_nodes = (int64_t)s->n;
+    table->words = words;
+    table->thresholds = s->value.doubles ? thresholds : NULL;
+    return FZ_OK;
 }
 
 fz_status_t fzi_tree_lower(struct fz_lower *lower, struct fz_node *node,
-                           const struct fz_tree_names *names, int64_t n_targets) {
+                           const struct fz_tree_names *names, int64_t n_targets,
+                           struct fz_tree_form *form) {
     struct source s = {0};
     struct weights w = {0};
     struct reals base;
+    struct fz_tree_table table = {0};
     FZ_TRY(read_source(node, &s));
     FZ_TRY(make_room(lower->graph->arena, &s));
     FZ_TRY(sort_nodes(&s));
     FZ_TRY(link_nodes(&s));
     FZ_TRY(read_weights(node, names, &w));
     FZ_TRY(read_reals(node, "base_values", "base_values_as_tensor", &base));
-    FZ_TRY(place_nodes(lower, node, &s));
-    FZ_TRY(append_weights(lower, node, &s, &w, n_targets));
+    FZ_TRY(place_nodes(lower, &s, &table));
+    FZ_TRY(sort_weights(lower, &s, &w, n_targets, &table));
     FZ_TRY(append_reals(lower, node, FZ_TREE_BASE, &base));
-    return append_nodes(lower, node, &s);
+    FZ_TRY(write_nodes(lower, &s, &table));
+    return fzi_tree_append(lower, node, &table, form);
 }

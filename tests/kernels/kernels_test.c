@@ -20,6 +20,7 @@ static const struct kt_case *const families[] = {
     gemm_cases,
     conv_cases,
     pool_cases,
+    tree_cases,
     qgemm_cases,
     qdwconv_cases,
     qgemm_elementwise_cases,
