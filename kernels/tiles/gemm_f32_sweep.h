@@ -73,20 +73,18 @@ static void next_rows(const struct fzk_gemm_f32 *g, int64_t max_rows, struct blo
     at->a1 = at->a0 + (at->rows + 1) / 2 * g->lda;
 }
 
-/* What a sweep over panels [P0, P1) fetches meanwhile: the panels that the next one needs, in even
- * shares for each of its PASSES (tiles). B NULL: they are all near already. */
+/* What a sweep fetches meanwhile: PANELS panels from B on, which the next one needs, in even shares
+ * for each of its PASSES (tiles). B NULL: all is near already. */
 struct ahead {
     const float *b;
     int64_t panels, passes, step;
 };
 
-static struct ahead look_ahead(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1,
-                               struct span k, int64_t max_rows) {
-    int64_t all = (g->n + FZK_PANEL - 1) / FZK_PANEL, left = all - p1;
-    struct ahead next = {.b = g->b + (p1 * g->k + k.off) * FZK_PANEL, .panels = p1 - p0,
-                         .passes = (g->m + max_rows - 1) / max_rows * (p1 - p0)};
-    if (left == 0) next.b = k.ends ? g->ahead : g->b + (k.off + k.len) * FZK_PANEL;
-    else if (left < next.panels) next.panels = left;
+/* For a sweep over N panels. B: what comes behind it, LEFT panels at most. */
+static struct ahead look_ahead(const struct fzk_gemm_f32 *g, const float *b, int64_t left,
+                               int64_t n, int64_t max_rows) {
+    struct ahead next = {.b = b, .panels = left < n ? left : n,
+                         .passes = (g->m + max_rows - 1) / max_rows * n};
     next.step = (FZK_PANEL * next.panels + next.passes - 1) / next.passes;
     return next;
 }
@@ -101,11 +99,10 @@ static void aim(const struct fzk_gemm_f32 *g, const struct ahead *next, int64_t 
     at->next = next->b ? next->b + (panel * g->k + terms - panel * at->k.len) * FZK_PANEL : g->b;
 }
 
-/* Panels [P0, P1) by all rows. */
+/* Panels [P0, P1) by all rows; NEXT is fetched meanwhile. */
 static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, struct span k,
-                        int64_t max_rows, const tile_fn *single) {
+                        struct ahead next, int64_t max_rows, const tile_fn *single) {
     struct block at = {.i = 0, .n = 1, .k = k}, after = {.i = 0};
-    struct ahead next = look_ahead(g, p0, p1, k, max_rows);
     int big_a = g->m * k.len > BIG_A / 4;
     next_rows(g, max_rows, &after);
     for (int64_t pass = 0; at.i < g->m;) {
@@ -150,10 +147,17 @@ static void sweep_spans(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, in
     int64_t parts = (g->k + most - 1) / most, blocks = (g->k + FZK_K_BLOCK - 1) / FZK_K_BLOCK;
     int64_t len = (blocks + parts - 1) / parts * FZK_K_BLOCK, group = terms / len;
     struct span k = {.len = len < g->k ? len : g->k, .ends = len >= g->k};
+    int64_t all = (g->n + FZK_PANEL - 1) / FZK_PANEL;
     if (group < 1) group = 1;
     for (;;) {
-        for (int64_t p = p0; p < p1; p += group)
-            sweep_group(g, p, p + group < p1 ? p + group : p1, k, max_rows, single);
+        for (int64_t p = p0; p < p1; p += group) {
+            int64_t end = p + group < p1 ? p + group : p1, then = end < p1 ? end : p0;
+            int64_t off = end < p1 ? k.off : k.off + k.len;
+            if (end == p1 && k.ends) then = end, off = 0;
+            const float *b = then < all ? g->b + (then * g->k + off) * FZK_PANEL : g->ahead;
+            struct ahead next = look_ahead(g, b, then < all ? all - then : group, end - p, max_rows);
+            sweep_group(g, p, end, k, next, max_rows, single);
+        }
         if (k.ends) return;
         next_span(g, len, &k);
     }
@@ -176,8 +180,13 @@ static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_
     }
     for (int64_t p = 0; p < panels; p += group) {
         int64_t end = p + group < panels ? p + group : panels;
-        if (cuts && g->k > terms) sweep_spans(g, p, end, terms, terms, max_rows, single);
-        else sweep_group(g, p, end, whole_k(g), max_rows, single);
+        if (cuts && g->k > terms) {
+            sweep_spans(g, p, end, terms, terms, max_rows, single);
+            continue;
+        }
+        const float *b = end < panels ? g->b + end * g->k * FZK_PANEL : g->ahead;
+        struct ahead next = look_ahead(g, b, end < panels ? panels - end : group, end - p, max_rows);
+        sweep_group(g, p, end, whole_k(g), next, max_rows, single);
     }
 }
 

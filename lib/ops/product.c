@@ -58,10 +58,8 @@ void fzi_product_find(const struct fz_product *p, int64_t i, int64_t *a, int64_t
 
 /* A division stays a division: the reciprocal would change bits. */
 void fzi_product_rescale(const struct fz_product *p, float *x, int64_t n) {
-    if (p->scale_kind == FZ_SCALE_MUL)
-        for (int64_t i = 0; i < n; i++) x[i] = x[i] * p->scale;
-    if (p->scale_kind == FZ_SCALE_DIV)
-        for (int64_t i = 0; i < n; i++) x[i] = x[i] / p->scale;
+    int32_t fn = p->scale_kind == FZ_SCALE_MUL ? FZK_BINARY_MUL : FZK_BINARY_DIV;
+    if (p->scale_kind != FZ_SCALE_NONE) p->env->k->binary_f32(fn, x, x, &p->scale, n, 1, 0);
 }
 
 /* Scale and activation of M rows of WIDTH values at C. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SIDE = SLOW ? 66 : 190, IMAGES = 2, CHANNELS = 16 };
+enum { SIDE = SLOW ? 66 : 190, IMAGES = 2, CHANNELS = 32 };
 
 /* A weight or bias of DIMS, N numbers in all. */
 static void constant(struct pb *g, const char *name, const char *dims, size_t n) {
