@@ -100,7 +100,8 @@ struct fzk_qgemm {
  *      - za) * W[r][s][ch]
  * A_ROW and A_COL are bytes; a_col >= c. W is packed by fzk_qpack_depthwise as
  * [ceil(c/32)][kh][ceil(kw/4)][32][4]: four taps of a kernel row side by side per channel, taps
- * past kw and channels past c zero. col_sum[ch] is the sum of the channel's weights; it has
+ * past kw and channels past c zero. With TWICE W has 2 * kh rows: row kh + r is added to row r, so
+ * that a weight may need nine bits. col_sum[ch] is the sum of the channel's weights; it has
  * ceil(c/32)*32 values. Strides, dilations, m_cols, kh and kw are at least 1. In OUT a row is a
  * pixel: i = y * m_cols + x, run = m_cols, j is the channel. */
 struct fzk_qdwconv {
@@ -112,6 +113,7 @@ struct fzk_qdwconv {
     const int32_t *col_sum;
     int32_t za;
     int32_t a_signed;
+    int32_t twice;
     struct fzk_qout out;
 };
 

@@ -137,7 +137,7 @@ static void run_band(const struct fzk_qdwconv *d, struct panel *p, struct group 
 void fzk_qdwconv_u8s8_c(const struct fzk_qdwconv *d); /* the reference */
 
 void CAT(fzk_qdwconv_u8s8_, QISA)(const struct fzk_qdwconv *d) {
-    if (d->kw < 1 || d->kh > MAX_QUADS || d->kw > MAX_QUADS ||
+    if (d->twice || d->kw < 1 || d->kh > MAX_QUADS || d->kw > MAX_QUADS ||
         d->kh * ((d->kw + FZK_QUAD - 1) / FZK_QUAD) > MAX_QUADS) {
         fzk_qdwconv_u8s8_c(d);
         return;

@@ -28,15 +28,16 @@ static inline void add_row(const struct fzk_qdwconv *d, const uint8_t *a, const 
 
 void FZK_NAME(qdwconv_u8s8)(const struct fzk_qdwconv *d) {
     int64_t row_size = (d->kw + FZK_QUAD - 1) / FZK_QUAD * FZK_PANEL * FZK_QUAD;
+    int64_t rows = d->twice ? 2 * d->kh : d->kh;
     for (int64_t i = 0; i < d->m_rows * d->m_cols; i++) {
         const uint8_t *corner = (const uint8_t *)d->a + i / d->m_cols * d->stride_y * d->a_row +
                                 i % d->m_cols * d->stride_x * d->a_col;
         for (int64_t c0 = 0; c0 < d->c; c0 += FZK_PANEL) {
             int64_t width = d->c - c0 < FZK_PANEL ? d->c - c0 : FZK_PANEL;
             uint32_t sums[FZK_PANEL] = {0};
-            for (int64_t r = 0; r < d->kh; r++) {
-                const uint8_t *a = corner + r * d->dilation_y * d->a_row + c0;
-                const int8_t *w = d->w + (c0 / FZK_PANEL * d->kh + r) * row_size;
+            for (int64_t r = 0; r < rows; r++) {
+                const uint8_t *a = corner + r % d->kh * d->dilation_y * d->a_row + c0;
+                const int8_t *w = d->w + (c0 / FZK_PANEL * rows + r) * row_size;
                 add_row(d, a, w, width, sums);
             }
             fzk_q_out(&d->out, d->m_cols, sums, i, c0, width);

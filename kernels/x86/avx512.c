@@ -15,4 +15,9 @@ void fzk_fill_avx512(struct fzk_table *table) {
     table->tree_walk_f32 = fzk_tree_walk_f32_avx512;
     table->qadd_u8 = fzk_qadd_u8_avx512;
     table->qmul_u8 = fzk_qmul_u8_avx512;
+    table->qmaxpool_u8 = fzk_qmaxpool_u8_avx512;
+    table->lut_u8 = fzk_lut_u8_avx512;
+    table->quantize_f32_u8 = fzk_quantize_f32_u8_avx512;
+    table->quantize_f32_i8 = fzk_quantize_f32_i8_avx512;
+    table->minmax_f32 = fzk_minmax_f32_avx512;
 }

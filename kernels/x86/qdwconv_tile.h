@@ -177,23 +177,45 @@ STRIP(strip_111, true, true, true)
 static const strip_fn strips[2][2][2] = {{{strip_000, strip_001}, {strip_010, strip_011}},
                                          {{strip_100, strip_101}, {strip_110, strip_111}}};
 
-static __attribute__((noinline)) void strip_sums(const struct channels *c, const struct strip *s,
-                                                 int32_t sums[2][MAX_PIXELS][TILE_COLUMNS]) {
+FZK_INLINE void strip_sums(const struct channels *c, const struct strip *s,
+                           int32_t sums[2][MAX_PIXELS][TILE_COLUMNS], const struct way way) {
     vi acc[2][N_VECTORS];
-    for (int64_t i = 0; i < s->pixels; i++) {
-        sum_taps(c, s->a + i * s->a_step, (struct way){false, false, false}, acc);
+    for (int64_t i = 0; i < s->pixels; i += way.paired ? 2 : 1) {
+        if (way.paired && i + 2 > s->pixels) i--; /* the last pair overlaps */
+        sum_taps(c, s->a + i * s->a_step, way, acc);
         keep(acc[0], i, sums);
+        if (way.paired) keep(acc[1], i + 1, sums);
     }
 }
 
+typedef void (*sums_fn)(const struct channels *c, const struct strip *s,
+                        int32_t sums[2][MAX_PIXELS][TILE_COLUMNS]);
+#define SUMS(name, full, paired, three)                                                            \
+    static void name(const struct channels *c, const struct strip *s,                              \
+                     int32_t sums[2][MAX_PIXELS][TILE_COLUMNS]) {                                  \
+        strip_sums(c, s, sums, (struct way){full, paired, three});                                 \
+    }
+SUMS(sums_000, false, false, false)
+SUMS(sums_001, false, false, true)
+SUMS(sums_010, false, true, false)
+SUMS(sums_011, false, true, true)
+SUMS(sums_100, true, false, false)
+SUMS(sums_101, true, false, true)
+SUMS(sums_110, true, true, false)
+SUMS(sums_111, true, true, true)
+#undef SUMS
+
+static const sums_fn sums_of[2][2][2] = {{{sums_000, sums_001}, {sums_010, sums_011}},
+                                         {{sums_100, sums_101}, {sums_110, sums_111}}};
+
 /* A strip whose outputs are not bytes: I is its first pixel, CH its first channel. */
 static void strip_32(const struct channels *c, const struct fzk_qdwconv *d, const struct panel *p,
-                     const struct strip *s, int64_t i, int64_t ch) {
+                     const struct strip *s, sums_fn fill, int64_t i, int64_t ch) {
     int32_t sums[2][MAX_PIXELS][TILE_COLUMNS] __attribute__((aligned(64)));
     int64_t c_row[MAX_PIXELS], r_row[MAX_PIXELS];
     float row_scale[MAX_PIXELS];
     struct fzk_qout out = d->out;
-    strip_sums(c, s, sums);
+    fill(c, s, sums);
     for (int64_t l = 0; l < s->pixels; l++) {
         c_row[l] = i / d->m_cols * out.c_run_stride + (i % d->m_cols + l) * out.ldc;
         r_row[l] = i / d->m_cols * out.r_run_stride + (i % d->m_cols + l) * out.ldr;
@@ -214,14 +236,17 @@ static void strip_32(const struct channels *c, const struct fzk_qdwconv *d, cons
 
 /* ---- preparation */
 
+static int64_t kernel_rows(const struct fzk_qdwconv *d) { return d->twice ? 2 * d->kh : d->kh; }
+
 /* Free taps have zero weights and read the last real one of their row, which is that of the pixel
  * behind when pixels are paired. */
 static void fill_taps(const struct fzk_qdwconv *d, bool paired, struct channels *c) {
     int64_t last = paired ? d->kw : d->kw - 1, taps = (d->kw + 3) / FZK_QUAD * FZK_QUAD;
-    c->quads = d->kh * taps / FZK_QUAD;
-    for (int64_t r = 0; r < d->kh; r++)
+    int64_t rows = kernel_rows(d);
+    c->quads = rows * taps / FZK_QUAD;
+    for (int64_t r = 0; r < rows; r++)
         for (int64_t s = 0; s < taps; s++)
-            c->taps[r * taps + s] = r * d->dilation_y * d->a_row +
+            c->taps[r * taps + s] = r % d->kh * d->dilation_y * d->a_row +
                                     (s < last ? s : last) * d->dilation_x * d->a_col;
     c->tap_step = d->dilation_x * d->a_col;
     c->row_step = d->dilation_y * d->a_row;
@@ -254,27 +279,30 @@ static void fill_channels(const struct fzk_qdwconv *d, const struct panel *p, in
 
 /* ---- the loops around */
 
-/* Row Y of the output for the channels from CH on. */
+/* Row Y of the output for the channels from CH on. No strip of several is one pixel, which is no
+ * pair. */
 static void run_row(const struct fzk_qdwconv *d, const struct channels *c, const struct panel *p,
                     bool paired, int64_t y, int64_t ch) {
     const uint8_t *a = (const uint8_t *)d->a + y * d->stride_y * d->a_row + ch;
+    const bool three = d->kw == 3 && !d->twice;
     struct strip s = {.a = a, .a_step = d->stride_x * d->a_col, .c_step = d->out.ldc,
                       .pixels = d->m_cols};
     if (d->out.kind == FZK_QOUT_8) {
         uint8_t *to = (uint8_t *)d->out.c + y * d->out.c_run_stride + ch;
-        strips[c->n == FZK_PANEL][paired][d->kw == 3](c, &d->out, &s, to);
+        strips[c->n == FZK_PANEL][paired][three](c, &d->out, &s, to);
         return;
     }
-    for (int64_t x = 0; x < d->m_cols; x += MAX_PIXELS) {
+    for (int64_t x = 0; x < d->m_cols; x += s.pixels) {
+        int64_t left = d->m_cols - x;
         s.a = a + x * s.a_step;
-        s.pixels = d->m_cols - x < MAX_PIXELS ? d->m_cols - x : MAX_PIXELS;
-        strip_32(c, d, p, &s, y * d->m_cols + x, ch);
+        s.pixels = left == MAX_PIXELS + 1 ? left / 2 : left < MAX_PIXELS ? left : MAX_PIXELS;
+        strip_32(c, d, p, &s, sums_of[c->n == FZK_PANEL][paired][three], y * d->m_cols + x, ch);
     }
 }
 
 static bool too_large(const struct fzk_qdwconv *d) {
     return d->kh > MAX_QUADS || d->kw > MAX_QUADS ||
-           d->kh * ((d->kw + FZK_QUAD - 1) / FZK_QUAD) > MAX_QUADS;
+           kernel_rows(d) * ((d->kw + FZK_QUAD - 1) / FZK_QUAD) > MAX_QUADS;
 }
 
 void fzk_qdwconv_u8s8_v3(const struct fzk_qdwconv *d); /* the reference, compiled for AVX2 */
@@ -288,8 +316,7 @@ void CAT(fzk_qdwconv_u8s8_, QISA)(const struct fzk_qdwconv *d) {
     struct panel p;
     struct fzk_qgemm columns = {.n = d->c, .col_sum = d->col_sum, .za = d->za,
                                 .a_signed = d->a_signed, .out = d->out};
-    bool paired = d->stride_x == d->dilation_x && d->kw % FZK_QUAD && d->m_cols > 1 &&
-                  d->out.kind == FZK_QOUT_8;
+    bool paired = d->stride_x == d->dilation_x && d->kw % FZK_QUAD && d->m_cols > 1;
     int64_t band = d->m_cols > 0 ? (BAND_PIXELS + d->m_cols - 1) / d->m_cols : 0;
     fill_taps(d, paired, &c);
     clear_panel(&p);

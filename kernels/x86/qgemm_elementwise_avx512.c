@@ -1,6 +1,6 @@
 /* Addition and multiplication of quantised tensors for AVX-512: 64 elements at a time. The bits are
  * those of c/qgemm_elementwise.c. */
-#include "qgemm_v16.h"
+#include "quotient_v16.h"
 
 enum { ADD, MUL, STEP = 64, PARTS = STEP / VL };
 
@@ -29,13 +29,6 @@ static struct operand operand_of(const void *data, int64_t step, int32_t za, flo
     return o;
 }
 
-/* rne(r / sc), within the int32; NaN gives 0. */
-FZK_INLINE vi divided(vf r, vf sc) {
-    vf t = _mm512_div_ps(r, sc);
-    __mmask16 number = _mm512_cmp_ps_mask(t, t, _CMP_ORD_Q);
-    return _mm512_maskz_cvtps_epi32(number, vf_min(t, vf_set(65536)));
-}
-
 FZK_INLINE void binary(const struct fzk_qbinary *q, const int operation) {
     const bool is_signed = q->is_signed;
     const __m128i flip = _mm_set1_epi8(is_signed ? (char)0x80 : 0);
@@ -43,7 +36,7 @@ FZK_INLINE void binary(const struct fzk_qbinary *q, const int operation) {
     if (q->n <= 0) return;
     const struct operand a = operand_of(q->a, q->a_step, q->za + more, q->sa, flip);
     const struct operand b = operand_of(q->b, q->b_step, q->zb + more, q->sb, flip);
-    const vf sc = vf_set(q->sc);
+    const struct divisor sc = divisor_of(q->sc);
     const bool to_signed = q->lo < 0;
     const vi zc = vi_set16(q->zc + (to_signed ? 128 : 0));
     const vi out_flip = _mm512_set1_epi8(to_signed ? (char)0x80 : 0);
@@ -59,7 +52,7 @@ FZK_INLINE void binary(const struct fzk_qbinary *q, const int operation) {
         for (int p = 0; p < PARTS; p++) {
             __mmask16 some = (__mmask16)(mask >> p * VL);
             vf x = values(&a, i + p * VL, some, flip), y = values(&b, i + p * VL, some, flip);
-            part[p] = divided(operation == ADD ? vf_add(x, y) : vf_mul(x, y), sc);
+            part[p] = rounded(operation == ADD ? vf_add(x, y) : vf_mul(x, y), sc);
         }
         vi x0 = vi_adds16(vi_pack16(part[0], part[1]), zc);
         vi x1 = vi_adds16(vi_pack16(part[2], part[3]), zc);

@@ -4,7 +4,7 @@
  * OUTER dimensions: row r has the bits of DynamicQuantizeLinear of row r alone. */
 #include "ops/quant.h"
 
-enum { GRAIN = 16384 };
+enum { GRAIN = 16384, PARTS_MAX = 64 };
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32)));
@@ -70,11 +70,44 @@ static void choose_from(struct job *j) {
     choose(range, j);
 }
 
+/* The ranges of equal parts of a long tensor. */
+struct parts {
+    const struct job *job;
+    int64_t size;
+    float ranges[PARTS_MAX][2];
+};
+
+static void range_of(void *arg, size_t i) {
+    struct parts *p = arg;
+    int64_t from = (int64_t)i * p->size, n = fzi_min_i64(p->size, p->job->n - from);
+    p->job->call->env->k->minmax_f32(p->ranges[i], p->job->x + from, n);
+}
+
+/* A NaN in one part makes the whole range NaN, as it does in one pass. */
+static void choose_from_parts(struct job *j) {
+    const struct fz_env *env = j->call->env;
+    int64_t n = fzi_min_i64(fzi_min_i64(4 * (int64_t)env->threads, PARTS_MAX), j->n / GRAIN);
+    struct parts p = {.job = j};
+    if (env->threads <= 1 || n < 2) {
+        choose_from(j);
+        return;
+    }
+    p.size = fzi_ceil_div(j->n, n);
+    n = fzi_ceil_div(j->n, p.size);
+    env->parallel(env, (size_t)n, range_of, &p);
+    for (int64_t i = 1; i < n && p.ranges[0][0] == p.ranges[0][0]; i++) {
+        const float *r = p.ranges[i];
+        if (!(r[0] >= p.ranges[0][0])) p.ranges[0][0] = r[0];
+        if (!(r[1] <= p.ranges[0][1])) p.ranges[0][1] = r[1];
+    }
+    choose(p.ranges[0], j);
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     int64_t n = fzi_tensor_count(call->in[0]);
     struct job j = {.call = call, .x = call->in[0]->data, .n = n};
     (void)op;
-    choose_from(&j);
+    choose_from_parts(&j);
     if (call->out[1]) *(float *)call->out[1]->data = j.scale;
     if (call->n_out > 2 && call->out[2]) *(uint8_t *)call->out[2]->data = (uint8_t)j.zero;
     if (!call->out[0]) return FZ_OK;

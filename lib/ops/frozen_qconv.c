@@ -43,9 +43,10 @@ static bool weights_fit(const struct fz_conv_params *p, const fz_tensor_t *w, in
         return w->rank == 2 && w->dims[0] == taps && w->dims[1] == p->cout;
     }
     if (p->algorithm == FZ_CONV_DEPTHWISE) {
+        int64_t size = fzk_qpack_depthwise_size(p->cout, p->kernel[1], p->kernel[2]);
         *sums = fzi_ceil_div(p->cout, 32) * 32;
         return w->dtype == FZ_TYPE_I8 && w->rank == 1 &&
-               w->dims[0] == fzk_qpack_depthwise_size(p->cout, p->kernel[1], p->kernel[2]);
+               (w->dims[0] == size || w->dims[0] == 2 * size);
     }
     *sums = p->group * panels * FZK_PANEL;
     return w->dtype == FZ_TYPE_I8 && w->rank == 5 && w->dims[0] == p->group &&
@@ -217,13 +218,15 @@ static void multiply(const struct job *j, const struct band *b, int64_t group, i
 
 static void depthwise(const struct job *j, const struct band *b) {
     const struct fz_conv_params *p = &j->p->conv;
+    const fz_tensor_t *w = j->call->in[FZ_Q_W];
+    int64_t one = fzk_qpack_depthwise_size(p->cout, p->kernel[1], p->kernel[2]);
     struct fzk_qdwconv d = {
         .m_rows = b->rows, .m_cols = b->cols, .c = p->cout, .kh = p->kernel[1],
         .kw = p->kernel[2], .stride_y = p->stride[1], .stride_x = p->stride[2],
         .dilation_y = p->dilation[1], .dilation_x = p->dilation[2], .a = b->a,
-        .a_row = j->pitch, .a_col = p->cin, .w = j->call->in[FZ_Q_W]->data,
+        .a_row = j->pitch, .a_col = p->cin, .w = w->data,
         .col_sum = j->call->in[FZ_Q_SUMS]->data, .za = zero_of(j, b),
-        .a_signed = j->p->x_signed != 0,
+        .a_signed = j->p->x_signed != 0, .twice = w->dims[0] > one,
         .out = out_of(j, b, 0, out_at(j, b))};
     d.out.c_run_stride = d.out.r_run_stride = j->t.g.out[2] * p->cout;
     j->call->env->k->qdwconv_u8s8(&d);

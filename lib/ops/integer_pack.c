@@ -104,16 +104,16 @@ static fz_status_t pack_gemm(struct fz_graph *graph, const struct fz_value *w,
     return good ? FZ_OK : no_memory();
 }
 
-/* True if all zero points are one and every difference to it fits a signed byte. */
-static bool fits_bytes(const struct fz_value *w, const struct fz_value *zero, int64_t cout) {
-    int64_t z = zero_of(zero, 0), n = fzi_tensor_count(&w->t);
-    for (int64_t c = 1; c < cout; c++)
-        if (zero_of(zero, c) != z) return false;
+/* The least and the largest weight less its zero point. */
+static void range_of(const struct fz_value *w, const struct fz_value *zero, int64_t cout,
+                     int64_t *low, int64_t *high) {
+    int64_t n = fzi_tensor_count(&w->t);
+    *low = *high = 0;
     for (int64_t i = 0; i < n; i++) {
-        int64_t d = fzi_tensor_int(&w->t, i) - z;
-        if (d < -128 || d > 127) return false;
+        int64_t d = fzi_tensor_int(&w->t, i) - zero_of(zero, i / (n / cout));
+        if (d < *low) *low = d;
+        if (d > *high) *high = d;
     }
-    return true;
 }
 
 /* Weights less their zero points, [taps][cout] of 16 bits, where they do not fit a byte. */
@@ -130,21 +130,44 @@ static fz_status_t pack_wide(struct fz_graph *graph, const struct fz_value *w,
     return FZ_OK;
 }
 
+/* Weights less their zero points as one signed byte each, or TWICE as two that add up: the taps of
+ * each channel, then their rests. The caller frees. */
+static int8_t *summands(const struct fz_value *w, const struct fz_value *zero, int64_t cout,
+                        bool twice) {
+    int64_t n = fzi_tensor_count(&w->t), taps = n / fzi_max_i64(cout, 1);
+    int64_t step = twice ? 2 * taps : taps;
+    int8_t *to = fzi_calloc((size_t)(cout * step), 1);
+    for (int64_t i = 0; to && i < n; i++) {
+        int64_t d = fzi_tensor_int(&w->t, i) - zero_of(zero, i / taps);
+        int64_t first = d < -128 ? -128 : d > 127 ? 127 : d, at = i / taps * step + i % taps;
+        to[at] = (int8_t)first;
+        if (twice) to[at + taps] = (int8_t)(d - first);
+    }
+    return to;
+}
+
+/* Differences up to 254 are the sum of two signed bytes; 255 is not. */
 static fz_status_t pack_depthwise(struct fz_graph *graph, const struct fz_value *w,
                                   const struct fz_value *zero, const struct fz_conv_params *p,
                                   struct fz_value **in) {
-    int64_t size = fzk_qpack_depthwise_size(p->cout, p->kernel[1], p->kernel[2]);
-    int64_t sums = fzi_ceil_div(p->cout, 32) * 32, taps = p->kernel[1] * p->kernel[2];
-    if (!fits_bytes(w, zero, p->cout)) return pack_wide(graph, w, zero, p, in);
+    int64_t low, high, taps = p->kernel[1] * p->kernel[2];
+    int64_t n_sums = fzi_ceil_div(p->cout, 32) * 32;
+    range_of(w, zero, p->cout, &low, &high);
+    if (high > 254) return pack_wide(graph, w, zero, p, in);
+    bool twice = low < -128 || high > 127;
+    int64_t rows = twice ? 2 * p->kernel[1] : p->kernel[1];
+    int64_t size = fzk_qpack_depthwise_size(p->cout, rows, p->kernel[2]);
+    int8_t *data = summands(w, zero, p->cout, twice);
     in[FZ_Q_W] = fzi_graph_new_constant(graph, w->name, FZ_TYPE_I8, 1, &size);
-    in[FZ_Q_SUMS] = fzi_graph_new_constant(graph, w->name, FZ_TYPE_I32, 1, &sums);
-    if (!in[FZ_Q_W] || !in[FZ_Q_SUMS]) return no_memory();
-    struct fzk_qpack_dw pack = {.data = w->t.data, .tap_step = 1, .c_step = taps, .c = p->cout,
-                                .kh = p->kernel[1], .kw = p->kernel[2],
-                                .is_unsigned = is_unsigned(w), .offset = zero_of(zero, 0),
-                                .w = in[FZ_Q_W]->t.data, .col_sum = in[FZ_Q_SUMS]->t.data};
-    fzk_qpack_depthwise(&pack);
-    return FZ_OK;
+    in[FZ_Q_SUMS] = fzi_graph_new_constant(graph, w->name, FZ_TYPE_I32, 1, &n_sums);
+    bool good = data && in[FZ_Q_W] && in[FZ_Q_SUMS];
+    struct fzk_qpack_dw pack = {.data = data, .tap_step = 1, .c_step = twice ? 2 * taps : taps,
+                                .c = p->cout, .kh = rows, .kw = p->kernel[2],
+                                .w = good ? in[FZ_Q_W]->t.data : NULL,
+                                .col_sum = good ? in[FZ_Q_SUMS]->t.data : NULL};
+    if (good) fzk_qpack_depthwise(&pack);
+    fzi_free(data);
+    return good ? FZ_OK : no_memory();
 }
 
 fz_status_t fzi_qconv_pack(struct fz_graph *graph, const struct fz_value *w,

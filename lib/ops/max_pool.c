@@ -177,6 +177,9 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     if (f32 &&
         fzi_max_tile(call->env, &job.pool, images, op->kind == LAST ? job.pool.c : 1, job.x, job.y))
         return FZ_OK;
+    if (job.width == 1 && op->kind == LAST && !job.indices &&
+        fzi_pool_run_bytes(call->env, &job.pool, job.dtype == FZ_TYPE_I8, job.x, job.y))
+        return FZ_OK;
     if (op->kind == LAST)
         fzi_run_range(call->env, points, fzi_max_i64(1, 8192 / taps / job.pool.c), last_range,
                       &job);

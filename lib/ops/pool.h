@@ -39,6 +39,9 @@ int64_t fzi_pool_reach(const struct fz_pool *pool, int d, int64_t out);
  * they have depth or a window meets no point: the kernels know neither. */
 bool fzi_pool_run_last(const struct fz_env *env, const struct fz_pool *pool, bool include_pad,
                        void (*kernel)(const struct fzk_pool_f32 *p), const float *x, float *y);
+/* MaxPool of channels-last images of bytes. False, and nothing done, as above. */
+bool fzi_pool_run_bytes(const struct fz_env *env, const struct fz_pool *pool, bool is_signed,
+                        const void *x, void *y);
 /* MaxPool of IMAGES images of [points][inner] binary32 elements. False if a window does not fit its
  * buffers: nothing is done then. */
 bool fzi_max_tile(const struct fz_env *env, const struct fz_pool *pool, int64_t images,

@@ -134,12 +134,18 @@ static void last_range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
-bool fzi_pool_run_last(const struct fz_env *env, const struct fz_pool *pool, bool include_pad,
-                       void (*kernel)(const struct fzk_pool_f32 *p), const float *x, float *y) {
+/* True if the kernels know such windows: no depth, and none lies in the padding alone. */
+static bool all_meet(const struct fz_pool *pool) {
     if (pool->in[0] != 1 || pool->out[0] != 1 || pool->kernel[0] != 1) return false;
     for (int d = 1; d < 3; d++)
         for (int64_t o = 0; o < pool->out[d]; o++)
             if (fzi_pool_span(pool, d, o).count == 0) return false;
+    return true;
+}
+
+bool fzi_pool_run_last(const struct fz_env *env, const struct fz_pool *pool, bool include_pad,
+                       void (*kernel)(const struct fzk_pool_f32 *p), const float *x, float *y) {
+    if (!all_meet(pool)) return false;
     int64_t c = pool->c, h = pool->in[1], w = pool->in[2];
     struct last_job job = {
         .kernel = {.in = x, .in_row = w * c, .in_pixel = c, .height = h, .width = w, .out = y,
@@ -155,5 +161,44 @@ bool fzi_pool_run_last(const struct fz_env *env, const struct fz_pool *pool, boo
     int64_t work = pool->out[2] * c * pool->kernel[1] * pool->kernel[2];
     fzi_run_range(env, pool->n * pool->out[1], fzi_max_i64(1, 65536 / fzi_max_i64(1, work)),
                   last_range, &job);
+    return true;
+}
+
+struct bytes_job {
+    const struct fzk_table *k;
+    struct fzk_qpool pool; /* of all images, as if they were one */
+    int64_t rows, in_size, out_size;
+};
+
+static void bytes_range(void *arg, int64_t begin, int64_t end) {
+    const struct bytes_job *job = arg;
+    while (begin < end) {
+        struct fzk_qpool p = job->pool;
+        int64_t image = begin / job->rows;
+        p.a = (const uint8_t *)p.a + image * job->in_size;
+        p.out = (uint8_t *)p.out + image * job->out_size;
+        p.y0 = begin % job->rows;
+        p.y1 = fzi_min_i64(job->rows, p.y0 + end - begin);
+        job->k->qmaxpool_u8(&p);
+        begin += p.y1 - p.y0;
+    }
+}
+
+bool fzi_pool_run_bytes(const struct fz_env *env, const struct fz_pool *pool, bool is_signed,
+                        const void *x, void *y) {
+    if (!all_meet(pool)) return false;
+    int64_t c = pool->c, h = pool->in[1], w = pool->in[2];
+    struct bytes_job job = {
+        .k = env->k,
+        .pool = {.a = x, .out = y, .h = h, .w = w, .c = c, .a_row = w * c, .a_col = c,
+                 .out_w = pool->out[2], .out_row = pool->out[2] * c, .out_col = c,
+                 .kh = pool->kernel[1], .kw = pool->kernel[2], .stride_y = pool->stride[1],
+                 .stride_x = pool->stride[2], .dilation_y = pool->dilation[1],
+                 .dilation_x = pool->dilation[2], .pad_y = pool->before[1],
+                 .pad_x = pool->before[2], .is_signed = is_signed},
+        .rows = pool->out[1], .in_size = h * w * c, .out_size = pool->out_size * c};
+    int64_t work = pool->out[2] * c * pool->kernel[1] * pool->kernel[2];
+    fzi_run_range(env, pool->n * pool->out[1], fzi_max_i64(1, 1000000 / fzi_max_i64(1, work)),
+                  bytes_range, &job);
     return true;
 }

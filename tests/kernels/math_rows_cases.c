@@ -352,6 +352,32 @@ static int exact(float v, int zero, int lo, int hi) {
     return q + zero < lo ? lo : q + zero > hi ? hi : q + zero;
 }
 
+/* Quotients at halfway between two integers, and some units in the last place around: a product
+ * with the reciprocal of the scale may round to the wrong side. */
+static void quantize_halfway(struct kt *t) {
+    enum { N = 511 * 9 };
+    for (int i = 0; i < (t->quick ? 60 : 2000); i++) {
+        float scale, *x = kt_buffer(t, N, 4);
+        kt_fill_f32(t, &scale, 1, KT_FINITE);
+        if (i % 4) scale = (float)kt_range(t, 1, 1 << 24) * 0x1p-20f;
+        kt_step(t, "scale %a", (double)scale);
+        for (int64_t l = 0; l < N; l++) {
+            uint32_t bits;
+            float half = ((float)(l / 9 - 255) + 0.5f) * scale;
+            memcpy(&bits, &half, 4);
+            bits += (uint32_t)(l % 9 - 4);
+            memcpy(&x[l], &bits, 4);
+        }
+        kt_protect(t);
+        uint8_t *a = kt_buffer(t, N, 1);
+        int8_t *b = kt_buffer(t, N, 1);
+        t->k->quantize_f32_u8(a, x, N, scale, 128);
+        t->k->quantize_f32_i8(b, x, N, scale, -3);
+        kt_check(t, a, N, 1);
+        kt_check(t, b, N, 1);
+    }
+}
+
 static void quantize(struct kt *t) {
     for (int64_t n = 0; n < 3000; n = n < 70 ? n + 1 : n * 9) {
         kt_step(t, "n=%d", (int)n);
@@ -557,6 +583,8 @@ const struct kt_case math_rows_cases[] = {
       KT_KERNEL(i8_to_f32), KT_KERNEL(i32_to_f32)}},
     {"quantize_f32_u8/lengths", KT_KERNEL(quantize_f32_u8), quantize, NULL,
      {KT_KERNEL(quantize_f32_i8), KT_KERNEL(dequantize_u8_f32), KT_KERNEL(dequantize_i8_f32)}},
+    {"quantize_f32_u8/halfway", KT_KERNEL(quantize_f32_u8), quantize_halfway, NULL,
+     {KT_KERNEL(quantize_f32_i8)}},
     {"requantize_u8/rows", KT_KERNEL(requantize_u8), requantize, NULL,
      {KT_KERNEL(requantize_i8)}},
     {"requantize_u8/ties", KT_KERNEL(requantize_u8), requantize_ties, NULL,

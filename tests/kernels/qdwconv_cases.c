@@ -9,9 +9,10 @@ static void *bytes(struct kt *t, int64_t n, int byte) {
 }
 
 static void pack(struct kt *t, struct fzk_qdwconv *d, int byte) {
-    struct fzk_qpack_dw p = {.tap_step = d->c, .c_step = 1, .c = d->c, .kh = d->kh, .kw = d->kw};
-    p.data = bytes(t, d->c * d->kh * d->kw, byte);
-    p.w = kt_buffer_aligned(t, fzk_qpack_depthwise_size(d->c, d->kh, d->kw), 1);
+    int64_t rows = d->twice ? 2 * d->kh : d->kh;
+    struct fzk_qpack_dw p = {.tap_step = d->c, .c_step = 1, .c = d->c, .kh = rows, .kw = d->kw};
+    p.data = bytes(t, d->c * rows * d->kw, byte);
+    p.w = kt_buffer_aligned(t, fzk_qpack_depthwise_size(d->c, rows, d->kw), 1);
     p.col_sum = kt_buffer(t, (d->c + 31) / 32 * 32, 4);
     fzk_qpack_depthwise(&p);
     d->w = p.w;
@@ -90,6 +91,18 @@ static void shapes(struct kt *t) {
     }
 }
 
+/* Weights of two summands: the sums are those of two convolutions. */
+static void twice(struct kt *t) {
+    for (int i = 0; i < (t->quick ? 150 : 1500); i++) {
+        struct fzk_qdwconv d = {.m_rows = kt_range(t, 1, 5), .m_cols = kt_range(t, 1, 40),
+                                .c = kt_range(t, 1, 70), .a_signed = (int32_t)kt_range(t, 0, 1),
+                                .kh = kt_range(t, 1, 5), .kw = kt_range(t, 1, 7),
+                                .stride_y = 1, .stride_x = kt_range(t, 1, 2), .dilation_y = 1,
+                                .dilation_x = kt_range(t, 1, 2), .twice = 1};
+        convolve(t, &d, i % 5 ? -1 : 0xFF, i % 7 ? -1 : 0x7F);
+    }
+}
+
 static void extremes(struct kt *t) {
     static const int pairs[][3] = {{0, 0xFF, 0x7F}, {0, 0xFF, 0x80}, {1, 0x80, 0x80},
                                    {1, 0x80, 0x7F}, {1, 0x7F, 0x80}, {0, 0, 0x80}};
@@ -105,17 +118,18 @@ static void extremes(struct kt *t) {
 /* The largest sums, -128 x -128 among them, against their known values: A_BYTE - ZA times W_BYTE
  * for each tap. */
 static void limit(struct kt *t, int64_t kh, int64_t kw, bool a_signed, int a_byte, int za,
-                  int w_byte) {
+                  int w_byte, bool two) {
     kt_step(t, "kernel %dx%d a %d za %d w %d s8 %d", (int)kh, (int)kw, a_byte, za, w_byte,
             a_signed);
     struct fzk_qdwconv d = {.m_rows = 2, .m_cols = 5, .c = 47, .kh = kh, .kw = kw, .stride_y = 1,
                             .stride_x = 1, .dilation_y = 1, .dilation_x = 1, .za = za,
-                            .a_signed = a_signed};
+                            .a_signed = a_signed, .twice = two};
     set_image(t, &d, a_byte & 0xFF, 0);
     pack(t, &d, w_byte & 0xFF);
     kt_protect(t);
     int64_t n = d.m_rows * d.m_cols * d.c;
     int32_t *c = kt_buffer(t, n, 4), want = (int32_t)(kh * kw) * (a_byte - za) * w_byte;
+    if (two) want *= 2;
     d.out = (struct fzk_qout){.kind = FZK_QOUT_I32, .c = c, .ldc = d.c,
                               .c_run_stride = d.m_cols * d.c};
     t->k->qdwconv_u8s8(&d);
@@ -132,7 +146,14 @@ static void limits(struct kt *t) {
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         for (size_t j = 0; j < sizeof kernels / sizeof kernels[0]; j++)
             limit(t, kernels[j][0], kernels[j][1], values[i][0], values[i][1], values[i][2],
-                  values[i][3]);
+                  values[i][3], false);
+}
+
+static void limits_twice(struct kt *t) {
+    static const int values[][4] = {{0, 255, 0, 127}, {0, 0, 255, -128}, {1, -128, 127, -128}};
+    for (int i = 0; i < 3; i++)
+        for (int64_t k = 1; k <= 6; k++)
+            limit(t, k, k, values[i][0], values[i][1], values[i][2], values[i][3], true);
 }
 
 static void call(const struct fzk_table *k, void *arg) { k->qdwconv_u8s8(arg); }
@@ -162,4 +183,6 @@ const struct kt_case qdwconv_cases[] = {
     {"qdwconv_u8s8/shapes", KT_KERNEL(qdwconv_u8s8), shapes, bench},
     {"qdwconv_u8s8/extremes", KT_KERNEL(qdwconv_u8s8), extremes, NULL},
     {"qdwconv_u8s8/limits", KT_KERNEL(qdwconv_u8s8), limits, NULL},
+    {"qdwconv_u8s8/twice", KT_KERNEL(qdwconv_u8s8), twice, NULL},
+    {"qdwconv_u8s8/limits_twice", KT_KERNEL(qdwconv_u8s8), limits_twice, NULL},
     {0}};
