@@ -282,10 +282,12 @@ static const struct control {
     bool passes_inputs;  /* a block has the step's inputs, else none */
     uint32_t more_out;   /* a block has so many more outputs than the step */
     bool carries;        /* each required input is also an output */
+    uint32_t own_in;     /* the step may have so many more inputs than a block, behind those */
 } controls[] = {
-    {"If", 2, 1, 0, false, 0, false},
-    {"Loop", 1, 2, 2, true, 1, true},
-    {"Scan", 1, 1, 0, true, 0, false},
+    {"If", 2, 1, 0, false, 0, false, 0},
+    {"Loop", 1, 2, 2, true, 1, true, 0},
+    {"Scan", 1, 1, 0, true, 0, false, 1},
+    {"SequenceMap", 1, 1, 0, true, 0, false, 0},
 };
 
 /* NULL: no rule is known, and the file is refused. */
@@ -309,7 +311,8 @@ static fz_status_t check_control(const struct verifier *v, uint32_t s) {
         if (in[i] == FZ_NONE) REFUSE("step %u: %s lacks input %u", s, c->name, i);
     for (uint32_t i = 0; i < step->n_sub; i++) {
         const struct fz_plan_block *block = &p->blocks[sub[i]];
-        if (block->n_inputs != (c->passes_inputs ? step->n_in : 0) ||
+        uint32_t n_in = c->passes_inputs ? step->n_in : 0;
+        if (block->n_inputs > n_in || block->n_inputs + (uint64_t)c->own_in < n_in ||
             block->n_outputs != (uint64_t)step->n_out + c->more_out)
             REFUSE("step %u: subgraph %u of %s has other inputs or outputs", s, i, c->name);
     }

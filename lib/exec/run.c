@@ -6,7 +6,7 @@
 #include "base/fpenv.h"
 #include "exec/chain.h"
 #include "exec/open.h"
-#include "tensor/value.h"
+#include "ops/nested.h"
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -149,7 +149,14 @@ static fz_status_t run_block(struct fz_session *session, uint32_t block) {
 /* Copies T into a buffer of block input V. Its last buffer is kept until the next time: T, or a
  * later input, may lie in it. */
 static fz_status_t set_block_input(struct fz_session *session, uint32_t v, const fz_tensor_t *t) {
-    fz_tensor_t *to = &session->current->values[v];
+    fz_tensor_t *to = &session->current->values[v], item, one;
+    if (t->dtype && fz_type_kind(to->dtype) == FZ_KIND_OPTIONAL &&
+        fz_type_element(to->dtype) == t->dtype) {
+        /* What is there may become an optional from one iteration to the next. */
+        FZ_TRY(fzi_nested_keep(&session->env, t, &item));
+        one = (fz_tensor_t){.dtype = to->dtype, .rank = 1, .dims = {1}, .data = &item};
+        t = &one;
+    }
     if (to->dtype != t->dtype)
         return fzi_error(FZ_E_TYPE, "a subgraph input is %s, its value %s",
                          fz_type_name(to->dtype), fz_type_name(t->dtype));

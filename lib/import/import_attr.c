@@ -6,17 +6,18 @@
 /* The kinds as ONNX numbers them. */
 enum {
     PB_NONE, PB_FLOAT, PB_INT, PB_STRING, PB_TENSOR, PB_GRAPH, PB_FLOATS, PB_INTS, PB_STRINGS,
-    PB_TENSORS, PB_GRAPHS, PB_SPARSE, PB_N_KINDS
+    PB_TENSORS, PB_GRAPHS, PB_SPARSE, PB_SPARSES, PB_TYPE, PB_N_KINDS
 };
 
 enum { FIELD_FLOATS = 7, FIELD_INTS = 8, FIELD_STRINGS = 9 };
 
-/* What an attribute of each kind becomes: a sparse tensor is a dense one from here on. */
+/* What an attribute of each kind becomes: a sparse tensor is a dense one from here on, a type its
+ * number. */
 static const enum fz_attr_kind kinds[PB_N_KINDS] = {
     [PB_FLOAT] = FZ_ATTR_FLOAT, [PB_INT] = FZ_ATTR_INT, [PB_STRING] = FZ_ATTR_STRING,
     [PB_TENSOR] = FZ_ATTR_TENSOR, [PB_GRAPH] = FZ_ATTR_GRAPH, [PB_FLOATS] = FZ_ATTR_FLOATS,
     [PB_INTS] = FZ_ATTR_INTS, [PB_STRINGS] = FZ_ATTR_STRINGS, [PB_TENSORS] = FZ_ATTR_TENSORS,
-    [PB_GRAPHS] = FZ_ATTR_GRAPHS, [PB_SPARSE] = FZ_ATTR_TENSOR,
+    [PB_GRAPHS] = FZ_ATTR_GRAPHS, [PB_SPARSE] = FZ_ATTR_TENSOR, [PB_TYPE] = FZ_ATTR_INT,
 };
 
 /* A string may hold NULs; one more stands behind it. */
@@ -96,8 +97,16 @@ static bool complete(const fz_pb_attr *proto) {
     case PB_TENSOR: return proto->t;
     case PB_GRAPH: return proto->g;
     case PB_SPARSE: return proto->sparse_tensor;
+    case PB_TYPE: return proto->tp;
     default: return true;
     }
+}
+
+static fz_status_t set_type(const fz_pb_attr *proto, struct fz_attr *out) {
+    int32_t dtype;
+    FZ_TRY(fzi_import_type_number(proto->tp, proto->name, &dtype));
+    out->i = dtype;
+    return FZ_OK;
 }
 
 /* The value that PROTO itself holds. */
@@ -106,7 +115,7 @@ static fz_status_t set_value(struct fz_importer *im, struct fz_scope *scope,
     bool shared = scope->call;
     if (proto->type <= PB_NONE)
         return fzi_error(FZ_E_FORMAT, "attribute '%s' has no type", proto->name);
-    if (proto->type >= PB_N_KINDS)
+    if (proto->type >= PB_N_KINDS || proto->type == PB_SPARSES)
         return fzi_error(FZ_E_UNSUPPORTED, "attribute '%s' has the type %d", proto->name,
                          (int)proto->type);
     if (!complete(proto)) return fzi_error(FZ_E_FORMAT, "attribute '%s' is empty", proto->name);
@@ -121,6 +130,7 @@ static fz_status_t set_value(struct fz_importer *im, struct fz_scope *scope,
     case PB_TENSOR: return set_tensors(im, &proto->t, 1, shared, out);
     case PB_TENSORS: return set_tensors(im, proto->tensors, proto->n_tensors, shared, out);
     case PB_SPARSE: return set_sparse(im, proto, out);
+    case PB_TYPE: return set_type(proto, out);
     case PB_GRAPH: return set_graphs(im, scope, &proto->g, 1, out);
     case PB_GRAPHS: return set_graphs(im, scope, proto->graphs, proto->n_graphs, out);
     default: return FZ_OK;

@@ -96,9 +96,9 @@ static fz_status_t element_type(const FziOnnx__TensorTypeProto *tensor, const ch
     return FZ_OK;
 }
 
-/* The type of a value, which an inner one is given with its element type. The scan has bounded the
- * depth. */
-static fz_status_t value_type(const FziOnnx__TypeProto *type, const char *name, int32_t *out) {
+/* The scan has bounded the depth. */
+fz_status_t fzi_import_type_number(const FziOnnx__TypeProto *type, const char *name,
+                                   int32_t *out) {
     const char *kind = type ? other_kind(type) : NULL;
     *out = 0;
     if (kind)
@@ -107,13 +107,13 @@ static fz_status_t value_type(const FziOnnx__TypeProto *type, const char *name, 
     if (!type || type->tensor_type) return element_type(type ? type->tensor_type : NULL, name, out);
     int32_t inner;
     if (type->map_type) {
-        FZ_TRY(value_type(type->map_type->value_type, name, &inner));
+        FZ_TRY(fzi_import_type_number(type->map_type->value_type, name, &inner));
         *out = fzi_type_map(type->map_type->key_type, inner);
     } else {
         const FziOnnx__HolderTypeProto *holder =
             type->sequence_type ? type->sequence_type : type->optional_type;
         if (!holder) return FZ_OK;
-        FZ_TRY(value_type(holder->elem_type, name, &inner));
+        FZ_TRY(fzi_import_type_number(holder->elem_type, name, &inner));
         *out = fzi_type_nest(type->sequence_type ? FZ_KIND_SEQUENCE : FZ_KIND_OPTIONAL, inner);
     }
     if (*out) return FZ_OK;
@@ -125,7 +125,7 @@ fz_status_t fzi_import_type(struct fz_importer *im, const fz_pb_value_info *prot
                             fz_tensor_t *out) {
     *out = (fz_tensor_t){.rank = FZ_RANK_UNKNOWN};
     const FziOnnx__TypeProto *type = proto->type;
-    FZ_TRY(value_type(type, proto->name, &out->dtype));
+    FZ_TRY(fzi_import_type_number(type, proto->name, &out->dtype));
     if (!out->dtype && strict)
         return fzi_error(FZ_E_FORMAT, "'%s' is declared without an element type", proto->name);
     if (fzi_type_is_nested(out->dtype)) {

@@ -122,6 +122,9 @@ void *fzi_source_block(struct fz_source *source, size_t size);
 fz_status_t fzi_import_type(struct fz_importer *im, const fz_pb_value_info *proto, bool strict,
                             fz_tensor_t *out);
 
+/* The number of a declared type; 0 if it names none. NAME is for messages. */
+fz_status_t fzi_import_type_number(const FziOnnx__TypeProto *type, const char *name, int32_t *out);
+
 /* The attributes of PROTO, those that refer to the attributes of a function's call resolved. */
 fz_status_t fzi_import_attrs(struct fz_importer *im, struct fz_scope *scope,
                              const fz_pb_node *proto, struct fz_attr **out, uint32_t *n);
