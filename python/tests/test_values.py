@@ -1,4 +1,4 @@
-"""Values that are no tensors of numbers: strings, sequences, optionals, maps, and subgraphs that carry
+"""Values that are no tensors of numbers: strings, sequences, optionals, maps, and subgraphs that have
 them. Each model is run from ONNX in memory and again from its frozen file."""
 
 import numpy
