@@ -155,7 +155,8 @@ static void sweep_spans(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, in
             int64_t off = end < p1 ? k.off : k.off + k.len;
             if (end == p1 && k.ends) then = end, off = 0;
             const float *b = then < all ? g->b + (then * g->k + off) * FZK_PANEL : g->ahead;
-            struct ahead next = look_ahead(g, b, then < all ? all - then : group, end - p, max_rows);
+            int64_t left = then < all ? all - then : group;
+            struct ahead next = look_ahead(g, b, left, end - p, max_rows);
             sweep_group(g, p, end, k, next, max_rows, single);
         }
         if (k.ends) return;
@@ -185,7 +186,8 @@ static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_
             continue;
         }
         const float *b = end < panels ? g->b + end * g->k * FZK_PANEL : g->ahead;
-        struct ahead next = look_ahead(g, b, end < panels ? panels - end : group, end - p, max_rows);
+        int64_t left = end < panels ? panels - end : group;
+        struct ahead next = look_ahead(g, b, left, end - p, max_rows);
         sweep_group(g, p, end, whole_k(g), next, max_rows, single);
     }
 }

@@ -35,9 +35,15 @@ static int64_t near_pixels(const struct fz_conv_params *p, const struct fz_conv_
     return fzi_min_i64(fzi_max_i64(NEAR_INPUT / fzi_max_i64(bytes, 1), 28), 4096);
 }
 
+/* Multiply-accumulates, or what as many cost as reading the weights does: few rows wait for them. */
+static uint64_t work_of(const struct fz_conv_params *p, const struct fz_conv_geometry *g) {
+    uint64_t macs = fzi_conv_macs(g, p), weights = (uint64_t)(g->k * p->cout);
+    return macs > 12 * weights ? macs : 12 * weights;
+}
+
 void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                           const struct fz_env *env, struct fz_tiling *t) {
-    uint64_t macs = fzi_conv_macs(g, p);
+    uint64_t macs = work_of(p, g);
     *t = (struct fz_tiling){.mode = g->padded ? FZ_TILE_COPY : FZ_TILE_DIRECT};
     if (g->out[2] < NARROW && g->out[1] > 1) t->mode = FZ_TILE_GATHER;
     int64_t pixels = g->n * g->out[0] * g->out[1] * g->out[2];

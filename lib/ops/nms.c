@@ -83,36 +83,61 @@ struct job {
     bool center, any_score;
 };
 
-static int by_score(const void *arg, int64_t a, int64_t b) {
-    const struct job *job = arg;
-    uint64_t x = fzi_order_bits((double)job->scores[a]);
-    uint64_t y = fzi_order_bits((double)job->scores[b]);
-    return (x < y) - (x > y);
+/* A candidate; the heap's first one has the largest key and, among equal ones, the lowest index. */
+struct candidate {
+    uint64_t key;
+    int64_t index;
+};
+
+static bool before(struct candidate a, struct candidate b) {
+    return a.key > b.key || (a.key == b.key && a.index < b.index);
 }
 
-/* Writes the chosen boxes to CHOSEN and says how many they are. */
-static int64_t choose(const struct job *job, int64_t *order, int64_t *temp, int64_t *chosen) {
+/* Lets the candidate at AT sink to where it belongs among N. */
+static void sink(struct candidate *heap, int64_t n, int64_t at) {
+    struct candidate c = heap[at];
+    for (int64_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && before(heap[child + 1], heap[child])) child++;
+        if (!before(heap[child], c)) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = c;
+}
+
+/* Writes the chosen boxes to CHOSEN and says how many they are. Few candidates are looked at before
+ * enough boxes are chosen, so that a heap, unlike a sorted list, is nearly all the work there is. */
+static int64_t choose(const struct job *job, struct candidate *heap, int64_t *chosen) {
     int64_t n = 0, n_chosen = 0;
     for (int64_t i = 0; i < job->n; i++)
-        if (job->any_score || job->scores[i] > job->threshold) order[n++] = i;
-    fzi_order_sort(order, temp, n, by_score, job);
-    for (int64_t i = 0; i < n && n_chosen < job->max; i++) {
-        struct box box = read_box(job->boxes + 4 * order[i], job->center);
+        if (job->any_score || job->scores[i] > job->threshold)
+            heap[n++] = (struct candidate){fzi_order_bits((double)job->scores[i]), i};
+    for (int64_t i = n / 2; i-- > 0;) sink(heap, n, i);
+    while (n > 0 && n_chosen < job->max) {
+        int64_t best = heap[0].index;
+        struct box box = read_box(job->boxes + 4 * best, job->center);
         bool free = true;
         for (int64_t j = 0; j < n_chosen && free; j++)
             free = !overlaps(box, read_box(job->boxes + 4 * chosen[j], job->center), job->iou);
-        if (free) chosen[n_chosen++] = order[i];
+        if (free) chosen[n_chosen++] = best;
+        heap[0] = heap[--n];
+        sink(heap, n, 0);
     }
     return n_chosen;
 }
 
-/* Room for sorting, the number of chosen boxes of each class, and the boxes. */
+/* How many tasks share the classes; each has a heap of its own. */
+static size_t tasks_of(const struct fz_call *call, size_t classes) {
+    return classes < call->env->threads ? classes : call->env->threads;
+}
+
+/* Room for heaps, the number of chosen boxes of each class, and the boxes. */
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *scores = call->in[SCORES];
     size_t n = (size_t)scores->dims[2], classes = (size_t)fzi_move_span(scores, 0, 2);
     (void)op;
     if (n == 0) return 0;
-    return (2 * n + classes + classes * n) * sizeof(int64_t);
+    return tasks_of(call, classes) * n * sizeof(struct candidate) +
+           (classes + classes * n) * sizeof(int64_t);
 }
 
 static float read_float(const struct fz_call *call, uint32_t i) {
@@ -136,25 +161,44 @@ static fz_status_t write_chosen(const struct fz_call *call, const int64_t *count
     return FZ_OK;
 }
 
+/* Classes i, i + n_tasks, ... of all images. */
+struct work {
+    const struct fz_call *call;
+    struct job job; /* but for boxes and scores */
+    int64_t classes, n_tasks, *counts, *chosen;
+    struct candidate *heaps;
+};
+
+static void task(void *arg, size_t i) {
+    const struct work *w = arg;
+    const struct fz_call *call = w->call;
+    struct job job = w->job;
+    for (int64_t c = (int64_t)i; c < w->classes; c += w->n_tasks) {
+        if (call->env->poll(call->env) != FZ_OK) return; /* the run is to end */
+        job.boxes = (const float *)call->in[BOXES]->data + c / call->in[SCORES]->dims[1] * job.n * 4;
+        job.scores = (const float *)call->in[SCORES]->data + c * job.n;
+        w->counts[c] = choose(&job, w->heaps + (int64_t)i * job.n, w->chosen + c * job.n);
+    }
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const int64_t *dims = call->in[SCORES]->dims;
     int64_t n = dims[2], classes = n ? dims[0] * dims[1] : 0;
-    int64_t *order = call->scratch, *temp = order + n, *counts = temp + n;
-    int64_t *chosen = counts + classes;
-    struct job job = {.n = n, .iou = read_float(call, IOU), .center = p->center,
-                      .threshold = read_float(call, THRESHOLD),
-                      .any_score = !fzi_move_has(call, THRESHOLD)};
-    if (fzi_move_has(call, MAX_BOXES)) job.max = *(const int64_t *)call->in[MAX_BOXES]->data;
-    if (!(job.iou >= 0 && job.iou <= 1))
+    struct work w = {.call = call, .classes = classes, .heaps = call->scratch,
+                     .n_tasks = (int64_t)tasks_of(call, (size_t)classes)};
+    w.counts = (int64_t *)(w.heaps + w.n_tasks * n);
+    w.chosen = w.counts + classes;
+    w.job = (struct job){.n = n, .iou = read_float(call, IOU), .center = p->center,
+                         .threshold = read_float(call, THRESHOLD),
+                         .any_score = !fzi_move_has(call, THRESHOLD)};
+    if (fzi_move_has(call, MAX_BOXES)) w.job.max = *(const int64_t *)call->in[MAX_BOXES]->data;
+    if (!(w.job.iou >= 0 && w.job.iou <= 1))
         return fzi_error(FZ_E_VALUE, "%s: the IoU threshold is outside of [0, 1]", op->name);
-    for (int64_t c = 0; c < classes; c++) {
-        FZ_TRY(call->env->poll(call->env));
-        job.boxes = (const float *)call->in[BOXES]->data + c / dims[1] * n * 4;
-        job.scores = (const float *)call->in[SCORES]->data + c * n;
-        counts[c] = choose(&job, order, temp, chosen + c * n);
-    }
-    return write_chosen(call, counts, chosen);
+    if (w.n_tasks == 1) task(&w, 0);
+    else if (w.n_tasks) call->env->parallel(call->env, (size_t)w.n_tasks, task, &w);
+    FZ_TRY(call->env->poll(call->env));
+    return write_chosen(call, w.counts, w.chosen);
 }
 
 const struct fz_op fz_ops_nms[] = {
