@@ -35,7 +35,7 @@ static int64_t near_pixels(const struct fz_conv_params *p, const struct fz_conv_
     return fzi_min_i64(fzi_max_i64(NEAR_INPUT / fzi_max_i64(bytes, 1), 28), 4096);
 }
 
-/* Multiply-accumulates, or what as many cost as reading the weights does: few rows wait for them. */
+/* Multiply-accumulates, or as many as cost what reading the weights does: few rows wait for it. */
 static uint64_t work_of(const struct fz_conv_params *p, const struct fz_conv_geometry *g) {
     uint64_t macs = fzi_conv_macs(g, p), weights = (uint64_t)(g->k * p->cout);
     return macs > 12 * weights ? macs : 12 * weights;

@@ -105,7 +105,7 @@ static void sink(struct candidate *heap, int64_t n, int64_t at) {
 }
 
 /* Writes the chosen boxes to CHOSEN and says how many they are. Few candidates are looked at before
- * enough boxes are chosen, so that a heap, unlike a sorted list, is nearly all the work there is. */
+ * enough boxes are chosen: a heap is less work than a sorted list. */
 static int64_t choose(const struct job *job, struct candidate *heap, int64_t *chosen) {
     int64_t n = 0, n_chosen = 0;
     for (int64_t i = 0; i < job->n; i++)
@@ -175,7 +175,8 @@ static void task(void *arg, size_t i) {
     struct job job = w->job;
     for (int64_t c = (int64_t)i; c < w->classes; c += w->n_tasks) {
         if (call->env->poll(call->env) != FZ_OK) return; /* the run is to end */
-        job.boxes = (const float *)call->in[BOXES]->data + c / call->in[SCORES]->dims[1] * job.n * 4;
+        int64_t image = c / call->in[SCORES]->dims[1];
+        job.boxes = (const float *)call->in[BOXES]->data + image * job.n * 4;
         job.scores = (const float *)call->in[SCORES]->data + c * job.n;
         w->counts[c] = choose(&job, w->heaps + (int64_t)i * job.n, w->chosen + c * job.n);
     }
