@@ -1,0 +1,320 @@
+/* The order of things: two copies of the model, two runs to learn shapes, the choice, the smaller
+ * copy, its repair. */
+#include "prune/prune.h"
+
+#include <math.h>
+
+#include "prune/repair.h"
+#include "prune/rewrite.h"
+
+enum {
+    PROBE_SYMBOL = 4,  /* the size of a symbolic dimension without data */
+    WEIGH_SAMPLES = 256, /* how many samples tell what an error does to the outputs */
+    WEIGH_STAGES = 2    /* how often they are asked on the way */
+};
+
+static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for pruning"); }
+
+static fz_status_t open_copy(const struct fz_prune *p, struct fz_prune_copy *copy) {
+    FZ_TRY(fzi_import_file(p->path, p->options, &copy->arena, &copy->source, &copy->graph));
+    return fzi_trace_open(&copy->trace, copy->graph);
+}
+
+static void close_copy(struct fz_prune_copy *copy) {
+    fzi_trace_close(&copy->trace);
+    fzi_source_close(&copy->source);
+    fzi_arena_free(&copy->arena);
+}
+
+fz_status_t fzi_prune_open(struct fz_prune *p) {
+    FZ_TRY(open_copy(p, &p->before));
+    return open_copy(p, &p->after);
+}
+
+void fzi_prune_close(struct fz_prune *p) {
+    close_copy(&p->before);
+    close_copy(&p->after);
+    fzi_arena_free(&p->arena);
+}
+
+/* ---- two runs that tell which sizes and numbers depend on symbolic dimensions */
+
+/* Inputs of zeros: shapes are all that is asked of them. */
+static fz_status_t made_up(struct fz_prune *p, const struct fz_graph *graph, fz_tensor_t *inputs) {
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        inputs[i] = graph->inputs[i]->t;
+        for (int32_t j = 0; j < inputs[i].rank; j++)
+            if (inputs[i].dims[j] < 0) inputs[i].dims[j] = j ? PROBE_SYMBOL : 1;
+        if (inputs[i].rank < 0)
+            return fzi_error(FZ_E_SHAPE, "input '%s' has no declared shape",
+                             graph->inputs[i]->name);
+        FZ_TRY(fzi_tensor_alloc(&p->arena, &inputs[i]));
+    }
+    return FZ_OK;
+}
+
+/* T twice along dimension I. */
+static fz_status_t twice(struct fz_arena *arena, fz_tensor_t *t, int32_t i) {
+    fz_tensor_t out = *t;
+    int64_t outer = 1;
+    out.dims[i] *= 2;
+    FZ_TRY(fzi_tensor_alloc(arena, &out));
+    for (int32_t j = 0; j < i; j++) outer *= t->dims[j];
+    size_t block = outer ? t->size / (size_t)outer : 0;
+    for (int64_t o = 0; o < outer; o++)
+        for (int copy = 0; copy < 2; copy++)
+            memcpy((char *)out.data + (2 * (size_t)o + (size_t)copy) * block,
+                   (const char *)t->data + (size_t)o * block, block);
+    *t = out;
+    return FZ_OK;
+}
+
+/* Keeps shapes of the last run, and the numbers of what is small and integer. */
+static fz_status_t keep(struct fz_prune *p, const struct fz_trace *trace) {
+    p->other = fzi_arena_array(&p->arena, trace->n_values, sizeof *p->other);
+    if (!p->other) return no_memory();
+    for (uint32_t i = 0; i < trace->n_values; i++) {
+        const fz_tensor_t *t = fzi_trace_value(trace, trace->ids[i]);
+        p->other[i] = *t;
+        p->other[i].data = NULL;
+        bool small = t->data && fzi_type_is_integer(t->dtype) && t->size <= 4096;
+        if (small) p->other[i].data = fzi_arena_copy(&p->arena, t->data, t->size);
+        if (small && !p->other[i].data) return no_memory();
+    }
+    return FZ_OK;
+}
+
+/* A run with every symbolic dimension doubled; only the first ones (batches) if a model does not
+ * take that. */
+static fz_status_t probe_twice(struct fz_prune *p, const fz_tensor_t *inputs, bool first_only) {
+    const struct fz_graph *graph = p->before.graph;
+    fz_tensor_t *doubled = fzi_arena_copy(&p->arena, inputs, graph->n_inputs * sizeof *inputs);
+    bool any = false;
+    if (!doubled) return no_memory();
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        for (int32_t j = 0; j < (first_only ? 1 : inputs[i].rank); j++) {
+            if (j >= graph->inputs[i]->t.rank || graph->inputs[i]->t.dims[j] >= 0) continue;
+            FZ_TRY(twice(&p->arena, &doubled[i], j));
+            any = true;
+        }
+    if (!any) return FZ_OK;
+    FZ_TRY(fzi_trace_run(&p->before.trace, doubled, NULL));
+    return keep(p, &p->before.trace);
+}
+
+/* Leaves the run with PROBE's inputs in the trace. */
+static fz_status_t probe(struct fz_prune *p, const fz_tensor_t **inputs) {
+    if (p->samples.n) {
+        FZ_TRY(p->samples.get(p->samples.context, 0, inputs));
+    } else {
+        fz_tensor_t *made = fzi_arena_array(&p->arena, p->before.graph->n_inputs, sizeof *made);
+        if (!made) return no_memory();
+        FZ_TRY(made_up(p, p->before.graph, made));
+        *inputs = made;
+    }
+    if (probe_twice(p, *inputs, false) != FZ_OK) FZ_TRY(probe_twice(p, *inputs, true));
+    return fzi_trace_run(&p->before.trace, *inputs, NULL);
+}
+
+/* ---- the choice */
+
+/* At most FZ_SAMPLE_ROWS rows of a product in one sample, evenly taken. */
+static void add_rows(struct fz_consumer *c, const struct fz_trace *trace, double *row) {
+    int64_t n = fzi_linear_rows(c->linear, trace), take = fzi_min_i64(n, FZ_SAMPLE_ROWS);
+    for (int64_t i = 0; i < take; i++) {
+        fzi_linear_input(c->linear, trace, i * n / take, row);
+        fzi_moments_add(&c->moments, row, row);
+    }
+}
+
+static fz_status_t gather(struct fz_prune *p, double *row) {
+    for (uint64_t i = 0; i < p->samples.n; i++) {
+        const fz_tensor_t *inputs;
+        FZ_TRY(p->samples.get(p->samples.context, i, &inputs));
+        FZ_TRY(fzi_trace_run(&p->before.trace, inputs, NULL));
+        for (uint32_t c = 0; c < p->choice.n_consumers; c++)
+            if (p->choice.consumers[c].moments.xx)
+                add_rows(&p->choice.consumers[c], &p->before.trace, row);
+    }
+    return FZ_OK;
+}
+
+/* ---- what an error in one place does to the outputs */
+
+/* The squares of OUT's elements, or of its differences from FROM's. */
+static double squares(const fz_tensor_t *out, const float *from) {
+    const float *y = out->data;
+    double sum = 0;
+    if (out->dtype != FZ_TYPE_F32) return 0;
+    for (int64_t i = 0; i < fzi_tensor_count(out); i++) {
+        double d = (double)y[i] - (from ? (double)from[i] : 0);
+        sum += d * d;
+    }
+    return sum;
+}
+
+/* The outputs of the first samples, as they are. */
+struct reference {
+    fz_tensor_t *outputs; /* WEIGH_SAMPLES times the graph's */
+    uint64_t n;
+    double energy;
+};
+
+static fz_status_t take_reference(struct fz_prune *p, struct reference *r) {
+    uint32_t n_outputs = p->before.graph->n_outputs;
+    r->n = p->samples.n < WEIGH_SAMPLES ? p->samples.n : WEIGH_SAMPLES;
+    r->outputs = fzi_arena_array(&p->arena, r->n * n_outputs, sizeof *r->outputs);
+    if (!r->outputs) return no_memory();
+    for (uint64_t i = 0; i < r->n; i++) {
+        const fz_tensor_t *inputs;
+        FZ_TRY(p->samples.get(p->samples.context, i, &inputs));
+        FZ_TRY(fzi_trace_run(&p->before.trace, inputs, NULL));
+        for (uint32_t o = 0; o < n_outputs; o++) {
+            fz_tensor_t *out = &r->outputs[i * n_outputs + o];
+            *out = *fzi_trace_value(&p->before.trace, p->before.graph->outputs[o]);
+            r->energy += squares(out, NULL);
+            out->data = fzi_arena_copy(&p->arena, out->data, out->size);
+            if (!out->data) return no_memory();
+        }
+    }
+    return FZ_OK;
+}
+
+/* How far the outputs are from the reference, as a share of their energy. */
+static fz_status_t distance(struct fz_prune *p, const struct reference *r, double *out) {
+    uint32_t n_outputs = p->before.graph->n_outputs;
+    double sum = 0;
+    for (uint64_t i = 0; i < r->n; i++) {
+        const fz_tensor_t *inputs;
+        FZ_TRY(p->samples.get(p->samples.context, i, &inputs));
+        FZ_TRY(fzi_trace_run(&p->before.trace, inputs, NULL));
+        for (uint32_t o = 0; o < n_outputs; o++)
+            sum += squares(fzi_trace_value(&p->before.trace, p->before.graph->outputs[o]),
+                           r->outputs[i * n_outputs + o].data);
+    }
+    *out = r->energy > 0 ? sum / r->energy : 0;
+    return FZ_OK;
+}
+
+/* Writes the weights W of C's product, and lets its bias make up for the change of the mean since
+ * they were OLD. */
+static void set_product(const struct fz_consumer *c, const struct fz_linear *l,
+                               const double *w, const double *old) {
+    float *bias = c->centred && c->moments.count > 0 ? l->bias->t.data : NULL;
+    fzi_linear_set(l, w);
+    for (int64_t j = 0; bias && j < l->n; j++) {
+        double shift = 0;
+        for (int64_t i = 0; i < l->k; i++)
+            shift += c->moments.x[i] / c->moments.count * (old[i * l->n + j] - w[i * l->n + j]);
+        bias[j] = (float)((double)bias[j] + shift);
+    }
+}
+
+/* The traced model gets the weights that products have by now. */
+static void show(const struct fz_consumer *c) {
+    set_product(c, c->linear, c->w, c->shown);
+    memcpy(c->shown, c->w, (size_t)(c->linear->k * c->linear->n) * sizeof *c->w);
+}
+
+/* What a trial of K does to the outputs. The model is as it was before afterwards, but for
+ * roundings of biases. */
+static fz_status_t try_one(struct fz_prune *p, struct fz_candidate *k, const struct reference *r,
+                           double *error, double *moved) {
+    FZ_TRY(fzi_choice_try(&p->choice, k, error));
+    for (uint32_t u = 0; u < k->n_reads; u++) show(k->reads[u].consumer);
+    fz_status_t status = distance(p, r, moved);
+    fzi_choice_undo(&p->choice, k);
+    for (uint32_t u = 0; u < k->n_reads; u++) show(k->reads[u].consumer);
+    return status;
+}
+
+/* Half of what is left of each candidate goes, alone: what that does to the outputs against what
+ * the greedy walk counts for it is the candidate's weight. */
+static fz_status_t weigh(struct fz_prune *p, const struct reference *r) {
+    double base;
+    for (uint32_t i = 0; i < p->choice.n_consumers; i++) show(&p->choice.consumers[i]);
+    FZ_TRY(distance(p, r, &base));
+    for (uint32_t i = 0; i < p->choice.n_candidates; i++) {
+        struct fz_candidate *k = &p->choice.candidates[i];
+        double error = 0, moved = 0;
+        if (k->left <= k->unit) continue;
+        FZ_TRY(try_one(p, k, r, &error, &moved));
+        if (error > 0 && moved > base) k->weight = (moved - base) / error;
+    }
+    return FZ_OK;
+}
+
+/* The traced model gets its own weights back: the other copy still has them. */
+static void show_original(struct fz_prune *p) {
+    for (uint32_t i = 0; i < p->n_linears; i++) {
+        const struct fz_linear *l = &p->linears[i];
+        struct fz_value **ids = p->after.trace.ids;
+        memcpy(l->weight->t.data, ids[l->weight->id - 1]->t.data, l->weight->t.size);
+        if (l->bias) memcpy(l->bias->t.data, ids[l->bias->id - 1]->t.data, l->bias->t.size);
+    }
+}
+
+/* A step of the way at a time, weighing anew before each. */
+static fz_status_t walk(struct fz_prune *p) {
+    struct reference r = {0};
+    uint32_t stages = p->samples.n ? WEIGH_STAGES : 1;
+    fz_status_t status = p->samples.n ? take_reference(p, &r) : FZ_OK;
+    for (uint32_t i = 1; status == FZ_OK && i <= stages; i++) {
+        double left = 1 - p->structured * i / stages;
+        if (p->samples.n) status = weigh(p, &r);
+        if (status == FZ_OK)
+            status = fzi_choice_make(&p->choice, (uint64_t)(left * (double)p->choice.macs));
+    }
+    show_original(p);
+    return status;
+}
+
+static fz_status_t choose(struct fz_prune *p) {
+    int64_t widest = 1;
+    FZ_TRY(fzi_linear_find(&p->before.trace, &p->arena, &p->linears, &p->n_linears));
+    FZ_TRY(fzi_choice_open(&p->choice, &p->depend, p->linears, p->n_linears, p->samples.n > 0));
+    for (uint32_t i = 0; i < p->n_linears; i++) widest = fzi_max_i64(widest, p->linears[i].k);
+    double *row = fzi_arena_array(&p->arena, (size_t)widest, sizeof *row);
+    if (!row) return no_memory();
+    FZ_TRY(gather(p, row));
+    FZ_TRY(fzi_choice_ready(&p->choice));
+    return walk(p);
+}
+
+/* ---- the smaller copy */
+
+/* Weights that have made up for what goes are where repair starts from. */
+static void set_weights(struct fz_prune *p) {
+    for (uint32_t i = 0; i < p->choice.n_consumers; i++) {
+        const struct fz_consumer *c = &p->choice.consumers[i];
+        if (!c->inverse || c->linear->shared) continue;
+        struct fz_linear copy = *c->linear;
+        copy.weight = p->after.trace.ids[c->linear->weight->id - 1];
+        fzi_linear_set(&copy, c->w);
+    }
+}
+
+static fz_status_t shrink(struct fz_prune *p, const fz_tensor_t *inputs) {
+    set_weights(p);
+    FZ_TRY(fzi_rewrite(&p->depend, p->after.graph));
+    FZ_TRY(fzi_trace_run(&p->after.trace, inputs, NULL));
+    return fzi_rewrite_check(&p->depend, &p->after.trace);
+}
+
+fz_status_t fzi_prune_run(struct fz_prune *p) {
+    const fz_tensor_t *inputs;
+    FZ_TRY(probe(p, &inputs));
+    p->depend = (struct fz_depend){.arena = &p->arena, .trace = &p->before.trace,
+                                   .other = p->other, .excluded = p->excluded,
+                                   .n_excluded = p->n_excluded};
+    FZ_TRY(fzi_depend_analyse(&p->depend));
+    FZ_TRY(choose(p));
+    FZ_TRY(probe(p, &inputs));
+    p->depend.other = p->other;
+    FZ_TRY(shrink(p, inputs));
+    if (p->samples.n)
+        FZ_TRY(fzi_repair(&p->before.trace, &p->after.trace, &p->depend, p->linears, p->n_linears,
+                          &p->samples));
+    fzi_rewrite_clean(p->after.graph);
+    return FZ_OK;
+}

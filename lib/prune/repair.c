@@ -1,0 +1,132 @@
+/* Least squares, product by product. */
+#include "prune/repair.h"
+
+#include "prune/solve.h"
+
+enum { DAMP_PERMILLE = 10 };
+
+/* One product while it is repaired: of the pruned graph, beside its original. */
+struct repair {
+    const struct fz_linear *old;
+    struct fz_linear now;
+    uint8_t *gone;            /* outputs of the original that are no more */
+    struct fz_moments moments;
+    double *x, *y;
+    struct fz_arena arena;
+};
+
+static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for a repair"); }
+
+static bool lost_inputs(const struct fz_linear *old, const struct fz_linear *now) {
+    return now->k != old->k;
+}
+
+static fz_status_t open_repair(struct repair *r, const struct fz_depend *d) {
+    int64_t k = r->now.k, n = r->now.n;
+    struct fz_dim *out = fzi_depend_axis((struct fz_depend *)d, r->old->weight,
+                                         r->old->by_column ? 1 : 0);
+    r->gone = fzi_arena_alloc(&r->arena, (size_t)r->old->n);
+    r->x = fzi_arena_array(&r->arena, (size_t)k, sizeof *r->x);
+    r->y = fzi_arena_array(&r->arena, (size_t)r->old->n, sizeof *r->y);
+    if (!out || !r->gone || !r->x || !r->y || !fzi_moments_new(&r->arena, &r->moments, k, n))
+        return no_memory();
+    fzi_dim_gone(out, r->gone);
+    return FZ_OK;
+}
+
+/* The target of a row: the original's output, of the outputs that are left. */
+static void read_target(struct repair *r, const struct fz_trace *before, int64_t row) {
+    int64_t n = 0;
+    fzi_linear_output(r->old, before, row, r->y);
+    for (int64_t i = 0; i < r->old->n; i++)
+        if (!r->gone[i]) r->y[n++] = r->y[i];
+}
+
+static fz_status_t add_sample(struct repair *r, struct fz_trace *before, struct fz_trace *after,
+                              const fz_tensor_t *inputs) {
+    FZ_TRY(fzi_trace_run(before, inputs, r->old->node));
+    FZ_TRY(fzi_trace_run(after, inputs, r->now.node));
+    int64_t n = fzi_linear_rows(r->old, before), take = fzi_min_i64(n, FZ_SAMPLE_ROWS);
+    if (n != fzi_linear_rows(&r->now, after))
+        return fzi_error(FZ_E_INTERNAL, "node '%s' has other rows now", r->now.node->name);
+    for (int64_t i = 0; i < take; i++) {
+        int64_t row = i * n / take;
+        fzi_linear_input(&r->now, after, row, r->x);
+        read_target(r, before, row);
+        fzi_moments_add(&r->moments, r->x, r->y);
+    }
+    return FZ_OK;
+}
+
+/* The bias lets means differ: it takes what the mean of the rows leaves. An own bias is a part of
+ * the output, one that an Add adds behind is not. */
+static void set_bias(const struct repair *r, const double *w) {
+    const struct fz_moments *m = &r->moments;
+    float *bias = r->now.bias->t.data;
+    bool own = fzi_in(r->now.node, 2) == r->now.bias;
+    for (int64_t j = 0; j < m->n; j++) {
+        double sum = m->y[j] / m->count;
+        for (int64_t i = 0; i < m->k; i++) sum -= m->x[i] / m->count * w[i * m->n + j];
+        bias[j] = (float)(own ? sum : (double)bias[j] + sum);
+    }
+}
+
+static fz_status_t solve(struct repair *r) {
+    struct fz_moments *m = &r->moments;
+    int64_t k = m->k, n = m->n;
+    double *w = fzi_arena_array(&r->arena, (size_t)(k * n), sizeof *w);
+    if (!w) return no_memory();
+    fzi_moments_finish(m, r->now.bias != NULL);
+    fzi_linear_get(&r->now, w);
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < k; j++) {
+            double a = m->xx[i * k + j], *restrict to = m->xy + i * n;
+            for (int64_t c = 0; c < n; c++) to[c] -= a * w[j * n + c];
+        }
+    fzi_solve_damp(m->xx, k, DAMP_PERMILLE / 1000.0);
+    if (!fzi_solve_factor(m->xx, k))
+        return fzi_error(FZ_E_VALUE, "node '%s': the calibration data give NaN or infinity",
+                         r->now.node->name);
+    fzi_solve_with(m->xx, k, m->xy, n);
+    for (int64_t i = 0; i < k * n; i++) w[i] += m->xy[i];
+    fzi_linear_set(&r->now, w);
+    if (r->now.bias) set_bias(r, w);
+    return FZ_OK;
+}
+
+static fz_status_t repair_one(struct repair *r, struct fz_trace *before, struct fz_trace *after,
+                              const struct fz_depend *d, const struct fz_samples *samples) {
+    FZ_TRY(open_repair(r, d));
+    for (uint64_t i = 0; i < samples->n; i++) {
+        const fz_tensor_t *inputs;
+        FZ_TRY(samples->get(samples->context, i, &inputs));
+        FZ_TRY(add_sample(r, before, after, inputs));
+    }
+    FZ_TRY(solve(r));
+    fzi_trace_changed(after, r->now.node);
+    return FZ_OK;
+}
+
+/* Nodes of both graphs have the same numbers. */
+static const struct fz_node *twin(const struct fz_trace *trace, const struct fz_node *node) {
+    const struct fz_node *other = trace->graph->first;
+    while (other && other->mark != node->mark) other = other->next;
+    return other;
+}
+
+fz_status_t fzi_repair(struct fz_trace *before, struct fz_trace *after, const struct fz_depend *d,
+                       const struct fz_linear *original, uint32_t n,
+                       const struct fz_samples *samples) {
+    bool changed = false;
+    for (uint32_t i = 0; i < n; i++) {
+        struct repair r = {.old = &original[i]};
+        const struct fz_node *node = twin(after, original[i].node);
+        if (!node || !fzi_linear_describe(after, node, &r.now)) continue;
+        changed = changed || lost_inputs(r.old, &r.now);
+        if (!changed || r.now.shared || r.now.k > FZ_LINEAR_MAX_K) continue;
+        fz_status_t status = repair_one(&r, before, after, d, samples);
+        fzi_arena_free(&r.arena);
+        FZ_TRY(status);
+    }
+    return FZ_OK;
+}
