@@ -5,13 +5,17 @@
 
 #include "prune/solve.h"
 
-/* The multiply-accumulates of a node: a product of dimensions. */
+/* The multiply-accumulates of a node: a product of dimensions; or its output's elements. */
 struct fz_cost {
     struct fz_dims dims;
-    uint64_t taps;
+    uint64_t factor;
+    bool macs;
 };
 
-enum { DAMP_PERCENT = 1 };
+enum {
+    DAMP_PERCENT = 1,
+    ELEMENT_COST = 24 /* multiply-accumulates in the time that writing a number takes, as measured */
+};
 
 static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for pruning"); }
 
@@ -126,7 +130,7 @@ static bool has_leaf(struct fz_arena *arena, struct fz_dim *axis, const struct f
 }
 
 /* Wide dimensions shrink in steps that vectors can use. */
-static int64_t unit_of(int64_t size) { return 1; }
+static int64_t unit_of(int64_t size) { return size >= 32 ? 4 : size >= 16 ? 2 : 1; }
 
 static fz_status_t fill_candidate(struct fz_choice *choice, struct fz_candidate *k) {
     struct fz_arena *arena = choice->arena;
@@ -186,17 +190,34 @@ static bool cost_of(struct fz_choice *choice, const struct fz_value *a, const st
     struct fz_depend *d = choice->depend;
     struct fz_cost *cost = &choice->costs[choice->n_costs++];
     const fz_tensor_t *ta = fzi_depend_value(d, a), *tb = fzi_depend_value(d, b);
-    cost->taps = 1;
+    cost->factor = 1;
+    cost->macs = true;
     for (int32_t j = 0; j < ta->rank; j++) {
         struct fz_dim *axis = fzi_depend_axis(d, a, j);
         if (!axis || !fzi_dims_add(choice->arena, &cost->dims, axis)) return false;
     }
-    for (int32_t j = 2; taps && j < tb->rank; j++) cost->taps *= (uint64_t)tb->dims[j];
+    for (int32_t j = 2; taps && j < tb->rank; j++) cost->factor *= (uint64_t)tb->dims[j];
     struct fz_dim *axis = fzi_depend_axis(d, b, i);
     return axis && fzi_dims_add(choice->arena, &cost->dims, axis);
 }
 
+/* Writing an element costs time as well. */
+static bool cost_of_output(struct fz_choice *choice, const struct fz_node *node) {
+    const struct fz_op *op = fzi_op_find(node->domain, node->type, node->opset);
+    struct fz_cost *cost = &choice->costs[choice->n_costs];
+    const fz_tensor_t *t = node->out[0] ? fzi_depend_value(choice->depend, node->out[0]) : NULL;
+    if (!t || t->dtype != FZ_TYPE_F32 || !op || op->flags & FZ_OP_VIEW) return true;
+    cost->factor = ELEMENT_COST;
+    for (int32_t i = 0; i < t->rank; i++) {
+        struct fz_dim *axis = fzi_depend_axis(choice->depend, node->out[0], i);
+        if (!axis || !fzi_dims_add(choice->arena, &cost->dims, axis)) return false;
+    }
+    choice->n_costs++;
+    return true;
+}
+
 static bool find_cost(struct fz_choice *choice, const struct fz_node *node) {
+    if (!cost_of_output(choice, node)) return false;
     if (*node->domain) return true;
     if (strcmp(node->type, "Conv") == 0)
         return cost_of(choice, node->out[0], node->in[1], 1, true);
@@ -210,15 +231,16 @@ static bool find_cost(struct fz_choice *choice, const struct fz_node *node) {
     return true;
 }
 
-static uint64_t macs_of(const struct fz_cost *cost) {
-    uint64_t n = cost->taps;
+static uint64_t size_of(const struct fz_cost *cost) {
+    uint64_t n = cost->factor;
     for (uint32_t i = 0; i < cost->dims.n; i++) n *= (uint64_t)fzi_dim_kept(cost->dims.items[i]);
     return n;
 }
 
 uint64_t fzi_choice_macs(const struct fz_choice *choice) {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < choice->n_costs; i++) sum += macs_of(&choice->costs[i]);
+    for (uint32_t i = 0; i < choice->n_costs; i++)
+        if (choice->costs[i].macs) sum += size_of(&choice->costs[i]);
     return sum;
 }
 
@@ -226,7 +248,7 @@ fz_status_t fzi_choice_open(struct fz_choice *choice, struct fz_depend *depend,
                             const struct fz_linear *linears, uint32_t n, bool data) {
     *choice = (struct fz_choice){.arena = depend->arena, .depend = depend};
     const struct fz_trace *trace = depend->trace;
-    choice->costs = fzi_arena_array(choice->arena, trace->n_nodes, sizeof *choice->costs);
+    choice->costs = fzi_arena_array(choice->arena, 2 * (size_t)trace->n_nodes, sizeof *choice->costs);
     if (!choice->costs) return no_memory();
     for (const struct fz_node *node = trace->graph->first; node; node = node->next)
         if (!find_cost(choice, node)) return no_memory();
@@ -386,11 +408,26 @@ void fzi_choice_undo(struct fz_choice *choice, struct fz_candidate *k) {
 
 /* ---- the walk */
 
-/* What a step of K costs in error and saves in work; TAKEN gets a 1 for each index of it. */
-static double price(struct fz_choice *choice, struct fz_candidate *k, uint8_t *taken,
-                    uint64_t *saved) {
+/* A step of a candidate: what it adds to the error, and what it saves. */
+struct step {
+    double error;
+    uint64_t work, macs;
+};
+
+static struct step left_of(const struct fz_choice *choice, const struct fz_candidate *k) {
+    struct step sum = {0};
+    for (uint32_t i = 0; i < k->n_costs; i++) {
+        const struct fz_cost *cost = &choice->costs[k->costs[i]];
+        uint64_t size = size_of(cost);
+        sum.work += size;
+        sum.macs += cost->macs ? size : 0;
+    }
+    return sum;
+}
+
+/* The step of K that costs the least error; TAKEN gets a 1 for each index of it. */
+static struct step price(struct fz_choice *choice, struct fz_candidate *k, uint8_t *taken) {
     double error = 0;
-    uint64_t before = 0, after = 0;
     memset(taken, 0, (size_t)k->leaf->size);
     for (int64_t i = 0; i < k->unit; i++) {
         int64_t next = cheapest(k, taken);
@@ -398,34 +435,34 @@ static double price(struct fz_choice *choice, struct fz_candidate *k, uint8_t *t
         taken[next] = 1;
         error += k->weight * k->errors[next];
     }
-    for (uint32_t i = 0; i < k->n_costs; i++) before += macs_of(&choice->costs[k->costs[i]]);
+    struct step before = left_of(choice, k);
     for (int64_t i = 0; i < k->leaf->size; i++) k->leaf->gone[i] |= taken[i];
-    for (uint32_t i = 0; i < k->n_costs; i++) after += macs_of(&choice->costs[k->costs[i]]);
+    struct step after = left_of(choice, k);
     for (int64_t i = 0; i < k->leaf->size; i++) k->leaf->gone[i] &= (uint8_t)!taken[i];
-    *saved = before - after;
-    return error;
+    return (struct step){error, before.work - after.work, before.macs - after.macs};
 }
 
-/* The candidate whose next step is the best: the least error for what it saves; of those that reach
- * MACS the least error, if the best one reaches it too. NULL if none can give more. */
+/* The candidate whose next step is the best: the least error for the work it saves; if that reaches
+ * MACS, the one of the least error that does. NULL if none can give more. */
 static struct fz_candidate *best_step(struct fz_choice *choice, uint64_t macs, uint8_t *taken,
                                       double *error) {
     struct fz_candidate *best = NULL, *last = NULL;
     double least = INFINITY, least_error = INFINITY;
-    uint64_t needed = choice->macs_left - macs, saved, best_saved = 0;
+    bool reaches = false;
     for (uint32_t i = 0; i < choice->n_candidates; i++) {
         struct fz_candidate *k = &choice->candidates[i];
         if (k->left <= k->unit) continue;
-        double e = price(choice, k, taken, &saved);
-        double rate = saved ? e / (double)saved : INFINITY;
-        if (saved >= needed && e < least_error) last = k, least_error = e;
+        struct step s = price(choice, k, taken);
+        double rate = s.macs ? s.error / (double)s.work : INFINITY;
+        bool enough = choice->macs_left - s.macs <= macs;
+        if (enough && s.error < least_error) last = k, least_error = s.error;
         if (!(rate < least)) continue;
         least = rate;
         best = k;
-        best_saved = saved;
+        reaches = enough;
     }
-    if (best && best_saved >= needed && last) best = last;
-    if (best) *error = price(choice, best, taken, &saved);
+    if (reaches && last) best = last;
+    if (best) *error = price(choice, best, taken).error;
     return best;
 }
 

@@ -11,9 +11,8 @@ static bool is(const struct fz_node *node, const char *type) {
     return !*node->domain && strcmp(node->type, type) == 0;
 }
 
-/* The constant vector of N numbers that the only reader of V adds to it, if there is one. */
-static struct fz_value *added_behind(const struct fz_graph *graph, const struct fz_value *v,
-                                     int64_t n) {
+/* The only node that reads V, if it is an Add and V no output of the graph. */
+static const struct fz_node *only_add(const struct fz_graph *graph, const struct fz_value *v) {
     const struct fz_node *reader = NULL;
     for (uint32_t i = 0; i < graph->n_outputs; i++)
         if (graph->outputs[i] == v) return NULL;
@@ -23,10 +22,31 @@ static struct fz_value *added_behind(const struct fz_graph *graph, const struct 
             if (reader) return NULL;
             reader = node;
         }
-    if (!reader || !is(reader, "Add")) return NULL;
-    struct fz_value *other = reader->in[reader->in[0] == v];
-    bool fits = is_weight(other, 1) && other->t.dims[0] == n;
-    return fits ? other : NULL;
+    return reader && is(reader, "Add") ? reader : NULL;
+}
+
+static struct fz_value *other_of(const struct fz_node *add, const struct fz_value *v) {
+    return add->in[add->in[0] == v];
+}
+
+/* What is added behind the product: a vector of constants, then another tensor of the same shape. */
+static void find_sums(const struct fz_trace *trace, struct fz_linear *l) {
+    const struct fz_value *v = l->node->out[0];
+    struct fz_value *own = fzi_in(l->node, 2);
+    const struct fz_node *add = only_add(trace->graph, v);
+    struct fz_value *other = add ? other_of(add, v) : NULL;
+    if (own) l->bias = is_weight(own, 1) && own->t.dims[0] == l->n ? own : NULL;
+    else if (other && is_weight(other, 1) && other->t.dims[0] == l->n) {
+        l->bias = other;
+        v = add->out[0];
+        add = only_add(trace->graph, v);
+        other = add ? other_of(add, v) : NULL;
+    }
+    if (!other || fzi_is_constant(other) || other == v ||
+        !fzi_shape_equal(fzi_trace_value(trace, other), fzi_trace_value(trace, v)))
+        return;
+    l->sum = add;
+    l->beside = other;
 }
 
 static uint32_t count_readers(const struct fz_graph *graph, const struct fz_value *v) {
@@ -66,12 +86,10 @@ bool fzi_linear_describe(const struct fz_trace *trace, const struct fz_node *nod
     if (!conv && !is(node, "Gemm") && !is(node, "MatMul")) return false;
     if (!(conv ? describe_conv(node, l) : describe_product(node, l))) return false;
     const struct fz_graph *graph = trace->graph;
-    struct fz_value *own = fzi_in(node, 2);
     l->node = node;
     l->weight = node->in[1];
     l->shared = count_readers(graph, l->weight) > 1;
-    l->bias = own && is_weight(own, 1) && own->t.dims[0] == l->n ? own
-              : own ? NULL : added_behind(graph, node->out[0], l->n);
+    find_sums(trace, l);
     if (l->bias && count_readers(graph, l->bias) > 1) l->bias = NULL;
     return true;
 }
@@ -158,9 +176,9 @@ void fzi_linear_input(const struct fz_linear *l, const struct fz_trace *trace, i
     for (int64_t i = 0; i < l->k; i++) row[i] = (double)x[i];
 }
 
-void fzi_linear_output(const struct fz_linear *l, const struct fz_trace *trace, int64_t r,
-                       double *row) {
-    const fz_tensor_t *y = fzi_trace_value(trace, l->node->out[0]);
+void fzi_linear_output(const struct fz_linear *l, const struct fz_trace *trace,
+                       const struct fz_value *value, int64_t r, double *row) {
+    const fz_tensor_t *y = fzi_trace_value(trace, value);
     const float *data = y->data;
     int64_t plane = 1;
     for (int32_t i = 2; l->conv && i < y->rank; i++) plane *= y->dims[i];

@@ -12,6 +12,9 @@ enum { FZ_LINEAR_MAX_K = 2560 }; /* larger ones are pruned by magnitude and not 
 struct fz_linear {
     const struct fz_node *node;
     struct fz_value *weight, *bias; /* bias: N constants that are added behind; NULL: none */
+    const struct fz_node *sum;      /* an Add of the output (with its bias) and `beside`, if that is
+                                       the output's only reader; or NULL */
+    const struct fz_value *beside;
     bool shared;                    /* the weight has other readers: it is not repaired */
     bool conv, by_column;           /* a Conv; weights [K, N] rather than [N, K] */
     int64_t k, n, taps;
@@ -24,12 +27,13 @@ fz_status_t fzi_linear_find(const struct fz_trace *trace, struct fz_arena *arena
 bool fzi_linear_describe(const struct fz_trace *trace, const struct fz_node *node,
                          struct fz_linear *out);
 
-/* How many rows the last run has, and row R of the input (K numbers) and output (N numbers). */
+/* How many rows the last run has; row R of the input (K numbers), and (N numbers) of VALUE, which is
+ * the output or laid out as it is. */
 int64_t fzi_linear_rows(const struct fz_linear *linear, const struct fz_trace *trace);
 void fzi_linear_input(const struct fz_linear *linear, const struct fz_trace *trace, int64_t r,
                       double *row);
-void fzi_linear_output(const struct fz_linear *linear, const struct fz_trace *trace, int64_t r,
-                       double *row);
+void fzi_linear_output(const struct fz_linear *linear, const struct fz_trace *trace,
+                       const struct fz_value *value, int64_t r, double *row);
 
 /* The weights as a K x N matrix, and back, rounded. */
 void fzi_linear_get(const struct fz_linear *linear, double *w);

@@ -11,7 +11,7 @@ struct repair {
     struct fz_linear now;
     uint8_t *gone;            /* outputs of the original that are no more */
     struct fz_moments moments;
-    double *x, *y;
+    double *x, *y, *beside;
     struct fz_arena arena;
 };
 
@@ -21,6 +21,11 @@ static bool lost_inputs(const struct fz_linear *old, const struct fz_linear *now
     return now->k != old->k;
 }
 
+/* An own bias is a part of the output, one that an Add adds behind is not. */
+static bool has_own_bias(const struct fz_linear *l) {
+    return l->bias && fzi_in(l->node, 2) == l->bias;
+}
+
 static fz_status_t open_repair(struct repair *r, const struct fz_depend *d) {
     int64_t k = r->now.k, n = r->now.n;
     struct fz_dim *out = fzi_depend_axis((struct fz_depend *)d, r->old->weight,
@@ -28,42 +33,54 @@ static fz_status_t open_repair(struct repair *r, const struct fz_depend *d) {
     r->gone = fzi_arena_alloc(&r->arena, (size_t)r->old->n);
     r->x = fzi_arena_array(&r->arena, (size_t)k, sizeof *r->x);
     r->y = fzi_arena_array(&r->arena, (size_t)r->old->n, sizeof *r->y);
-    if (!out || !r->gone || !r->x || !r->y || !fzi_moments_new(&r->arena, &r->moments, k, n))
+    r->beside = fzi_arena_array(&r->arena, (size_t)n, sizeof *r->beside);
+    if (!out || !r->beside || !r->gone || !r->x || !r->y || !fzi_moments_new(&r->arena, &r->moments, k, n))
         return no_memory();
     fzi_dim_gone(out, r->gone);
     return FZ_OK;
 }
 
-/* The target of a row: the original's output, of the outputs that are left. */
-static void read_target(struct repair *r, const struct fz_trace *before, int64_t row) {
+/* The target of a row: what the original gave, of the outputs that are left. Where the output is
+ * added to something else, the sum is the target: the product also makes up for what that lost. */
+static void read_target(struct repair *r, const struct fz_trace *before,
+                        const struct fz_trace *after, int64_t row) {
+    const struct fz_linear *old = r->old, *now = &r->now;
+    bool sum = old->sum && now->sum;
     int64_t n = 0;
-    fzi_linear_output(r->old, before, row, r->y);
-    for (int64_t i = 0; i < r->old->n; i++)
+    fzi_linear_output(old, before, sum ? old->sum->out[0] : old->node->out[0], row, r->y);
+    for (int64_t i = 0; i < old->n; i++)
         if (!r->gone[i]) r->y[n++] = r->y[i];
+    if (!sum) return;
+    fzi_linear_output(now, after, now->beside, row, r->beside);
+    const float *bias = now->bias && !has_own_bias(now) ? now->bias->t.data : NULL;
+    for (int64_t i = 0; i < n; i++) {
+        r->y[i] -= r->beside[i];
+        if (bias) r->y[i] -= (double)bias[i];
+    }
 }
 
 static fz_status_t add_sample(struct repair *r, struct fz_trace *before, struct fz_trace *after,
                               const fz_tensor_t *inputs) {
-    FZ_TRY(fzi_trace_run(before, inputs, r->old->node));
-    FZ_TRY(fzi_trace_run(after, inputs, r->now.node));
+    bool sum = r->old->sum && r->now.sum;
+    FZ_TRY(fzi_trace_run(before, inputs, sum ? r->old->sum : r->old->node));
+    FZ_TRY(fzi_trace_run(after, inputs, sum ? r->now.sum : r->now.node));
     int64_t n = fzi_linear_rows(r->old, before), take = fzi_min_i64(n, FZ_SAMPLE_ROWS);
     if (n != fzi_linear_rows(&r->now, after))
         return fzi_error(FZ_E_INTERNAL, "node '%s' has other rows now", r->now.node->name);
     for (int64_t i = 0; i < take; i++) {
         int64_t row = i * n / take;
         fzi_linear_input(&r->now, after, row, r->x);
-        read_target(r, before, row);
+        read_target(r, before, after, row);
         fzi_moments_add(&r->moments, r->x, r->y);
     }
     return FZ_OK;
 }
 
-/* The bias lets means differ: it takes what the mean of the rows leaves. An own bias is a part of
- * the output, one that an Add adds behind is not. */
+/* The bias lets means differ: it takes what the mean of the rows leaves. */
 static void set_bias(const struct repair *r, const double *w) {
     const struct fz_moments *m = &r->moments;
     float *bias = r->now.bias->t.data;
-    bool own = fzi_in(r->now.node, 2) == r->now.bias;
+    bool own = has_own_bias(&r->now);
     for (int64_t j = 0; j < m->n; j++) {
         double sum = m->y[j] / m->count;
         for (int64_t i = 0; i < m->k; i++) sum -= m->x[i] / m->count * w[i * m->n + j];
@@ -122,6 +139,9 @@ fz_status_t fzi_repair(struct fz_trace *before, struct fz_trace *after, const st
         struct repair r = {.old = &original[i]};
         const struct fz_node *node = twin(after, original[i].node);
         if (!node || !fzi_linear_describe(after, node, &r.now)) continue;
+        /* The last run may not have come as far as the sum. */
+        r.now.sum = original[i].sum ? twin(after, original[i].sum) : NULL;
+        r.now.beside = r.now.sum ? after->ids[original[i].beside->id - 1] : NULL;
         changed = changed || lost_inputs(r.old, &r.now);
         if (!changed || r.now.shared || r.now.k > FZ_LINEAR_MAX_K) continue;
         fz_status_t status = repair_one(&r, before, after, d, samples);
