@@ -26,22 +26,6 @@ static fz_status_t complete(const fz_freeze_options_t *from, fz_freeze_options_t
     return FZ_OK;
 }
 
-/* Writes to a file beside PATH that takes its name only when it is complete. */
-static fz_status_t write_file(const struct fz_freeze_from *from, const char *path,
-                              const fz_freeze_options_t *options, uint8_t digest[32]) {
-    char temporary[FZ_PATH_MAX];
-    int fd;
-    FZ_TRY(fzi_file_beside(path, 0666, temporary, &fd));
-    fz_status_t status = fzi_freeze(from, options, fd, digest);
-    if (status == FZ_OK && fsync(fd) != 0)
-        status = fzi_error(FZ_E_IO, "cannot write '%s': %s", path, strerror(errno));
-    close(fd);
-    if (status == FZ_OK && rename(temporary, path) != 0)
-        status = fzi_error(FZ_E_IO, "cannot write '%s': %s", path, strerror(errno));
-    if (status != FZ_OK) unlink(temporary);
-    return status;
-}
-
 static fz_status_t freeze_file(const char *onnx_path, const char *fz_path,
                                const fz_freeze_options_t *options, char hex[65]) {
     fz_freeze_options_t o;
@@ -49,7 +33,7 @@ static fz_status_t freeze_file(const char *onnx_path, const char *fz_path,
     if (!onnx_path || !fz_path) return fzi_error(FZ_E_USAGE, "fz_freeze_file: a path is NULL");
     FZ_TRY(complete(options, &o));
     struct fz_freeze_from from = {.path = onnx_path};
-    FZ_TRY(write_file(&from, fz_path, &o, digest));
+    FZ_TRY(fzi_freeze_path(&from, fz_path, &o, digest));
     if (hex) fzi_sha256_hex(digest, hex);
     return FZ_OK;
 }

@@ -79,6 +79,7 @@ int verb_bench(int argc, char **argv);
 int verb_test(int argc, char **argv);
 int verb_compare(int argc, char **argv);
 int verb_diff(int argc, char **argv);
+int verb_prune(int argc, char **argv);
 int verb_export_onnx(int argc, char **argv);
 #ifdef FZ_HAVE_STORE
 int verb_keygen(int argc, char **argv);

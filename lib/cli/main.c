@@ -34,6 +34,10 @@ static const struct verb verbs[] = {
      "A B [--input NAME=FILE.npy]... [--nodes]",
      "how far the outputs of two models, or two folders of .npy, are apart"},
     {"diff", verb_diff, "A B", "name options, nodes and tensors in which two models differ"},
+    {"prune", verb_prune,
+     "IN.onnx -o OUT [--structured SHARE] [--sparse N:M|block:DENSITY] [--calib DATA]\n"
+     "            [--exclude NODE]... [--dim NAME=N]... [--report]",
+     "take out channels, neurons and heads, or weights; OUT ends in .onnx or .fz"},
     {"export-onnx", verb_export_onnx, "FILE.fz -o OUT.onnx",
      "give back the ONNX file of a model that was frozen with --keep-onnx"},
 #ifdef FZ_HAVE_STORE

@@ -3,7 +3,12 @@
 
 #include <frozen/version.h>
 
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "artifact/artifact.h"
+#include "base/file.h"
 #include "base/fpenv.h"
 #include "exec/answer.h"
 #include "exec/profile.h"
@@ -260,5 +265,21 @@ fz_status_t fzi_freeze(const struct fz_freeze_from *from, const fz_freeze_option
     fzi_text_free(&f.provenance);
     fzi_text_free(&f.metadata);
     fzi_text_free(&f.operators);
+    return status;
+}
+
+/* Writes to a file beside PATH that takes its name only when it is complete. */
+fz_status_t fzi_freeze_path(const struct fz_freeze_from *from, const char *path,
+                            const fz_freeze_options_t *options, uint8_t digest[32]) {
+    char temporary[FZ_PATH_MAX];
+    int fd;
+    FZ_TRY(fzi_file_beside(path, 0666, temporary, &fd));
+    fz_status_t status = fzi_freeze(from, options, fd, digest);
+    if (status == FZ_OK && fsync(fd) != 0)
+        status = fzi_error(FZ_E_IO, "cannot write '%s': %s", path, strerror(errno));
+    close(fd);
+    if (status == FZ_OK && rename(temporary, path) != 0)
+        status = fzi_error(FZ_E_IO, "cannot write '%s': %s", path, strerror(errno));
+    if (status != FZ_OK) unlink(temporary);
     return status;
 }

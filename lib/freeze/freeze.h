@@ -18,4 +18,8 @@ struct fz_freeze_from {
 fz_status_t fzi_freeze(const struct fz_freeze_from *from, const fz_freeze_options_t *options,
                        int fd, uint8_t digest[32]);
 
+/* The same to the file PATH, which appears whole or not at all. */
+fz_status_t fzi_freeze_path(const struct fz_freeze_from *from, const char *path,
+                            const fz_freeze_options_t *options, uint8_t digest[32]);
+
 #endif

@@ -2,8 +2,9 @@
  * copy, its repair. */
 #include "prune/prune.h"
 
-#include <math.h>
+#include <stdio.h>
 
+#include "export/export.h"
 #include "prune/repair.h"
 #include "prune/rewrite.h"
 
@@ -15,8 +16,35 @@ enum {
 
 static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for pruning"); }
 
+fz_status_t fzi_prune_progress(const struct fz_prune *p, double done, const char *phase) {
+    const fz_prune_options_t *o = p->request;
+    if (o->progress && o->progress(o->progress_context, done, phase))
+        return fzi_error(FZ_E_CANCELLED, "pruning was cancelled");
+    return FZ_OK;
+}
+
+void fzi_prune_say(const struct fz_prune *p, const char *format, ...) {
+    const fz_prune_options_t *o = p->request;
+    char line[512];
+    va_list args;
+    if (!o->report) return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    o->report(o->report_context, line);
+}
+
+/* Functions may have been inlined that were written for another opset than the model is. */
+static fz_status_t raise(struct fz_graph *graph) {
+    int32_t newest = 0;
+    for (const struct fz_node *node = graph->first; node; node = node->next)
+        if (!*node->domain && node->opset > newest) newest = node->opset;
+    return newest ? fzi_export_raise(graph, newest) : FZ_OK;
+}
+
 static fz_status_t open_copy(const struct fz_prune *p, struct fz_prune_copy *copy) {
     FZ_TRY(fzi_import_file(p->path, p->options, &copy->arena, &copy->source, &copy->graph));
+    FZ_TRY(raise(copy->graph));
     return fzi_trace_open(&copy->trace, copy->graph);
 }
 
@@ -131,6 +159,7 @@ static fz_status_t gather(struct fz_prune *p, double *row) {
     for (uint64_t i = 0; i < p->samples.n; i++) {
         const fz_tensor_t *inputs;
         FZ_TRY(p->samples.get(p->samples.context, i, &inputs));
+        FZ_TRY(fzi_prune_progress(p, 0.3 * (double)i / (double)p->samples.n, "activations"));
         FZ_TRY(fzi_trace_run(&p->before.trace, inputs, NULL));
         for (uint32_t c = 0; c < p->choice.n_consumers; c++)
             if (p->choice.consumers[c].moments.xx)
@@ -260,7 +289,7 @@ static fz_status_t walk(struct fz_prune *p) {
     uint32_t stages = p->samples.n ? WEIGH_STAGES : 1;
     fz_status_t status = p->samples.n ? take_reference(p, &r) : FZ_OK;
     for (uint32_t i = 1; status == FZ_OK && i <= stages; i++) {
-        double left = 1 - p->structured * i / stages;
+        double left = 1 - p->request->structured * i / stages;
         if (p->samples.n) status = weigh(p, &r);
         if (status == FZ_OK)
             status = fzi_choice_make(&p->choice, (uint64_t)(left * (double)p->choice.macs));
@@ -301,20 +330,65 @@ static fz_status_t shrink(struct fz_prune *p, const fz_tensor_t *inputs) {
     return fzi_rewrite_check(&p->depend, &p->after.trace);
 }
 
-fz_status_t fzi_prune_run(struct fz_prune *p) {
+/* ---- the whole */
+
+static void say_candidates(const struct fz_prune *p) {
+    for (uint32_t i = 0; i < p->choice.n_candidates; i++) {
+        const struct fz_candidate *k = &p->choice.candidates[i];
+        fzi_prune_say(p, "%lld of %lld stay: what '%s' reads%s", (long long)k->left,
+                      (long long)k->leaf->size, k->reads[0].consumer->linear->node->name,
+                      k->n_reads > 1 ? ", and others" : "");
+    }
+    for (uint32_t i = 0; i < p->n_linears; i++)
+        if (p->linears[i].k > FZ_LINEAR_MAX_K)
+            fzi_prune_say(p, "'%s' sums %lld products, more than %d: it is not repaired",
+                          p->linears[i].node->name, (long long)p->linears[i].k, FZ_LINEAR_MAX_K);
+}
+
+static fz_status_t structured(struct fz_prune *p) {
     const fz_tensor_t *inputs;
-    FZ_TRY(probe(p, &inputs));
-    p->depend = (struct fz_depend){.arena = &p->arena, .trace = &p->before.trace,
-                                   .other = p->other, .excluded = p->excluded,
-                                   .n_excluded = p->n_excluded};
-    FZ_TRY(fzi_depend_analyse(&p->depend));
     FZ_TRY(choose(p));
+    say_candidates(p);
     FZ_TRY(probe(p, &inputs));
     p->depend.other = p->other;
     FZ_TRY(shrink(p, inputs));
+    FZ_TRY(fzi_prune_progress(p, 0.6, "repair"));
     if (p->samples.n)
         FZ_TRY(fzi_repair(&p->before.trace, &p->after.trace, &p->depend, p->linears, p->n_linears,
                           &p->samples));
+    p->result.macs_before = p->choice.macs;
+    p->result.macs_after = p->choice.macs_left;
+    return FZ_OK;
+}
+
+/* Bytes of the float constants that nodes of GRAPH read, and of the zeros among them. */
+static void count_weights(const struct fz_graph *graph, uint64_t *bytes, uint64_t *zeros) {
+    static char counted;
+    for (const struct fz_node *node = graph->first; node; node = node->next)
+        for (uint32_t i = 0; i < node->n_in; i++) {
+            struct fz_value *v = node->in[i];
+            if (!fzi_is_constant(v) || v->t.dtype != FZ_TYPE_F32 || v->note == &counted) continue;
+            v->note = &counted;
+            const float *data = v->t.data;
+            *bytes += v->t.size;
+            for (int64_t k = 0; k < fzi_tensor_count(&v->t); k++)
+                *zeros += data[k] == 0 ? sizeof *data : 0;
+        }
+}
+
+fz_status_t fzi_prune_run(struct fz_prune *p) {
+    const fz_tensor_t *inputs;
+    uint64_t ignored = 0;
+    p->result.n_samples = p->samples.n;
+    count_weights(p->before.graph, &p->result.weights_before, &ignored);
+    FZ_TRY(fzi_prune_progress(p, 0, "shapes"));
+    FZ_TRY(probe(p, &inputs));
+    p->depend = (struct fz_depend){.arena = &p->arena, .trace = &p->before.trace,
+                                   .other = p->other, .excluded = p->request->exclude,
+                                   .n_excluded = p->request->n_exclude};
+    FZ_TRY(fzi_depend_analyse(&p->depend));
+    if (p->request->structured > 0) FZ_TRY(structured(p));
     fzi_rewrite_clean(p->after.graph);
+    count_weights(p->after.graph, &p->result.weights_after, &p->result.zeros_after);
     return FZ_OK;
 }

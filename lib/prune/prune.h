@@ -2,7 +2,7 @@
 #ifndef FZ_PRUNE_PRUNE_H
 #define FZ_PRUNE_PRUNE_H
 
-#include <frozen/freeze.h>
+#include <frozen/prune.h>
 
 #include "import/import.h"
 #include "prune/choose.h"
@@ -20,10 +20,8 @@ struct fz_prune_copy {
 struct fz_prune {
     const char *path;
     const fz_freeze_options_t *options; /* of the import */
-    double structured;                  /* the share of the multiply-accumulates to take out */
-    const char *const *excluded;
-    size_t n_excluded;
-    struct fz_samples samples;
+    const fz_prune_options_t *request;
+    struct fz_samples samples;          /* set after fzi_prune_open */
 
     struct fz_prune_copy before, after;
     struct fz_arena arena;
@@ -32,6 +30,7 @@ struct fz_prune {
     struct fz_linear *linears;
     uint32_t n_linears;
     struct fz_choice choice;
+    fz_prune_result_t result;
 };
 
 /* Reads the model and finds its inputs, so that samples can be checked against them. */
@@ -39,5 +38,10 @@ fz_status_t fzi_prune_open(struct fz_prune *prune);
 /* Prunes: then after.graph is the smaller model. */
 fz_status_t fzi_prune_run(struct fz_prune *prune);
 void fzi_prune_close(struct fz_prune *prune);
+
+/* Tells how far the work is; FZ_E_CANCELLED if it is to stop. */
+fz_status_t fzi_prune_progress(const struct fz_prune *prune, double done, const char *phase);
+/* A line of the report. */
+void fzi_prune_say(const struct fz_prune *prune, const char *format, ...) FZ_PRINTF(2, 3);
 
 #endif

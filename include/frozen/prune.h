@@ -1,0 +1,83 @@
+/* prune.h: take out of a model what it can do without. Library libfrozen-freeze.
+ *
+ * Structured pruning takes out whole channels, neurons and attention heads:
+ * the model that comes out has smaller tensors and needs nothing special to
+ * run. Sparse pruning sets weights to zero in a pattern and keeps all shapes.
+ * Neither trains: what is left makes up, by least squares on calibration data,
+ * for what went. The same model, options and data give the same bytes on every
+ * machine. The rules at the top of frozen.h hold here too. */
+#ifndef FROZEN_PRUNE_H
+#define FROZEN_PRUNE_H
+
+#include <frozen/freeze.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Called for a sample: writes a tensor for each of the model's N_INPUTS inputs,
+ * in their order, to INPUTS. The bytes are the caller's and must stay until the
+ * next call. INDEX runs from 0 to n_samples - 1, several times over. Return 0 to
+ * go on, anything else to give up (FZ_E_CANCELLED). */
+typedef int (*fz_prune_sample_fn)(void *context, size_t index,
+                                  fz_tensor_t *inputs, size_t n_inputs);
+
+/* Called with a line of the report, without an end of line. */
+typedef void (*fz_prune_line_fn)(void *context, const char *line);
+
+typedef struct fz_prune_options {
+    size_t size;              /* sizeof(fz_prune_options_t) */
+    double structured;        /* share of the multiply-accumulates to take out,
+                                 at least; 0: none, below 1 */
+    const char *sparse;       /* "2:4": of 4 neighbouring inputs of a product 2
+                                 keep their weight, for each output; "block:0.3":
+                                 that share of all blocks of 1 input and 32
+                                 outputs does; NULL: nothing */
+    const char *const *exclude; /* names of nodes whose weights stay */
+    size_t n_exclude;
+    const char *calib;        /* calibration data: FILE.npz or a folder with
+                                 NAME.npy, NAME/ANY.npy or test_data_set_N;
+                                 NULL: none, or SAMPLE */
+    fz_prune_sample_fn sample;
+    void *sample_context;
+    size_t n_samples;
+    const fz_dim_binding_t *dims; /* symbolic dimensions that become fixed */
+    size_t n_dims;
+    fz_prune_line_fn report;  /* NULL: none */
+    void *report_context;
+    fz_progress_fn progress;
+    void *progress_context;
+} fz_prune_options_t;
+
+/* What a model was and what it became. */
+typedef struct fz_prune_result {
+    size_t size;              /* sizeof(fz_prune_result_t), set by the caller */
+    uint64_t macs_before, macs_after;     /* of one run of the first sample */
+    uint64_t weights_before, weights_after; /* bytes of float constants */
+    uint64_t zeros_after;     /* of those weights, bytes that are zeros */
+    uint64_t n_samples;
+} fz_prune_result_t;
+
+/* Prunes the float32 ONNX model at ONNX_PATH and writes it to OUT_PATH: an ONNX
+ * model, or a frozen one if the name ends in ".fz". The file appears whole or
+ * not at all. RESULT may be NULL.
+ *
+ * Dimensions that depend on one another shrink together; inputs and outputs of
+ * the model, and what a norm or a softmax goes over, keep their sizes. Without
+ * calibration data the choice is by the weights alone and nothing is repaired.
+ *
+ * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO, FZ_E_CANCELLED, FZ_E_FORMAT,
+ * FZ_E_TYPE, FZ_E_SHAPE  a sample does not fit its input,
+ * FZ_E_VALUE        there is less to take out than was asked for, or the data
+ *                   hold NaN or infinity,
+ * FZ_E_UNSUPPORTED  operators that the library lacks, and models with loops or
+ *                   branches.                                      Since 0.1 */
+FZ_API fz_status_t fz_prune_file(const char *onnx_path, const char *out_path,
+                                 const fz_prune_options_t *options,
+                                 fz_prune_result_t *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
