@@ -30,7 +30,8 @@ enum {
     FZ_FREEZE_NO_WINOGRAD = 2,  /* direct convolutions only */
     FZ_FREEZE_LITERAL_QDQ = 4,  /* run Q and DQ nodes as written, unfused */
     FZ_FREEZE_NO_KAT = 8,       /* make no known-answer vectors */
-    FZ_FREEZE_RANGE_PER_ROW = 16 /* DynamicQuantizeLinear: a range per row */
+    FZ_FREEZE_RANGE_PER_ROW = 16, /* DynamicQuantizeLinear: a range per row */
+    FZ_FREEZE_SPARSE = 32       /* leave out weights that are zero in blocks */
 };
 
 /* FZ_FREEZE_RANGE_PER_ROW. ONNX takes the range of DynamicQuantizeLinear over
@@ -41,6 +42,12 @@ enum {
  * then has the bits that it has alone. Where the numbers or the range are read
  * by anything but such products, freezing is refused with FZ_E_UNSUPPORTED and
  * the list of nodes. A model without DynamicQuantizeLinear is not changed. */
+
+/* FZ_FREEZE_SPARSE. Matrix products whose weights are zero in at least 30 % of
+ * the blocks of 4 inputs and 32 outputs store and multiply the other blocks
+ * only: what is left out takes no part in a sum, not even where the input is
+ * infinite or NaN, and sums of more than 256 products are cut elsewhere. So
+ * the flag changes bits, and without it zeros are weights like others. */
 
 /* Called now and then with the share DONE of the work, 0.0 to 1.0, and the
  * name of the phase. Return 0 to go on, anything else to give up

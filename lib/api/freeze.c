@@ -20,7 +20,7 @@ static fz_status_t complete(const fz_freeze_options_t *from, fz_freeze_options_t
     if (strcmp(to->numerics, "portable") != 0 && strcmp(to->numerics, "blas") != 0)
         return fzi_error(FZ_E_USAGE, "numerics must be \"portable\" or \"blas\", not \"%s\"",
                          to->numerics);
-    if (to->flags >> 5) return fzi_error(FZ_E_USAGE, "fz_freeze_options_t.flags has unknown bits");
+    if (to->flags >> 6) return fzi_error(FZ_E_USAGE, "fz_freeze_options_t.flags has unknown bits");
     if ((to->n_dims && !to->dims) || (to->n_kat_inputs && !to->kat_inputs))
         return fzi_error(FZ_E_USAGE, "fz_freeze_options_t has a NULL list");
     return FZ_OK;

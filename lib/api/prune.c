@@ -81,7 +81,8 @@ static bool ends_in(const char *text, const char *end) {
 
 /* A frozen model is made of the very ONNX bytes that would have been written. */
 static fz_status_t write_out(struct fz_prune *p, const char *path) {
-    fz_freeze_options_t freeze = {.size = sizeof freeze, .numerics = "portable"};
+    fz_freeze_options_t freeze = {.size = sizeof freeze, .numerics = "portable",
+                                  .flags = FZ_FREEZE_SPARSE};
     struct fz_freeze_from from = {0};
     void *data;
     uint8_t digest[32];

@@ -7,7 +7,7 @@
 
 struct arguments {
     const char *out, *numerics, *range, *seed;
-    bool keep, no_winograd, literal, no_kat;
+    bool keep, no_winograd, literal, no_kat, sparse;
     struct list dims, kat, operands;
 };
 
@@ -40,6 +40,7 @@ static uint64_t flags_of(const struct arguments *a) {
     if (a->keep) flags |= FZ_FREEZE_KEEP_ONNX;
     if (a->no_winograd) flags |= FZ_FREEZE_NO_WINOGRAD;
     if (a->literal) flags |= FZ_FREEZE_LITERAL_QDQ;
+    if (a->sparse) flags |= FZ_FREEZE_SPARSE;
     if (a->no_kat) flags |= FZ_FREEZE_NO_KAT;
     if (a->range && strcmp(a->range, "per-row") == 0) flags |= FZ_FREEZE_RANGE_PER_ROW;
     return flags;
@@ -76,7 +77,7 @@ int verb_freeze(int argc, char **argv) {
         {"--keep-onnx", NULL, &a.keep, NULL}, {"--no-winograd", NULL, &a.no_winograd, NULL},
         {"--literal-qdq", NULL, &a.literal, NULL}, {"--no-kat", NULL, &a.no_kat, NULL},
         {"--dynamic-range", &a.range, NULL, NULL}, {"--kat-input", NULL, NULL, &a.kat},
-        {"--seed", &a.seed, NULL, NULL},
+        {"--seed", &a.seed, NULL, NULL},      {"--sparse", NULL, &a.sparse, NULL},
     };
     if (!parse(argc, argv, options, sizeof options / sizeof *options, &a.operands)) return TROUBLE;
     if (a.operands.n != 1 || !a.out) return trouble("usage: fz freeze IN.onnx -o OUT.fz");

@@ -14,7 +14,7 @@ static const struct verb verbs[] = {
     {"freeze", verb_freeze,
      "IN.onnx -o OUT.fz [--numerics portable|blas] [--dim NAME=N]... [--keep-onnx]\n"
      "            [--no-winograd] [--literal-qdq] [--dynamic-range tensor|per-row]\n"
-     "            [--no-kat] [--seed N] [--kat-input NAME=FILE.npy]...",
+     "            [--sparse] [--no-kat] [--seed N] [--kat-input NAME=FILE.npy]...",
      "turn an ONNX model into a frozen file and print its id"},
     {"info", verb_info, "MODEL [--json] [--passes] [--provenance]",
      "inputs, outputs, id, profile, operators, memory, work"},

@@ -17,6 +17,27 @@ struct fz_frozen_matmul_params {
 fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bool trans, bool blas,
                             struct fz_value **packed);
 
+/* ---- frozen.SparseMatMul: the same with weights that are zero in many blocks. Its inputs: x, stored
+ * rows, bias, residual, and two tables. */
+enum {
+    FZ_SPARSE_K = 4,        /* inputs of a block; a panel has 32 outputs */
+    FZ_SPARSE_PERCENT = 70  /* the density up to which it was faster than dense on all shapes that
+                               were measured (1 to 128 rows, 384 to 3,072 inputs and outputs) */
+};
+
+/* Weights of K inputs and N outputs: that of input i for output j lies at w[i * row + j * column]. */
+struct fz_sparse_source {
+    const float *w;
+    int64_t k, n, row, column;
+};
+/* How many rows of 32 numbers are stored, of K for each panel. */
+int64_t fzi_sparse_rows(const struct fz_sparse_source *source);
+/* True if they are few enough to win. */
+bool fzi_sparse_wins(const struct fz_sparse_source *source);
+/* Makes stored rows, segments and panels (inputs 1, 4 and 5) in IN. */
+fz_status_t fzi_sparse_pack(struct fz_graph *graph, const char *name,
+                            const struct fz_sparse_source *source, struct fz_value *in[3]);
+
 /* frozen.MatMulDyn: y = (a [.., m, k] times b [.., k, n], or [.., n, k] with trans_b) scaled by a
  * binary32 multiplication or division after the chain. Batch dims broadcast; ranks are 2 or
  * more. */

@@ -16,10 +16,14 @@ static struct fz_packed_params *packed_of(struct fz_node *node) {
 static uint32_t bias_at(struct fz_node *node) { return packed_of(node) ? FZ_Q_BIAS : 2; }
 static uint32_t residual_at(struct fz_node *node) { return packed_of(node) ? FZ_Q_RESIDUAL : 3; }
 
+static bool is_matmul(const struct fz_node *node) {
+    return fzi_pass_is_frozen(node, "MatMul") || fzi_pass_is_frozen(node, "SparseMatMul");
+}
+
 static struct fz_act *act_of(struct fz_node *node) {
     if (fzi_pass_is_frozen(node, "Conv") || fzi_pass_is_frozen(node, "ConvTranspose"))
         return &((struct fz_conv_params *)node->params)->act;
-    if (fzi_pass_is_frozen(node, "MatMul"))
+    if (is_matmul(node))
         return &((struct fz_frozen_matmul_params *)node->params)->act;
     return NULL;
 }
@@ -46,7 +50,7 @@ static bool set_act(struct fz_node *node, const struct fz_act *act) {
 
 static int64_t columns_of(struct fz_node *node) {
     if (packed_of(node)) return packed_of(node)->n;
-    if (fzi_pass_is_frozen(node, "MatMul"))
+    if (is_matmul(node))
         return ((const struct fz_frozen_matmul_params *)node->params)->n;
     return ((const struct fz_conv_params *)node->params)->cout;
 }

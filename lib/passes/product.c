@@ -29,11 +29,37 @@ static struct fz_value *as_row(struct fz_graph *graph, struct fz_value *c) {
     return fzi_graph_constant(graph, c->name, &t);
 }
 
+/* With the option, weights that are zero in enough blocks are stored without them. */
+static bool is_sparse(const struct fz_pass *pass, const struct fz_value *w, bool trans,
+                      struct fz_sparse_source *source) {
+    *source = (struct fz_sparse_source){w->t.data, w->t.dims[trans], w->t.dims[!trans],
+                                        trans ? 1 : w->t.dims[1], trans ? w->t.dims[1] : 1};
+    return (pass->options->flags & FZ_FREEZE_SPARSE) && !use_blas(pass) && fzi_sparse_wins(source);
+}
+
+static fz_status_t put_sparse(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                              const struct fz_sparse_source *source, struct fz_value *bias) {
+    struct fz_frozen_matmul_params p = {.k = source->k, .n = source->n};
+    struct fz_value *tables[3];
+    FZ_TRY(fzi_sparse_pack(graph, node->in[1]->name, source, tables));
+    struct fz_value *in[] = {node->in[0], tables[0], as_row(graph, bias), NULL, tables[1],
+                             tables[2]};
+    struct fz_node *made = fzi_pass_lowered(graph, node, "frozen", "SparseMatMul", node->name, &p,
+                                            in, 6, 1);
+    if (!made) return FZ_E_NOMEM;
+    made->out[0]->t = node->out[0]->t;
+    fzi_pass_replace(pass, graph, node->out[0], made->out[0]);
+    fzi_graph_remove(graph, node);
+    return FZ_OK;
+}
+
 static fz_status_t put(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                        struct fz_value *w, bool trans, struct fz_value *bias) {
     struct fz_frozen_matmul_params p = {
         .k = w->t.dims[trans], .n = w->t.dims[!trans], .blas = use_blas(pass)};
     struct fz_value *packed;
+    struct fz_sparse_source source;
+    if (is_sparse(pass, w, trans, &source)) return put_sparse(pass, graph, node, &source, bias);
     FZ_TRY(fzi_matmul_pack(graph, w, trans, p.blas, &packed));
     struct fz_value *in[] = {node->in[0], packed, as_row(graph, bias)};
     struct fz_node *made = fzi_pass_lowered(graph, node, "frozen", "MatMul", node->name, &p, in,

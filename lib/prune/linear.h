@@ -7,7 +7,7 @@
 
 #include "prune/depend.h"
 
-enum { FZ_LINEAR_MAX_K = 2560 }; /* larger ones are pruned by magnitude and not repaired */
+enum { FZ_LINEAR_MAX_K = 4096 }; /* larger ones are pruned by magnitude and not repaired */
 
 struct fz_linear {
     const struct fz_node *node;

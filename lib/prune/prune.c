@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "export/export.h"
+#include "ops/matmul.h"
 #include "prune/repair.h"
 #include "prune/rewrite.h"
 
@@ -300,7 +301,6 @@ static fz_status_t walk(struct fz_prune *p) {
 
 static fz_status_t choose(struct fz_prune *p) {
     int64_t widest = 1;
-    FZ_TRY(fzi_linear_find(&p->before.trace, &p->arena, &p->linears, &p->n_linears));
     FZ_TRY(fzi_choice_open(&p->choice, &p->depend, p->linears, p->n_linears, p->samples.n > 0));
     for (uint32_t i = 0; i < p->n_linears; i++) widest = fzi_max_i64(widest, p->linears[i].k);
     double *row = fzi_arena_array(&p->arena, (size_t)widest, sizeof *row);
@@ -352,13 +352,37 @@ static fz_status_t structured(struct fz_prune *p) {
     FZ_TRY(probe(p, &inputs));
     p->depend.other = p->other;
     FZ_TRY(shrink(p, inputs));
-    FZ_TRY(fzi_prune_progress(p, 0.6, "repair"));
-    if (p->samples.n)
-        FZ_TRY(fzi_repair(&p->before.trace, &p->after.trace, &p->depend, p->linears, p->n_linears,
-                          &p->samples));
     p->result.macs_before = p->choice.macs;
     p->result.macs_after = p->choice.macs_left;
     return FZ_OK;
+}
+
+/* Least squares for what is left, and zeros. */
+static fz_status_t repair(struct fz_prune *p) {
+    struct fz_repair job = {.before = &p->before.trace, .after = &p->after.trace,
+                            .depend = &p->depend, .original = p->linears, .n = p->n_linears,
+                            .samples = &p->samples};
+    FZ_TRY(fzi_sparse_parse(p->request->sparse, &job.sparse));
+    FZ_TRY(fzi_prune_progress(p, 0.6, "repair"));
+    return fzi_repair(&job);
+}
+
+/* What of its weights a product has left, and how a frozen file stores them. */
+static void say_sparse(const struct fz_prune *p) {
+    struct fz_linear l;
+    for (const struct fz_node *node = p->after.graph->first; node; node = node->next) {
+        int64_t left = 0;
+        if (!fzi_linear_describe(&p->after.trace, node, &l)) continue;
+        const float *w = l.weight->t.data;
+        for (int64_t i = 0; i < l.k * l.n; i++) left += w[i] != 0;
+        struct fz_sparse_source source = {w, l.k, l.n, l.by_column ? l.n : 1,
+                                          l.by_column ? 1 : l.k};
+        bool packed = !l.conv && fzi_sparse_wins(&source);
+        fzi_prune_say(p, "'%s': %.1f %% of %lld weights are left, stored %s", node->name,
+                      100.0 * (double)left / (double)(l.k * l.n), (long long)(l.k * l.n),
+                      packed ? "packed"
+                      : left < l.k * l.n ? "dense: no kernel wins for this pattern" : "dense");
+    }
 }
 
 /* Bytes of the float constants that nodes of GRAPH read, and of the zeros among them. */
@@ -387,7 +411,10 @@ fz_status_t fzi_prune_run(struct fz_prune *p) {
                                    .other = p->other, .excluded = p->request->exclude,
                                    .n_excluded = p->request->n_exclude};
     FZ_TRY(fzi_depend_analyse(&p->depend));
+    FZ_TRY(fzi_linear_find(&p->before.trace, &p->arena, &p->linears, &p->n_linears));
     if (p->request->structured > 0) FZ_TRY(structured(p));
+    FZ_TRY(repair(p));
+    if (p->request->sparse) say_sparse(p);
     fzi_rewrite_clean(p->after.graph);
     count_weights(p->after.graph, &p->result.weights_after, &p->result.zeros_after);
     return FZ_OK;

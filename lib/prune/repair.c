@@ -76,6 +76,18 @@ static fz_status_t add_sample(struct repair *r, struct fz_trace *before, struct 
     return FZ_OK;
 }
 
+/* ---- the fit */
+
+/* TO -= A B for the K x K matrix A and K x N matrices. */
+static void subtract_product(const double *a, const double *b, double *to, int64_t k, int64_t n) {
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < k; j++) {
+            double factor = a[i * k + j], *restrict row = to + i * n;
+            const double *restrict from = b + j * n;
+            for (int64_t c = 0; c < n; c++) row[c] -= factor * from[c];
+        }
+}
+
 /* The bias lets means differ: it takes what the mean of the rows leaves. */
 static void set_bias(const struct repair *r, const double *w) {
     const struct fz_moments *m = &r->moments;
@@ -88,39 +100,49 @@ static void set_bias(const struct repair *r, const double *w) {
     }
 }
 
-static fz_status_t solve(struct repair *r) {
+/* Least squares, then the pattern of zeros: its own repair starts from the best dense weights. */
+static fz_status_t solve(struct repair *r, const struct fz_sparse *sparse) {
     struct fz_moments *m = &r->moments;
     int64_t k = m->k, n = m->n;
     double *w = fzi_arena_array(&r->arena, (size_t)(k * n), sizeof *w);
-    if (!w) return no_memory();
+    double *h = fzi_arena_array(&r->arena, (size_t)(k * k), sizeof *h);
+    if (!w || !h) return no_memory();
     fzi_moments_finish(m, r->now.bias != NULL);
     fzi_linear_get(&r->now, w);
-    for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < k; j++) {
-            double a = m->xx[i * k + j], *restrict to = m->xy + i * n;
-            for (int64_t c = 0; c < n; c++) to[c] -= a * w[j * n + c];
-        }
+    subtract_product(m->xx, w, m->xy, k, n);
     fzi_solve_damp(m->xx, k, DAMP_PERMILLE / 1000.0);
+    memcpy(h, m->xx, (size_t)(k * k) * sizeof *h);
     if (!fzi_solve_factor(m->xx, k))
         return fzi_error(FZ_E_VALUE, "node '%s': the calibration data give NaN or infinity",
                          r->now.node->name);
     fzi_solve_with(m->xx, k, m->xy, n);
     for (int64_t i = 0; i < k * n; i++) w[i] += m->xy[i];
+    if (fzi_sparse_fits(sparse, &r->now)) FZ_TRY(fzi_sparse_apply(sparse, w, h, k, n));
     fzi_linear_set(&r->now, w);
     if (r->now.bias) set_bias(r, w);
     return FZ_OK;
 }
 
-static fz_status_t repair_one(struct repair *r, struct fz_trace *before, struct fz_trace *after,
-                              const struct fz_depend *d, const struct fz_samples *samples) {
-    FZ_TRY(open_repair(r, d));
-    for (uint64_t i = 0; i < samples->n; i++) {
+/* Without data the smallest weights go. */
+static fz_status_t thin(const struct fz_linear *l, const struct fz_sparse *sparse) {
+    double *w = fzi_calloc((size_t)(l->k * l->n), sizeof *w);
+    if (!w) return no_memory();
+    fzi_linear_get(l, w);
+    fz_status_t status = fzi_sparse_apply(sparse, w, NULL, l->k, l->n);
+    if (status == FZ_OK) fzi_linear_set(l, w);
+    fzi_free(w);
+    return status;
+}
+
+static fz_status_t repair_one(struct repair *r, const struct fz_repair *job) {
+    FZ_TRY(open_repair(r, job->depend));
+    for (uint64_t i = 0; i < job->samples->n; i++) {
         const fz_tensor_t *inputs;
-        FZ_TRY(samples->get(samples->context, i, &inputs));
-        FZ_TRY(add_sample(r, before, after, inputs));
+        FZ_TRY(job->samples->get(job->samples->context, i, &inputs));
+        FZ_TRY(add_sample(r, job->before, job->after, inputs));
     }
-    FZ_TRY(solve(r));
-    fzi_trace_changed(after, r->now.node);
+    FZ_TRY(solve(r, &job->sparse));
+    fzi_trace_changed(job->after, r->now.node);
     return FZ_OK;
 }
 
@@ -131,20 +153,36 @@ static const struct fz_node *twin(const struct fz_trace *trace, const struct fz_
     return other;
 }
 
-fz_status_t fzi_repair(struct fz_trace *before, struct fz_trace *after, const struct fz_depend *d,
-                       const struct fz_linear *original, uint32_t n,
-                       const struct fz_samples *samples) {
+/* The pruned product beside OLD; false if there is none any more. */
+static bool find_twin(const struct fz_repair *job, const struct fz_linear *old,
+                      struct fz_linear *now) {
+    const struct fz_node *node = twin(job->after, old->node);
+    if (!node || !fzi_linear_describe(job->after, node, now)) return false;
+    /* The last run may not have come as far as the sum. */
+    now->sum = old->sum ? twin(job->after, old->sum) : NULL;
+    now->beside = now->sum ? job->after->ids[old->beside->id - 1] : NULL;
+    return true;
+}
+
+static bool is_excluded(const struct fz_depend *d, const struct fz_linear *l) {
+    for (size_t i = 0; i < d->n_excluded; i++)
+        if (strcmp(d->excluded[i], l->node->name) == 0) return true;
+    return false;
+}
+
+fz_status_t fzi_repair(const struct fz_repair *job) {
     bool changed = false;
-    for (uint32_t i = 0; i < n; i++) {
-        struct repair r = {.old = &original[i]};
-        const struct fz_node *node = twin(after, original[i].node);
-        if (!node || !fzi_linear_describe(after, node, &r.now)) continue;
-        /* The last run may not have come as far as the sum. */
-        r.now.sum = original[i].sum ? twin(after, original[i].sum) : NULL;
-        r.now.beside = r.now.sum ? after->ids[original[i].beside->id - 1] : NULL;
-        changed = changed || lost_inputs(r.old, &r.now);
+    for (uint32_t i = 0; i < job->n; i++) {
+        struct repair r = {.old = &job->original[i]};
+        struct fz_repair one = *job;
+        if (!find_twin(job, r.old, &r.now)) continue;
+        if (is_excluded(job->depend, r.old)) one.sparse.kind = FZ_SPARSE_OFF;
+        bool fits = fzi_sparse_fits(&one.sparse, &r.now);
+        changed = changed || lost_inputs(r.old, &r.now) || fits;
         if (!changed || r.now.shared || r.now.k > FZ_LINEAR_MAX_K) continue;
-        fz_status_t status = repair_one(&r, before, after, d, samples);
+        fz_status_t status = FZ_OK;
+        if (job->samples->n) status = repair_one(&r, &one);
+        else if (fits) status = thin(&r.now, &one.sparse);
         fzi_arena_free(&r.arena);
         FZ_TRY(status);
     }
