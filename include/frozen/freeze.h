@@ -43,7 +43,7 @@ enum {
  * by anything but such products, freezing is refused with FZ_E_UNSUPPORTED and
  * the list of nodes. A model without DynamicQuantizeLinear is not changed. */
 
-/* FZ_FREEZE_SPARSE. Matrix products whose weights are zero in at least 30 % of
+/* FZ_FREEZE_SPARSE. Matrix products whose weights are zero in at least 40 % of
  * the blocks of 4 inputs and 32 outputs store and multiply the other blocks
  * only: what is left out takes no part in a sum, not even where the input is
  * infinite or NaN, and sums of more than 256 products are cut elsewhere. So

@@ -158,18 +158,19 @@ static fz_status_t check_values(const struct fz_op *op, const struct job *job) {
     return FZ_OK;
 }
 
-/* A task is a panel of some rows: as many as keep the panel's weights in a near cache busy. */
+/* A task is a panel of up to ROWS rows: the panel's weights stay in a near cache for them. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    enum { ROWS = 112, GRAIN = 1 << 20 };
+    enum { ROWS = 256, GRAIN = 1 << 20 };
     struct job job = {.call = call, .p = call->params, .segments = call->in[SEGMENTS]->data,
-                      .panels = call->in[PANELS]->data, .chunk = ROWS};
+                      .panels = call->in[PANELS]->data};
     if (!call->out[0]->size) return FZ_OK;
     FZ_TRY(check_values(op, &job));
     job.rows = fzi_tensor_count(call->out[0]) / job.p->n;
     job.n_chunks = fzi_ceil_div(job.rows, ROWS);
+    job.chunk = fzi_ceil_div(job.rows, job.n_chunks);
     int64_t tasks = fzi_ceil_div(job.p->n, FZK_PANEL) * job.n_chunks;
     int64_t work = call->in[VALUES]->dims[0] / fzi_ceil_div(job.p->n, FZK_PANEL) * FZK_PANEL *
-                   fzi_min_i64(ROWS, job.rows);
+                   job.chunk;
     fzi_run_range(call->env, tasks, GRAIN / (work + 1) + 1, range, &job);
     return FZ_OK;
 }
