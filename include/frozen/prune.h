@@ -1,11 +1,13 @@
-/* prune.h: take out of a model what it can do without. Library libfrozen-freeze.
+/* prune.h: take out of a model what it can do without. Library libfrozen-
+ * freeze.
  *
  * Structured pruning takes out whole channels, neurons and attention heads:
  * the model that comes out has smaller tensors and needs nothing special to
- * run. Sparse pruning sets weights to zero in a pattern and keeps all shapes.
- * Neither trains: what is left makes up, by least squares on calibration data,
- * for what went. The same model, options and data give the same bytes on every
- * machine. The rules at the top of frozen.h hold here too. */
+ * run. Sparse pruning sets weights to zero in a pattern and keeps all
+ * shapes. Neither trains: what is left makes up, by least squares on
+ * calibration data, for what went. The same model, options and data give the
+ * same bytes on every machine. The rules at the top of frozen.h hold here
+ * too. */
 #ifndef FROZEN_PRUNE_H
 #define FROZEN_PRUNE_H
 
@@ -15,10 +17,10 @@
 extern "C" {
 #endif
 
-/* Called for a sample: writes a tensor for each of the model's N_INPUTS inputs,
- * in their order, to INPUTS. The bytes are the caller's and must stay until the
- * next call. INDEX runs from 0 to n_samples - 1, several times over. Return 0 to
- * go on, anything else to give up (FZ_E_CANCELLED). */
+/* Called for a sample: writes a tensor for each of the model's N_INPUTS
+ * inputs, in their order, to INPUTS. The bytes are the caller's and must
+ * stay until the next call. INDEX runs from 0 to n_samples - 1, several
+ * times over. Return 0 to go on, anything else to give up (FZ_E_CANCELLED). */
 typedef int (*fz_prune_sample_fn)(void *context, size_t index,
                                   fz_tensor_t *inputs, size_t n_inputs);
 
@@ -30,9 +32,9 @@ typedef struct fz_prune_options {
     double structured;        /* share of the multiply-accumulates to take out,
                                  at least; 0: none, below 1 */
     const char *sparse;       /* "2:4": of 4 neighbouring inputs of a product 2
-                                 keep their weight, for each output; "block:0.3":
-                                 that share of all blocks of 1 input and 32
-                                 outputs does; NULL: nothing */
+                                 keep their weight, for each output;
+                                 "block:0.3": that share of all blocks of 4
+                                 inputs and 32 outputs does; NULL: nothing */
     const char *const *exclude; /* names of nodes whose weights stay */
     size_t n_exclude;
     const char *calib;        /* calibration data: FILE.npz or a folder with

@@ -17,15 +17,17 @@ struct fz_frozen_matmul_params {
 fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bool trans, bool blas,
                             struct fz_value **packed);
 
-/* ---- frozen.SparseMatMul: the same with weights that are zero in many blocks. Its inputs: x, stored
- * rows, bias, residual, and two tables. */
+/* ---- frozen.SparseMatMul: the same with weights that are zero in many blocks. Its inputs: x,
+ * stored rows, bias, residual, and two tables. */
 enum {
-    FZ_SPARSE_K = 4,        /* inputs of a block; a panel has 32 outputs */
-    FZ_SPARSE_PERCENT = 60  /* the density up to which it was faster than dense: by 1.2 on a BERT at 60 %, by
-                               nothing at 70 % */
+    FZ_SPARSE_K = 4,       /* inputs of a block; a panel has 32 outputs */
+    /* The density in percent up to which packed weights were faster than dense ones: on a BERT by
+     * 1.2 at 60, by nothing at 70. */
+    FZ_SPARSE_PERCENT = 60
 };
 
-/* Weights of K inputs and N outputs: that of input i for output j lies at w[i * row + j * column]. */
+/* Weights of K inputs and N outputs: that of input i for output j lies at w[i * row + j *
+ * column]. */
 struct fz_sparse_source {
     const float *w;
     int64_t k, n, row, column;

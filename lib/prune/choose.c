@@ -14,7 +14,7 @@ struct fz_cost {
 
 enum {
     DAMP_PERCENT = 1,
-    ELEMENT_COST = 24 /* multiply-accumulates in the time that writing a number takes, as measured */
+    ELEMENT_COST = 24 /* multiply-accumulates in the time that writing a number takes, measured */
 };
 
 static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for pruning"); }
@@ -144,7 +144,8 @@ static fz_status_t fill_candidate(struct fz_choice *choice, struct fz_candidate 
     k->reads = fzi_arena_array(arena, n, sizeof *k->reads);
     k->makes = fzi_arena_array(arena, n, sizeof *k->makes);
     k->costs = fzi_arena_array(arena, choice->n_costs, sizeof *k->costs);
-    if (!k->leaf->gone || !k->saved_gone || !k->errors || !k->reads || !k->makes || !k->costs) return no_memory();
+    if (!k->leaf->gone || !k->saved_gone || !k->errors || !k->reads || !k->makes || !k->costs)
+        return no_memory();
     for (uint32_t i = 0; i < n; i++) {
         struct fz_consumer *c = &choice->consumers[i];
         if (has_leaf(arena, c->in, k->leaf) &&
@@ -224,7 +225,8 @@ static bool find_cost(struct fz_choice *choice, const struct fz_node *node) {
     if (strcmp(node->type, "ConvTranspose") == 0)
         return cost_of(choice, node->in[0], node->in[1], 1, true);
     if (strcmp(node->type, "Gemm") == 0)
-        return cost_of(choice, node->out[0], node->in[0], !fzi_depend_int(node, "transA", 0), false);
+        return cost_of(choice, node->out[0], node->in[0], !fzi_depend_int(node, "transA", 0),
+                       false);
     if (strcmp(node->type, "MatMul") == 0)
         return cost_of(choice, node->out[0], node->in[0],
                        fzi_depend_value(choice->depend, node->in[0])->rank - 1, false);
@@ -248,7 +250,8 @@ fz_status_t fzi_choice_open(struct fz_choice *choice, struct fz_depend *depend,
                             const struct fz_linear *linears, uint32_t n, bool data) {
     *choice = (struct fz_choice){.arena = depend->arena, .depend = depend};
     const struct fz_trace *trace = depend->trace;
-    choice->costs = fzi_arena_array(choice->arena, 2 * (size_t)trace->n_nodes, sizeof *choice->costs);
+    choice->costs = fzi_arena_array(choice->arena, 2 * (size_t)trace->n_nodes,
+                                    sizeof *choice->costs);
     if (!choice->costs) return no_memory();
     for (const struct fz_node *node = trace->graph->first; node; node = node->next)
         if (!find_cost(choice, node)) return no_memory();
@@ -265,7 +268,8 @@ static double removal_error(const struct fz_consumer *c, const int64_t *list, in
                             double *block, double *rows) {
     int64_t k = c->linear->k, n = c->linear->n;
     double sum = 0;
-    for (int64_t i = 0; i < s; i++) memcpy(rows + i * n, c->w + list[i] * n, (size_t)n * sizeof *rows);
+    for (int64_t i = 0; i < s; i++)
+        memcpy(rows + i * n, c->w + list[i] * n, (size_t)n * sizeof *rows);
     if (c->inverse) {
         for (int64_t i = 0; i < s; i++)
             for (int64_t j = 0; j < s; j++) block[i * s + j] = c->inverse[list[i] * k + list[j]];
@@ -351,7 +355,8 @@ static void drop(struct fz_candidate *k, int64_t index) {
 static int64_t cheapest(const struct fz_candidate *k, const uint8_t *taken) {
     int64_t best = -1;
     for (int64_t i = 0; i < k->leaf->size; i++)
-        if (!k->leaf->gone[i] && !taken[i] && (best < 0 || k->errors[i] < k->errors[best])) best = i;
+        if (!k->leaf->gone[i] && !taken[i] && (best < 0 || k->errors[i] < k->errors[best]))
+            best = i;
     return best;
 }
 

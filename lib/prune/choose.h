@@ -1,11 +1,12 @@
-/* Which channels, neurons and heads go: greedily, the least error of the consumers' outputs for each
- * multiply-accumulate saved.
+/* Which channels, neurons and heads go: greedily, the least error of the consumers' outputs for
+ * each multiply-accumulate saved.
  *
- * The error of taking inputs S from a product Y = X W is what remains when the other weights have
- * made up for it as well as they can: tr(W_S^T ([H^-1]_SS)^-1 W_S), with H = X^T X over the
- * calibration data (Hassibi and Stork, "Second order derivatives for network pruning: Optimal Brain
- * Surgeon", 1993; for whole structures: Kurtic, Frantar, Alistarh, "ZipLM", 2023). It is divided by
- * the energy of Y. Without data H is the identity: then it is the share of the weights' squares. */
+ * The error of taking inputs S from a product Y = X W is what remains when the other weights
+ * have made up for it as well as they can: tr(W_S^T ([H^-1]_SS)^-1 W_S), with H = X^T X over the
+ * calibration data (Hassibi and Stork, "Second order derivatives for network pruning: Optimal
+ * Brain Surgeon", 1993; for whole structures: Kurtic, Frantar, Alistarh, "ZipLM", 2023). It is
+ * divided by the energy of Y. Without data H is the identity: then it is the share of the
+ * weights' squares. */
 #ifndef FZ_PRUNE_CHOOSE_H
 #define FZ_PRUNE_CHOOSE_H
 
@@ -62,8 +63,9 @@ fz_status_t fzi_choice_open(struct fz_choice *choice, struct fz_depend *depend,
                             const struct fz_linear *linears, uint32_t n, bool data);
 /* Takes H from the moments, now that all rows are in them. FZ_E_VALUE for NaN or infinity. */
 fz_status_t fzi_choice_ready(struct fz_choice *choice);
-/* Half of candidate K's indices that are left go, for a while: *ERROR is what the greedy walk would count for
- * that. The consumers' w are what they would be; fzi_choice_undo puts everything back. */
+/* Half of candidate K's indices that are left go, for a while: *ERROR is what the greedy walk
+ * would count for that. The consumers' w are what they would be; fzi_choice_undo puts everything
+ * back. */
 fz_status_t fzi_choice_try(struct fz_choice *choice, struct fz_candidate *k, double *error);
 void fzi_choice_undo(struct fz_choice *choice, struct fz_candidate *k);
 /* Lets leaves' `gone` say what goes until at most MACS are left. Each dimension keeps some of its

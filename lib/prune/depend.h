@@ -16,8 +16,8 @@ struct fz_depend {
     size_t n_excluded;
 };
 
-/* Finds the dimensions of all values. ARENA, TRACE, OTHER and the excluded names are set. FZ_E_USAGE
- * for an excluded name that no node has. */
+/* Finds the dimensions of all values. ARENA, TRACE, OTHER and the excluded names are set.
+ * FZ_E_USAGE for an excluded name that no node has. */
 fz_status_t fzi_depend_analyse(struct fz_depend *depend);
 
 /* Dimension I of V; NULL without memory. */
@@ -53,8 +53,8 @@ bool fzi_rule_slice(struct fz_depend *depend, const struct fz_node *node);
 bool fzi_rule_gather(struct fz_depend *depend, const struct fz_node *node);
 bool fzi_rule_shape(struct fz_depend *depend, const struct fz_node *node);
 
-/* The bounds that a Slice of one run has along each dimension of its input: elements [first, first +
- * size of the output). False if a step is not 1. */
+/* The bounds that a Slice of one run has along each dimension of its input: elements [first,
+ * first + size of the output). False if a step is not 1. */
 bool fzi_slice_bounds(const struct fz_depend *depend, const struct fz_node *node,
                       int64_t first[FZ_RANK_MAX]);
 

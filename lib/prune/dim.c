@@ -261,8 +261,8 @@ int64_t fzi_dim_kept(struct fz_dim *dim) {
     return n;
 }
 
-/* Walks DIM's indices [first, first + size * stride) by STRIDE, each REPEATed, and marks those whose
- * index of a leaf goes. LEAF: that leaf's I only. */
+/* Walks DIM's indices [first, first + size * stride) by STRIDE, each REPEATed, and marks those
+ * whose index of a leaf goes. LEAF: that leaf's I only. */
 struct walk {
     uint8_t *mark;
     const struct fz_dim *leaf;
@@ -281,7 +281,8 @@ static void mark(const struct walk *w, struct fz_dim *dim, int64_t outer, int64_
     if (dim->form == FZ_DIM_WHOLE) {
         for (int64_t o = 0; o < outer; o++)
             for (int64_t i = 0; i < dim->size; i++)
-                if (goes(w, dim, i)) memset(w->mark + o * period + at + i * inner, 1, (size_t)inner);
+                if (goes(w, dim, i))
+                    memset(w->mark + o * period + at + i * inner, 1, (size_t)inner);
         return;
     }
     if (dim->form == FZ_DIM_CONCAT) {
@@ -291,8 +292,8 @@ static void mark(const struct walk *w, struct fz_dim *dim, int64_t outer, int64_
         }
         return;
     }
-    /* A product that is a part of something repeats outer * (parts before) times; each repetition of
-     * the whole lies a period apart, and the inner ones follow one another. */
+    /* A product that is a part of something repeats outer * (parts before) times; each
+     * repetition of the whole lies a period apart, and the inner ones follow one another. */
     for (int64_t o = 0; o < outer; o++) {
         int64_t size = dim->size * inner, before = 1;
         struct walk part = *w;

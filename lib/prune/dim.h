@@ -1,9 +1,9 @@
 /* What a dimension of a tensor is made of, so that tensors which must shrink together do.
  *
  * A dimension is whole, or a product of dimensions (64 channels are 4 heads of 16), or a
- * concatenation (192 columns are queries, keys, values). Operators say which dimensions are the same
- * one; Reshape, Slice and Split refine them. Whole dimensions that nothing has fixed are what
- * pruning chooses from: index i of one goes or stays in every tensor that has it. */
+ * concatenation (192 columns are queries, keys, values). Operators say which dimensions are the
+ * same one; Reshape, Slice and Split refine them. Whole dimensions that nothing has fixed are
+ * what pruning chooses from: index i of one goes or stays in every tensor that has it. */
 #ifndef FZ_PRUNE_DIM_H
 #define FZ_PRUNE_DIM_H
 
@@ -30,8 +30,8 @@ struct fz_dims {
 
 /* All of these give NULL (or false) only for lack of memory. */
 struct fz_dim *fzi_dim_new(struct fz_arena *arena, int64_t size);
-struct fz_dim *fzi_dim_of(struct fz_arena *arena, enum fz_dim_form form, struct fz_dim *const *parts,
-                          uint32_t n);
+struct fz_dim *fzi_dim_of(struct fz_arena *arena, enum fz_dim_form form,
+                          struct fz_dim *const *parts, uint32_t n);
 /* The representative. */
 struct fz_dim *fzi_dim_find(struct fz_dim *dim);
 void fzi_dim_fix(struct fz_dim *dim);

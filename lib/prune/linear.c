@@ -29,7 +29,8 @@ static struct fz_value *other_of(const struct fz_node *add, const struct fz_valu
     return add->in[add->in[0] == v];
 }
 
-/* What is added behind the product: a vector of constants, then another tensor of the same shape. */
+/* What is added behind the product: a vector of constants, then another tensor of the same
+ * shape. */
 static void find_sums(const struct fz_trace *trace, struct fz_linear *l) {
     const struct fz_value *v = l->node->out[0];
     struct fz_value *own = fzi_in(l->node, 2);

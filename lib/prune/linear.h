@@ -1,7 +1,7 @@
 /* The products with constant weights of a graph: what pruning takes from and repairs.
  *
- * A convolution with one group, a Gemm and a MatMul look alike here: rows of K numbers times a K x N
- * matrix. K goes by input channel and, within it, by tap, as the weights of a Conv lie. */
+ * A convolution with one group, a Gemm and a MatMul look alike here: rows of K numbers times a K
+ * x N matrix. K goes by input channel and, within it, by tap, as the weights of a Conv lie. */
 #ifndef FZ_PRUNE_LINEAR_H
 #define FZ_PRUNE_LINEAR_H
 
@@ -27,8 +27,8 @@ fz_status_t fzi_linear_find(const struct fz_trace *trace, struct fz_arena *arena
 bool fzi_linear_describe(const struct fz_trace *trace, const struct fz_node *node,
                          struct fz_linear *out);
 
-/* How many rows the last run has; row R of the input (K numbers), and (N numbers) of VALUE, which is
- * the output or laid out as it is. */
+/* How many rows the last run has; row R of the input (K numbers), and (N numbers) of VALUE,
+ * which is the output or laid out as it is. */
 int64_t fzi_linear_rows(const struct fz_linear *linear, const struct fz_trace *trace);
 void fzi_linear_input(const struct fz_linear *linear, const struct fz_trace *trace, int64_t r,
                       double *row);

@@ -34,7 +34,8 @@ static fz_status_t open_repair(struct repair *r, const struct fz_depend *d) {
     r->x = fzi_arena_array(&r->arena, (size_t)k, sizeof *r->x);
     r->y = fzi_arena_array(&r->arena, (size_t)r->old->n, sizeof *r->y);
     r->beside = fzi_arena_array(&r->arena, (size_t)n, sizeof *r->beside);
-    if (!out || !r->beside || !r->gone || !r->x || !r->y || !fzi_moments_new(&r->arena, &r->moments, k, n))
+    if (!out || !r->beside || !r->gone || !r->x || !r->y ||
+        !fzi_moments_new(&r->arena, &r->moments, k, n))
         return no_memory();
     fzi_dim_gone(out, r->gone);
     return FZ_OK;

@@ -2,7 +2,9 @@
  * the arithmetic on shapes that exporters write. */
 #include "prune/rewrite.h"
 
-static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for a smaller graph"); }
+static fz_status_t no_memory(void) {
+    return fzi_error(FZ_E_NOMEM, "no memory for a smaller graph");
+}
 
 /* The dimensions of V in DEPEND, or NULL if no rule has met it. */
 static struct fz_dim **axes_of(const struct fz_depend *d, const struct fz_value *v) {
@@ -142,7 +144,8 @@ static fz_status_t fix_group(const struct fz_depend *d, struct fz_graph *graph,
                              struct fz_node *node) {
     bool transposed = is(node, "ConvTranspose");
     if (fzi_depend_int(node, "group", 1) == 1) return FZ_OK;
-    int64_t all = kept(d, transposed ? node->out[0] : node->in[0], 1), one = kept(d, node->in[1], 1);
+    int64_t all = kept(d, transposed ? node->out[0] : node->in[0], 1);
+    int64_t one = kept(d, node->in[1], 1);
     return set_attr(graph, node, (struct fz_attr){.name = "group", .kind = FZ_ATTR_INT,
                                                   .i = all / one});
 }

@@ -28,8 +28,8 @@ static bool elementwise(struct fz_depend *d, const struct fz_node *node) {
     return true;
 }
 
-/* PRelu's slope is broadcast one way, which is the same where the shapes fit. Dropout's other inputs
- * are scalars. */
+/* PRelu's slope is broadcast one way, which is the same where the shapes fit. Dropout's other
+ * inputs are scalars. */
 static bool first_only(struct fz_depend *d, const struct fz_node *node) {
     return fzi_depend_same(d, node->in[0], node->out[0], 0) &&
            (!fzi_out(node, 1) || fzi_depend_fix_all(d, node->out[1]));
@@ -109,8 +109,8 @@ static bool matmul(struct fz_depend *d, const struct fz_node *node) {
            fzi_depend_unify(d, b, rb - 1, y, ry - 1);
 }
 
-/* A recurrent layer's own state stays; what it reads may shrink. X [length, batch, n], W [directions,
- * gates, n]. */
+/* A recurrent layer's own state stays; what it reads may shrink. X [length, batch, n], W
+ * [directions, gates, n]. */
 static bool recurrent(struct fz_depend *d, const struct fz_node *node) {
     const struct fz_value *x = node->in[0], *w = node->in[1];
     for (uint32_t i = 2; i < node->n_in; i++)
@@ -162,7 +162,9 @@ static bool softmax(struct fz_depend *d, const struct fz_node *node) {
 }
 
 /* Neighbouring channels meet in a sum. */
-static bool lrn(struct fz_depend *d, const struct fz_node *node) { return fix_from(d, node, 1, true); }
+static bool lrn(struct fz_depend *d, const struct fz_node *node) {
+    return fix_from(d, node, 1, true);
+}
 
 static bool pool(struct fz_depend *d, const struct fz_node *node) {
     const struct fz_value *x = node->in[0], *y = node->out[0];

@@ -117,7 +117,8 @@ bool fzi_rule_slice(struct fz_depend *d, const struct fz_node *node) {
 bool fzi_rule_gather(struct fz_depend *d, const struct fz_node *node) {
     const struct fz_value *x = node->in[0], *index = node->in[1], *y = node->out[0];
     int32_t rank = fzi_depend_value(d, x)->rank, n = fzi_depend_value(d, index)->rank, axis;
-    if (!fzi_axis(fzi_depend_int(node, "axis", 0), rank, &axis)) return fzi_depend_fix_node(d, node);
+    if (!fzi_axis(fzi_depend_int(node, "axis", 0), rank, &axis))
+        return fzi_depend_fix_node(d, node);
     if (!fzi_depend_fix(d, x, axis) || !fzi_depend_fix_all(d, index)) return false;
     for (int32_t i = 0; i < rank - 1 + n; i++) {
         bool before = i < axis, inside = !before && i < axis + n;
@@ -167,8 +168,9 @@ static bool escapes(const struct fz_depend *d, const struct fz_value *v) {
 /* Fixes what R, a reader of the shape of X, takes from it, if that escapes. */
 static bool fix_read(struct fz_depend *d, const struct fz_value *x, const struct fz_node *r,
                      const struct fz_value *shape) {
-    if (!r->out[0] || (is_shape_arithmetic(r) && is_integer(d, r->out[0]) && !escapes(d, r->out[0])))
-        return true;
+    bool stays = !r->out[0] || (is_shape_arithmetic(r) && is_integer(d, r->out[0]) &&
+                                !escapes(d, r->out[0]));
+    if (stays) return true;
     const fz_tensor_t *index = r->n_in > 1 && r->in[1] ? fzi_depend_value(d, r->in[1]) : NULL;
     int32_t axis, rank = fzi_depend_value(d, x)->rank;
     bool gathers = strcmp(r->type, "Gather") == 0 && r->in[0] == shape && index;

@@ -6,8 +6,8 @@
  * and W_j -= (W_i / U_ii) U_ij for all j > i.
  *
  * Blocks: those with the least sum of w^2 / [H^-1]_ii go (Hassibi and Stork, "Optimal Brain
- * Surgeon", 1993). All outputs of a panel then have the inputs S in common, and the best weights for
- * them are W_S + (H_SS)^-1 H_SR W_R, R being the inputs that are gone: no approximation. */
+ * Surgeon", 1993). All outputs of a panel then have the inputs S in common, and the best weights
+ * for them are W_S + (H_SS)^-1 H_SR W_R, R being the inputs that are gone: no approximation. */
 #include "prune/sparse.h"
 
 #include <stdlib.h>

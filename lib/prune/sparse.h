@@ -9,7 +9,7 @@ enum fz_sparse_kind { FZ_SPARSE_OFF, FZ_SPARSE_N_OF_M, FZ_SPARSE_BLOCKS };
 struct fz_sparse {
     enum fz_sparse_kind kind;
     int64_t n, m;    /* N_OF_M: of M neighbouring inputs N stay, for each output alone */
-    double density;  /* BLOCKS: the share of blocks of FZ_SPARSE_K inputs and 32 outputs that stay */
+    double density;  /* BLOCKS: the share of those of FZ_SPARSE_K inputs and 32 outputs that stay */
 };
 
 /* "2:4", "block:0.3"; NULL is OFF. FZ_E_USAGE. */

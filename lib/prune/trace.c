@@ -36,8 +36,9 @@ static fz_status_t check_nodes(const struct fz_graph *graph) {
     for (const struct fz_node *node = graph->first; node; node = node->next) {
         const struct fz_op *op = fzi_op_find(node->domain, node->type, node->opset);
         if (!op || strcmp(node->domain, "frozen") == 0)
-            return fzi_error(FZ_E_UNSUPPORTED, "node '%s': operator %s of opset %d is not supported",
-                             node->name, node->type, node->opset);
+            return fzi_error(FZ_E_UNSUPPORTED,
+                             "node '%s': operator %s of opset %d is not supported", node->name,
+                             node->type, node->opset);
         if (op->flags & (FZ_OP_CONTROL | FZ_OP_RANDOM))
             return fzi_error(FZ_E_UNSUPPORTED,
                              "node '%s': models with %s can't be analysed: no value of theirs is "

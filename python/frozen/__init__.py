@@ -5,7 +5,7 @@
     with frozen.Model("model.fz") as model:
         outputs = model.run({"x": array})
 
-`frozen.keygen`, `sign` and `bundle_sign` sign models, `frozen.Log` keeps receipts of runs and
+`frozen.prune` makes a model smaller. `frozen.keygen`, `sign` and `bundle_sign` sign models, `frozen.Log` keeps receipts of runs and
 `frozen.Store` models. `frozen.InferenceSession` is a drop-in for ONNX Runtime's; `frozen.backend`
 (which needs the package onnx) is an onnx.backend.base.Backend.
 """
@@ -27,6 +27,7 @@ from ._library import core as _core
 from ._library import load
 from ._log import Audit, Log, LogEntry
 from ._model import Model, Value
+from ._prune import PruneResult, prune
 from ._sign import bundle_sign, bundle_verify, keygen, sign
 from ._store import Removed, Store, StoreChange, StoreItem
 
@@ -36,11 +37,11 @@ __all__ = [
     "AnswerError", "Audit", "CancelledError", "CorruptError", "DeadlineError", "DigestError",
     "ElementTypeError", "Error", "FileError", "FormatError", "GraphOptimizationLevel",
     "InferenceSession", "InputValueError", "InternalError", "LimitError", "Log", "LogEntry",
-    "Model", "ModelMetadata", "NoMemoryError", "NodeArg", "ProfileError", "Removed",
+    "Model", "ModelMetadata", "NoMemoryError", "NodeArg", "ProfileError", "PruneResult", "Removed",
     "SessionOptions", "ShapeError", "SignatureError", "Store", "StoreChange", "StoreItem",
     "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError",
     "Value", "bundle_sign", "bundle_verify", "freeze", "get_available_providers", "get_device",
-    "keygen", "library_version", "load", "sign",
+    "keygen", "library_version", "load", "prune", "sign",
 ]
 
 

@@ -15,7 +15,7 @@ from ._model import Source, content_of
 def freeze(src: Source, dst: Union[str, "os.PathLike[str]"], numerics: str = "portable",
            dims: Optional[Mapping[str, int]] = None, keep_onnx: bool = False,
            winograd: bool = True, literal_qdq: bool = False,
-           dynamic_range: str = "tensor", kat: bool = True) -> str:
+           dynamic_range: str = "tensor", kat: bool = True, sparse: bool = False) -> str:
     """Writes the ONNX model SRC (a path, bytes or an onnx.ModelProto) frozen to DST.
 
     Returns the model id. NUMERICS is "portable" (the same bits on every CPU) or "blas". DIMS gives
@@ -23,10 +23,11 @@ def freeze(src: Source, dst: Union[str, "os.PathLike[str]"], numerics: str = "po
     form of 3x3 convolutions, LITERAL_QDQ runs QDQ nodes as written. DYNAMIC_RANGE "per-row" gives
     each row of a dynamically quantised product a range of its own, so that a row of a batch has the
     bits that it has alone; UnsupportedError where the model does not allow that. KAT stores a known
-    answer, which Model.verify(kat=True) runs again. The file appears whole or not at all, and the
+    answer, which Model.verify(kat=True) runs again. SPARSE leaves out weights that are zero in blocks. The file appears whole or not at all, and the
     same SRC and options give the same bytes on every machine.
     """
-    options = _options(numerics, dims, keep_onnx, winograd, literal_qdq, dynamic_range, kat)
+    options = _options(numerics, dims, keep_onnx, winograd, literal_qdq, dynamic_range, kat,
+                       sparse)
     content = content_of(src)
     if content is None:
         return _freeze_path(os.fsencode(src), os.fsencode(dst), options)  # type: ignore[arg-type]
@@ -37,7 +38,7 @@ def freeze(src: Source, dst: Union[str, "os.PathLike[str]"], numerics: str = "po
 
 
 def _options(numerics: str, dims: Optional[Mapping[str, int]], keep_onnx: bool, winograd: bool,
-             literal_qdq: bool, dynamic_range: str, kat: bool) -> _library.FreezeOptions:
+             literal_qdq: bool, dynamic_range: str, kat: bool, sparse: bool = False) -> _library.FreezeOptions:
     if dynamic_range not in ("tensor", "per-row"):
         raise ValueError(f"dynamic_range is 'tensor' or 'per-row', not {dynamic_range!r}")
     options = _library.FreezeOptions(ctypes.sizeof(_library.FreezeOptions))
@@ -49,6 +50,7 @@ def _options(numerics: str, dims: Optional[Mapping[str, int]], keep_onnx: bool, 
                      | (0 if winograd else _library.NO_WINOGRAD)
                      | (_library.LITERAL_QDQ if literal_qdq else 0)
                      | (0 if kat else _library.NO_KAT)
+                     | (_library.SPARSE if sparse else 0)
                      | (_library.RANGE_PER_ROW if dynamic_range == "per-row" else 0))
     return options
 

@@ -118,6 +118,22 @@ StoreVisit = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(StoreItem))
 StoreProblem = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
 
 
+PruneSample = ctypes.CFUNCTYPE(c_int, c_void_p, c_size_t, POINTER(Tensor), c_size_t)
+PruneLine = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
+
+
+class PruneResult(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("macs_before", c_uint64),
+        ("macs_after", c_uint64),
+        ("weights_before", c_uint64),
+        ("weights_after", c_uint64),
+        ("zeros_after", c_uint64),
+        ("n_samples", c_uint64),
+    ]
+
+
 class ModelStats(ctypes.Structure):
     _fields_ = [
         (name, c_uint64)
@@ -149,9 +165,30 @@ class FreezeOptions(ctypes.Structure):
     ]
 
 
+class PruneOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("structured", ctypes.c_double),
+        ("sparse", c_char_p),
+        ("exclude", POINTER(c_char_p)),
+        ("n_exclude", c_size_t),
+        ("calib", c_char_p),
+        ("sample", PruneSample),
+        ("sample_context", c_void_p),
+        ("n_samples", c_size_t),
+        ("dims", POINTER(DimBinding)),
+        ("n_dims", c_size_t),
+        ("report", PruneLine),
+        ("report_context", c_void_p),
+        ("progress", c_void_p),
+        ("progress_context", c_void_p),
+    ]
+
+
 OPEN_MAP, OPEN_ANY_PROFILE, OPEN_KNOWN_ANSWER, OPEN_SHARE = 1, 2, 4, 8
 SESSION_RECEIPTS = 1
 KEEP_ONNX, NO_WINOGRAD, LITERAL_QDQ, NO_KAT, RANGE_PER_ROW = 1, 2, 4, 8, 16
+SPARSE = 32
 
 # name: (result, arguments)
 _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
@@ -196,6 +233,8 @@ _FREEZE_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [c_void_p, c_size_t, POINTER(FreezeOptions), POINTER(OpenOptions), POINTER(c_void_p)]),
 }
+_FREEZE_PROTOTYPES["fz_prune_file"] = (
+    c_int32, [c_char_p, c_char_p, POINTER(PruneOptions), POINTER(PruneResult)])
 _STORE_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "fz_key_generate": (c_int32, [c_int32, c_char_p, c_char_p]),
     "fz_sign": (c_int32, [c_char_p, c_char_p, c_char_p]),

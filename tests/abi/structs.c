@@ -1,6 +1,7 @@
 /* The layout of the public structs on LP64, as released: a member may be added at the end of a struct
  * that states its size, nothing else may change. Compiling this file is the test. */
 #include <frozen/freeze.h>
+#include <frozen/prune.h>
 #include <frozen/log.h>
 #include <frozen/sign.h>
 #include <frozen/store.h>
@@ -71,6 +72,30 @@ AT(fz_kat_input_t, name, 0);
 AT(fz_kat_input_t, tensor, 8);
 SIZE(fz_kat_input_t, 128);
 
+AT(fz_prune_options_t, size, 0);
+AT(fz_prune_options_t, structured, 8);
+AT(fz_prune_options_t, sparse, 16);
+AT(fz_prune_options_t, exclude, 24);
+AT(fz_prune_options_t, n_exclude, 32);
+AT(fz_prune_options_t, calib, 40);
+AT(fz_prune_options_t, sample, 48);
+AT(fz_prune_options_t, sample_context, 56);
+AT(fz_prune_options_t, n_samples, 64);
+AT(fz_prune_options_t, dims, 72);
+AT(fz_prune_options_t, n_dims, 80);
+AT(fz_prune_options_t, report, 88);
+AT(fz_prune_options_t, report_context, 96);
+AT(fz_prune_options_t, progress, 104);
+AT(fz_prune_options_t, progress_context, 112);
+SIZE(fz_prune_options_t, 120);
+AT(fz_prune_result_t, size, 0);
+AT(fz_prune_result_t, macs_before, 8);
+AT(fz_prune_result_t, macs_after, 16);
+AT(fz_prune_result_t, weights_before, 24);
+AT(fz_prune_result_t, weights_after, 32);
+AT(fz_prune_result_t, zeros_after, 40);
+AT(fz_prune_result_t, n_samples, 48);
+SIZE(fz_prune_result_t, 56);
 AT(fz_freeze_options_t, size, 0);
 AT(fz_freeze_options_t, numerics, 8);
 AT(fz_freeze_options_t, dims, 16);
@@ -142,6 +167,6 @@ _Static_assert(FZ_OPEN_MAP == 1 && FZ_OPEN_ANY_PROFILE == 2, "flags of opening")
 _Static_assert(FZ_OPEN_KNOWN_ANSWER == 4 && FZ_OPEN_SHARE == 8, "flags of opening");
 _Static_assert(FZ_FREEZE_KEEP_ONNX == 1 && FZ_FREEZE_NO_WINOGRAD == 2, "flags of freezing");
 _Static_assert(FZ_FREEZE_LITERAL_QDQ == 4 && FZ_FREEZE_NO_KAT == 8, "flags of freezing");
-_Static_assert(FZ_FREEZE_RANGE_PER_ROW == 16, "flags of freezing");
+_Static_assert(FZ_FREEZE_RANGE_PER_ROW == 16 && FZ_FREEZE_SPARSE == 32, "flags of freezing");
 
 int main(void) { return 0; }

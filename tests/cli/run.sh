@@ -32,7 +32,7 @@ same() { cmp "$1" "$2" >err 2>&1; verdict $? "$1 is $2"; }
 # ---- in general
 says 0 '^fz [0-9]*\.[0-9]*\.[0-9]*$' --version
 says 0 'fz freeze' --help
-for verb in freeze info run verify bench test compare diff export-onnx; do
+for verb in freeze info run verify bench test compare diff export-onnx prune; do
     says 0 "fz $verb" $verb --help
     says 2 . $verb --no-such-option
     [ $verb = test ] || says 2 . $verb /no/such/file
@@ -40,6 +40,30 @@ done
 says 1 'cannot be opened' test /no/such/folder
 says 2 'unknown verb' melt
 says 2 . freeze "$onnx"
+
+# ---- prune
+mkdir calib
+cp "$data/digits/calib_x.npy" calib/input.npy
+says 0 '^macs .* (4[0-9]\.[0-9] %)' prune "$onnx" -o small.onnx --structured 0.5 --calib calib --report
+grep -q '^[0-9]* of 48 stay' out; verdict $? 'the report names what stays'
+says 0 '^macs' prune "$onnx" -o again.onnx --structured 0.5 --calib calib
+same small.onnx again.onnx
+says 0 'float32 \[n,10\]' info small.onnx
+says 0 'samples   none' prune "$onnx" -o blind.onnx --structured 0.3
+says 0 'bytes, [2-9][0-9]' prune "$data/digits/digits_vit.onnx" -o zeros.onnx --sparse 2:4 --calib calib
+says 0 'stored packed' prune "$data/digits/digits_vit.onnx" -o zeros.fz --sparse block:0.5 --report
+says 0 'SparseMatMul' info zeros.fz
+says 0 'dense: no kernel wins' prune "$data/digits/digits_mlp.onnx" -o zeros.onnx --sparse 2:4 --report
+says 0 '24 of 24 stay\|^macs' prune "$onnx" -o kept.onnx --structured 0.2 --exclude /o/Gemm
+for wrong in '--structured 1.5' '--structured 0.5 --calib /no/such/folder' '--sparse 4:2' \
+    '--sparse block:2' '--structured 0.5 --exclude nothing' '--structured 0.999' \
+    "--structured 0.5 --calib $data/digits"; do
+    # shellcheck disable=SC2086
+    says 2 . prune "$onnx" -o wrong.onnx $wrong
+done
+says 2 . prune "$onnx" -o /no/such/folder/x.onnx --structured 0.5
+[ ! -e wrong.onnx ]; verdict $? 'nothing is written where pruning fails'
+rm -r calib ./*.onnx zeros.fz
 
 # ---- freeze, info, verify
 says 0 '^[0-9a-f]\{64\} ' freeze "$onnx" -o a.fz

@@ -59,7 +59,7 @@ static void options_out_of_range(void **state) {
         assert_fails(FZ_E_USAGE, fz_freeze_open(onnx, NULL, &open[i], &model));
         assert_null(model);
     }
-    fz_freeze_options_t freeze[] = {{.numerics = "fast"}, {.flags = 1u << 5}, {.n_dims = 1}};
+    fz_freeze_options_t freeze[] = {{.numerics = "fast"}, {.flags = 1u << 6}, {.n_dims = 1}};
     for (size_t i = 0; i < sizeof freeze / sizeof *freeze; i++) {
         freeze[i].size = sizeof *freeze;
         assert_fails(FZ_E_USAGE, fz_freeze_open(onnx, &freeze[i], NULL, &model));

@@ -47,6 +47,7 @@ static void set_option(struct test *t, const char *line) {
     if (!strncmp(line, "literal-qdq", 11)) t->options.flags |= FZ_FREEZE_LITERAL_QDQ;
     else if (!strncmp(line, "no-winograd", 11)) t->options.flags |= FZ_FREEZE_NO_WINOGRAD;
     else if (!strncmp(line, "per-row", 7)) t->options.flags |= FZ_FREEZE_RANGE_PER_ROW;
+    else if (!strncmp(line, "sparse", 6)) t->options.flags |= FZ_FREEZE_SPARSE;
     else if (!strncmp(line, "blas", 4)) t->options.numerics = "blas";
     else text_fail(line, "an unknown option");
 }
