@@ -24,7 +24,8 @@ static uint32_t v3_mask(uint32_t leaf1, uint32_t leaf7) {
     const uint32_t need7 = bit_AVX2 | bit_BMI | bit_BMI2;
     uint32_t a, b, c, d;
     if ((leaf1 & need1) != need1 || (leaf7 & need7) != need7) return 0;
-    if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(c & 1u << 5)) return 0;
+    __cpuid(0x80000001, a, b, c, d); /* whoever has AVX2 has this leaf */
+    if (!(c & 1u << 5)) return 0;
     return (saved_state() & 0x6) == 0x6 ? FZK_CPU_V3 : 0;
 }
 
@@ -45,15 +46,19 @@ static bool has_tiles(uint32_t leaf7_edx) {
     return (leaf7_edx & need) == need && (saved_state() & state) == state && tiles_permitted();
 }
 
+/* A virtual machine traps every cpuid instruction, which takes it longer than a page fault:
+ * <cpuid.h>'s functions, which ask for the highest leaf each time, are not used. */
 uint32_t fzk_cpu_mask(void) {
     const uint32_t need_v4 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ |
                              bit_AVX512VL;
-    uint32_t a, b, c, d, leaf1, a7 = 0, b7, c7, d7;
-    if (!__get_cpuid(1, &a, &b, &leaf1, &d)) return 0;
-    if (!__get_cpuid_count(7, 0, &a7, &b7, &c7, &d7)) return 0;
+    uint32_t a, b, c, d, leaf1, a7, b7, c7, d7;
+    if (__get_cpuid_max(0, NULL) < 7) return 0;
+    __cpuid(1, a, b, leaf1, d);
+    __cpuid_count(7, 0, a7, b7, c7, d7);
     uint32_t mask = v3_mask(leaf1, b7);
     if (!mask) return 0;
-    if (a7 >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 4) mask |= FZK_CPU_AVXVNNI;
+    if (a7 >= 1) __cpuid_count(7, 1, a, b, c, d);
+    if (a7 >= 1 && a & 1u << 4) mask |= FZK_CPU_AVXVNNI;
     if ((b7 & need_v4) != need_v4 || (saved_state() & 0xE6) != 0xE6) return mask;
     mask |= FZK_CPU_V4;
     if (!(c7 & bit_AVX512VNNI)) return mask;

@@ -32,6 +32,10 @@ struct fzk_table {
 #undef FZK
 };
 
+/* Marks what runs once when a model is opened: the linker puts all of it side by side, so that it
+ * takes one page fault and not one for each file of kernels. */
+#define FZK_RARE __attribute__((cold))
+
 /* The features of this CPU that the operating system has enabled. */
 uint32_t fzk_cpu_mask(void);
 /* Fills TABLE with the best version of every kernel that MASK allows: a pure function. Bits whose

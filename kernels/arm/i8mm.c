@@ -1,7 +1,7 @@
 /* The hand-written i8mm kernels, put into a table. */
 #include "arm.h"
 
-void fzk_fill_i8mm(struct fzk_table *table);
+FZK_RARE void fzk_fill_i8mm(struct fzk_table *table);
 
 void fzk_fill_i8mm(struct fzk_table *table) {
     table->qgemm_u8s8 = fzk_qgemm_u8s8_i8mm;

@@ -1,7 +1,7 @@
 /* The hand-written NEON kernels, put into a table. */
 #include "arm.h"
 
-void fzk_fill_neon(struct fzk_table *table);
+FZK_RARE void fzk_fill_neon(struct fzk_table *table);
 
 void fzk_fill_neon(struct fzk_table *table) {
     table->dwconv_f32 = fzk_dwconv_f32_neon;

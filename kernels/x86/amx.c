@@ -1,6 +1,6 @@
 /* The hand-written AMX kernels, put into a table. */
 #include "x86.h"
 
-void fzk_fill_amx(struct fzk_table *table);
+FZK_RARE void fzk_fill_amx(struct fzk_table *table);
 
 void fzk_fill_amx(struct fzk_table *table) { table->qgemm_u8s8 = fzk_qgemm_u8s8_amx; }

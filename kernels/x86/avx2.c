@@ -1,7 +1,7 @@
 /* The hand-written avx2 kernels, put into a table. */
 #include "x86.h"
 
-void fzk_fill_avx2(struct fzk_table *table);
+FZK_RARE void fzk_fill_avx2(struct fzk_table *table);
 
 void fzk_fill_avx2(struct fzk_table *table) {
     table->gemm_f32 = fzk_gemm_f32_avx2;

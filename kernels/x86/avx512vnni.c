@@ -1,7 +1,7 @@
 /* The hand-written avx512vnni kernels, put into a table. */
 #include "x86.h"
 
-void fzk_fill_avx512vnni(struct fzk_table *table);
+FZK_RARE void fzk_fill_avx512vnni(struct fzk_table *table);
 
 void fzk_fill_avx512vnni(struct fzk_table *table) {
     table->qgemm_u8s8 = fzk_qgemm_u8s8_avx512vnni;

@@ -108,12 +108,6 @@ void fzi_format_add_crc(const struct fz_layout *layout, uint32_t *crcs, uint64_t
     }
 }
 
-static bool all_zero(const uint8_t *p, size_t size) {
-    for (size_t i = 0; i < size; i++)
-        if (p[i]) return false;
-    return true;
-}
-
 /* Row KIND of the section table against the layout, which its size is part of. */
 static fz_status_t check_row(const struct fz_file_section *row, uint32_t kind,
                              const struct fz_layout *layout) {
@@ -146,10 +140,10 @@ static fz_status_t check_start(const struct fz_file_header *h) {
         return fzi_error(FZ_E_FORMAT, "the file has %u sections", n);
     size_t used = strnlen((const char *)h->profile, sizeof h->profile);
     if (used == 0 || used == sizeof h->profile ||
-        !all_zero(h->profile + used, sizeof h->profile - used))
+        !fzi_all_zero(h->profile + used, sizeof h->profile - used))
         return fzi_error(FZ_E_FORMAT, "the header names no numerics profile");
     const uint8_t *end = (const uint8_t *)&h->sections[n];
-    if (!all_zero(end, (size_t)((const uint8_t *)h + FZ_PAGE - end)))
+    if (!fzi_all_zero(end, (size_t)((const uint8_t *)h + FZ_PAGE - end)))
         return fzi_error(FZ_E_FORMAT, "the header's padding is not zero");
     return FZ_OK;
 }

@@ -45,9 +45,8 @@ static uint32_t stated_crc(const struct fz_artifact_info *info, uint64_t i) {
 /* Bytes [from, to) of the image, which lie in one part, must be zero. */
 static fz_status_t check_zero(const struct fz_artifact_info *info, uint64_t from, uint64_t to,
                               const char *what) {
-    for (const uint8_t *p = from < to ? at(info, from) : NULL; from < to; from++, p++)
-        if (*p) return fzi_error(FZ_E_FORMAT, "the padding behind %s is not zero", what);
-    return FZ_OK;
+    if (from >= to || fzi_all_zero(at(info, from), (size_t)(to - from))) return FZ_OK;
+    return fzi_error(FZ_E_FORMAT, "the padding behind %s is not zero", what);
 }
 
 fz_status_t fzi_artifact_check_block(const struct fz_artifact_info *info, uint64_t i) {

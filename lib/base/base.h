@@ -44,6 +44,8 @@ void *fzi_realloc(void *ptr, size_t size);
 void *fzi_alloc_aligned(size_t size);         /* 64-byte aligned; release with fzi_free */
 void fzi_free(void *ptr);
 
+bool fzi_all_zero(const void *data, size_t size);
+
 /* An arena: many small allocations, one release. Zero-initialised is empty. */
 struct fz_arena {
     struct fz_arena_block *head;

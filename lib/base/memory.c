@@ -14,6 +14,12 @@ void *fzi_alloc_aligned(size_t size) {
     return aligned_alloc(64, size ? fzi_align(size, 64) : 64);
 }
 
+/* Zero at its start and equal to itself one byte on: memcmp reads whole vectors. */
+bool fzi_all_zero(const void *data, size_t size) {
+    const uint8_t *p = data;
+    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+}
+
 struct fz_arena_block {
     struct fz_arena_block *next;
     size_t used, capacity; /* of data */

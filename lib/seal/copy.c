@@ -22,8 +22,9 @@ struct copy {
     const struct fz_target *target;
     struct fz_artifact_sums *sums;
     uint8_t *slots;           /* NULL: the pieces lie in target->to */
-    size_t n_slots, n_pieces;
+    size_t slot_size, n_slots, n_pieces;
     struct fz_sha256 hash;
+    bool wanted;              /* somebody wants the digest */
     bool beside;              /* a thread hashes */
     pthread_t thread;
     pthread_mutex_t mutex;    /* of the next three */
@@ -63,7 +64,7 @@ static fz_status_t write_at(int fd, const uint8_t *from, size_t size, size_t off
 static uint8_t *piece(const struct copy *c, size_t i, size_t *size) {
     size_t off = i * PIECE, left = c->source->size - off;
     *size = left < PIECE ? left : PIECE;
-    return c->slots ? c->slots + i % c->n_slots * PIECE : c->target->to + off;
+    return c->slots ? c->slots + i % c->n_slots * c->slot_size : c->target->to + off;
 }
 
 static void hash(struct copy *c, size_t i) {
@@ -102,7 +103,7 @@ static void wait_for_slot(struct copy *c, size_t i) {
 /* Piece I has been read. */
 static void give(struct copy *c, size_t i) {
     if (!c->beside) {
-        hash(c, i);
+        if (c->wanted) hash(c, i);
         return;
     }
     pthread_mutex_lock(&c->mutex);
@@ -143,21 +144,22 @@ static void end(struct copy *c, bool failed) {
 
 fz_status_t fzi_seal_copy(const struct fz_source *source, const struct fz_target *target,
                           int threads, struct fz_artifact_sums *sums, uint8_t digest[32]) {
-    struct copy c = {.source = source, .target = target, .sums = sums,
+    struct copy c = {.source = source, .target = target, .sums = sums, .wanted = digest != NULL,
+                     .slot_size = source->size < PIECE ? source->size : PIECE,
                      .n_pieces = source->size / PIECE + (source->size % PIECE != 0),
                      .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    bool beside = threads > 1 && c.n_pieces > N_SLOTS;
+    bool beside = c.wanted && threads > 1 && c.n_pieces > N_SLOTS;
     fz_status_t status = FZ_OK;
     if (!target->to) {
         c.n_slots = beside ? N_SLOTS : 1;
-        c.slots = fzi_alloc_aligned(c.n_slots * PIECE);
+        c.slots = fzi_alloc_aligned(c.n_slots * c.slot_size);
         if (!c.slots) return fzi_error(FZ_E_NOMEM, "no memory to open the model");
     }
-    fzi_sha256_init(&c.hash);
+    if (c.wanted) fzi_sha256_init(&c.hash);
     if (beside) start(&c);
     for (size_t i = 0; i < c.n_pieces && status == FZ_OK; i++) status = copy_piece(&c, i);
     end(&c, status != FZ_OK);
-    if (status == FZ_OK) fzi_sha256_final(&c.hash, digest);
+    if (status == FZ_OK && c.wanted) fzi_sha256_final(&c.hash, digest);
     fzi_free(c.slots);
     return status;
 }

@@ -17,9 +17,9 @@ struct fz_target {
     int memfd;
 };
 
-/* Copies SOURCE to TARGET. DIGEST gets the SHA-256 of the bytes that TARGET holds then, and SUMS,
- * unless NULL, their checksums. THREADS of 2 or more: hashes in a thread of its own, beside the
- * copy. FZ_E_IO, FZ_E_NOMEM. */
+/* Copies SOURCE to TARGET. DIGEST gets the SHA-256 of the bytes that TARGET holds then, and SUMS
+ * their checksums; both may be NULL. THREADS of 2 or more: hashes in a thread of its own, beside
+ * the copy. FZ_E_IO, FZ_E_NOMEM. */
 fz_status_t fzi_seal_copy(const struct fz_source *source, const struct fz_target *target,
                           int threads, struct fz_artifact_sums *sums, uint8_t digest[32]);
 

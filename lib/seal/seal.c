@@ -18,13 +18,19 @@ static fz_status_t no_memory(size_t size) {
     return fzi_error(FZ_E_NOMEM, "no memory for a model of %zu bytes", size);
 }
 
+/* The digest of a front alone is nobody's id: it costs more than the rest of mapping a file. */
+static uint8_t *wanted_digest(const struct fz_seal_request *request, struct fz_seal *out) {
+    out->digest_known = !request->map;
+    return request->map ? NULL : out->digest;
+}
+
 /* Copies into memory and, on a host of the other byte order, swaps. The digest is that of the
  * file's bytes. */
 static fz_status_t fill(const struct fz_source *source, const struct fz_seal_request *request,
                         void *to, struct fz_seal *out) {
     const struct fz_target target = {.to = to, .memfd = -1};
-    FZ_TRY(fzi_seal_copy(source, &target, request->threads, request->sums, out->digest));
-    out->digest_known = true;
+    FZ_TRY(fzi_seal_copy(source, &target, request->threads, request->sums,
+                         wanted_digest(request, out)));
     return request->swap ? fzi_artifact_swap(to, source->size) : FZ_OK;
 }
 
@@ -98,13 +104,13 @@ static fz_status_t seal_memfd(const struct fz_source *source,
                               const struct fz_seal_request *request, struct fz_seal *out) {
     int memfd = fzi_system_memfd(source->size);
     if (memfd < 0) return FZ_OK;
-    fz_status_t status;
+    fz_status_t status = FZ_OK;
     if (FZ_BIG_ENDIAN && request->swap) {
         status = fill_mapped(source, request, memfd, out);
-    } else {
+    } else if (!request->map || !fzi_system_send(source->fd, memfd, source->size)) {
         const struct fz_target target = {.memfd = memfd};
-        status = fzi_seal_copy(source, &target, request->threads, request->sums, out->digest);
-        out->digest_known = status == FZ_OK;
+        status = fzi_seal_copy(source, &target, request->threads, request->sums,
+                               wanted_digest(request, out));
     }
     if (status == FZ_OK) seal_and_map(memfd, source->size, request, out);
     close(memfd);
@@ -168,9 +174,6 @@ static fz_status_t seal_front(int fd, size_t size, const struct fz_seal_request 
         return fzi_error(FZ_E_UNSUPPORTED, "a big-endian host cannot map weights");
     FZ_TRY(measure_front(fd, size, &source.size));
     FZ_TRY(seal(&source, request, out));
-    /* That digest is of the front only, and the file's pages can change under their mapping. */
-    out->digest_known = false;
-    memset(out->digest, 0, sizeof out->digest);
     FZ_TRY(map_back(fd, source.size, size - source.size, out));
     if (out->level > FZ_PROTECT_PAGES) out->level = FZ_PROTECT_PAGES;
     return FZ_OK;
