@@ -108,6 +108,9 @@ static fz_status_t visit_half(struct fz_pass *pass, struct fz_graph *graph, stru
 fz_status_t fzi_pass_fold(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         if (fzi_pass_take_branch(pass, graph, node, &next)) continue;
+        next = node;
+        FZ_TRY(fzi_pass_expand(pass, graph, node, &next));
+        if (next != node) continue;
         if (node->op->flags & FZ_OP_CONTROL) {
             FZ_TRY(infer_control(pass, node, fzi_pass_fold));
             next = node->next;

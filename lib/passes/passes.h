@@ -55,6 +55,11 @@ fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph);
 bool fzi_pass_take_branch(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                           struct fz_node **next);
 
+/* Puts what NODE stands for in its place if it is a FlexAttention; *NEXT is then the first of the
+ * new nodes, else it stays. */
+fz_status_t fzi_pass_expand(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                            struct fz_node **next);
+
 /* What the integer pass ends with if each row is to have a range (rows.c). */
 fz_status_t fzi_pass_rows(struct fz_pass *pass, struct fz_graph *graph);
 

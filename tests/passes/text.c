@@ -305,6 +305,7 @@ struct pb text_model(const char **text, int64_t opset) {
     pb_int(&m, MODEL_IR, 8);
     pb_msg(&m, MODEL_OPSET, pb_opset("", opset));
     pb_msg(&m, MODEL_OPSET, pb_opset("com.microsoft", 1));
+    pb_msg(&m, MODEL_OPSET, pb_opset("ai.onnx.preview", 1));
     pb_msg(&m, MODEL_GRAPH, read_graph(text));
     return m;
 }
