@@ -32,7 +32,7 @@ fi 2>"$work/log"
 
 # shellcheck disable=SC2086,SC2016
 PKG_CONFIG_PATH=$work/pc meson setup "$work/build" "$here/.." --buildtype=release \
-  --prefix="$work/root" --libdir=lib -Dprefer_static=true -Dtests=false -Dcli=disabled $features \
+  --prefix="$work/root" --libdir=lib -Dprefer_static=true -Dtests=false -Dcli=disabled -Dimages=disabled $features \
   -Dc_link_args='-Wl,-rpath,$ORIGIN' -Dstrip=true >"$work/log" ||
   { cat "$work/log" >&2; exit 1; }
 meson install -C "$work/build" >"$work/log" || { tail -n 40 "$work/log" >&2; exit 1; }

@@ -46,6 +46,11 @@ libcmocka-dev /usr/include/cmocka.h
 libssl-dev /usr/include/openssl/sha.h
 libjansson-dev /usr/include/jansson.h
 libmpfr-dev /usr/include/mpfr.h
+libjpeg-dev /usr/include/jpeglib.h
+libpng-dev /usr/include/png.h
+libopenjp2-7-dev /usr/share/doc/libopenjp2-7-dev
+libwebp-dev /usr/include/webp/decode.h
+libtiff-dev /usr/share/doc/libtiff-dev
 libonnx-testdata /usr/share/libonnx-testdata/data/node
 libopenblas0 /usr/share/doc/libopenblas0
 python3 python3
