@@ -16,7 +16,8 @@ struct span {
 };
 
 enum {
-    BIG_A = 256 * 1024,  /* bytes of A: above, its rows are worth fetching ahead of their tile */
+    BIG_A = 256 * 1024,  /* bytes of A: above, its rows are worth fetching ahead of their tile,
+                            with one panel of several, or where no panel is */
     NEAR_A = 384 * 1024, /* bytes of A that stay in the cache while the panels pass by */
     FAR_B = 512 * 1024   /* bytes of B: above, to read it twice costs more than C does */
 };
@@ -103,7 +104,7 @@ static void aim(const struct fzk_gemm_f32 *g, const struct ahead *next, int64_t 
 static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, struct span k,
                         struct ahead next, int64_t max_rows, const tile_fn *single) {
     struct block at = {.i = 0, .n = 1, .k = k}, after = {.i = 0};
-    int big_a = g->m * k.len > BIG_A / 4;
+    int big_a = g->m * k.len > BIG_A / 4 && (p1 - p0 > 1 || !next.b);
     next_rows(g, max_rows, &after);
     for (int64_t pass = 0; at.i < g->m;) {
         at.rows = after.rows;

@@ -118,6 +118,16 @@ FZK_INLINE void finish(int rows, int vecs, __m256 (*acc)[MAX_VECS], const struct
     }
 }
 
+/* Fetches where the sums go, and the residual: a far cache answers while k runs. */
+FZK_INLINE void fetch_ahead(int rows, const struct tile *t, int64_t column) {
+    const struct fzk_gemm_f32 *g = t->g;
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        __builtin_prefetch(t->c + r * g->ldc + column, 1, 3);
+        if (t->residual) __builtin_prefetch(t->residual + r * g->ldr + column, 0, 3);
+    }
+}
+
 /* A tile from column COLUMN of its first panel on. k runs through the segments; a block of
  * FZK_K_BLOCK may end inside of one. */
 FZK_INLINE void part(int rows, int vecs, const struct tile *t, int64_t column, int64_t width) {
@@ -129,6 +139,7 @@ FZK_INLINE void part(int rows, int vecs, const struct tile *t, int64_t column, i
         for (int v = 0; v < vecs; v++) acc[r][v] = _mm256_setzero_ps();
     }
     FZK_ANY(y);
+    fetch_ahead(rows, t, column);
     if (t->k.resumed) resume(rows, vecs, y, t->c + column, g->ldc, width - column);
     const int64_t step = t->step / 2; /* a half of the columns fetches a half */
     const float *b = t->b + column, *next = t->next + (column ? step * t->k.len : 0);
