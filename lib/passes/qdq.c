@@ -3,14 +3,15 @@
  *   DQ, DQ(weights) -> Conv | MatMul | Gemm -> Relu | Clip -> Q     QLinearConv, QLinearMatMul
  *   DQ, DQ(weights) -> Conv | MatMul | Gemm                         the same sums, scaled to float
  *   DQ, DQ -> Add | Mul -> Relu | Clip -> Q, of one shape           frozen.QAdd, frozen.QMul
- *   DQ -> Sigmoid or any other function of one number -> Q           frozen.QTable
- *   DQ -> MaxPool | Reshape | Transpose ... -> Q of the same scale  the operator on the integers
+ *   DQ -> Sigmoid or any other function of one number -> Q           frozen.QTable: qdq_table.c
+ *   DQ -> MaxPool | Reshape | Transpose ... -> Q                    the operator on the integers
  *
  * What stays: every pair around an operator that is not named here is evaluated as it is written.
  * The page lib/ops/README.md holds the rules. */
 #include "passes/passes.h"
 
 #include "ops/integer.h"
+#include "passes/qdq.h"
 
 static struct fz_node *reader(const struct fz_value *v) {
     struct fz_node *node = fzi_value_reader(v);
@@ -23,7 +24,7 @@ static bool is_one(const struct fz_value *v, bool constant) {
 }
 
 /* A DequantizeLinear of bytes with one scale. */
-static struct fz_node *scalar_dq(const struct fz_value *v) {
+struct fz_node *fzi_qdq_scalar(const struct fz_value *v) {
     struct fz_node *dq = fzi_pass_from(v, "DequantizeLinear");
     if (!dq || (dq->in[0]->t.dtype != FZ_TYPE_U8 && dq->in[0]->t.dtype != FZ_TYPE_I8)) return NULL;
     if (dq->in[1]->t.dtype != FZ_TYPE_F32 || !is_one(dq->in[1], true)) return NULL;
@@ -55,9 +56,8 @@ static struct fz_value *as_row(struct fz_graph *graph, struct fz_value *v) {
     return fzi_graph_constant(graph, v->name, &t);
 }
 
-/* NEW stands for OLD: readers, their count and the name. */
-static void take_over(struct fz_pass *pass, struct fz_graph *graph, struct fz_value *old_value,
-                      struct fz_value *new_value) {
+void fzi_qdq_take_over(struct fz_pass *pass, struct fz_graph *graph, struct fz_value *old_value,
+                       struct fz_value *new_value) {
     void *note = old_value->note;
     new_value->n_uses = old_value->n_uses;
     fzi_pass_replace(pass, graph, old_value, new_value);
@@ -121,7 +121,7 @@ static bool recognise(const struct fz_node *node, struct product *p) {
     p->trans = trans_b != 0;
     int64_t axis = p->conv || p->trans ? 0 : 1;
     p->n = w->dims[axis];
-    p->x = scalar_dq(node->in[0]);
+    p->x = fzi_qdq_scalar(node->in[0]);
     p->w = p->x ? weight_dq(node->in[1], axis, p->n) : NULL;
     p->bias = fzi_in(node, 2);
     struct fz_node *dq = fzi_pass_from(p->bias, "DequantizeLinear");
@@ -152,6 +152,13 @@ static bool clamp(const struct fz_node *act, const struct fz_node *q, int64_t *l
     return *low <= *high;
 }
 
+bool fzi_qdq_quantises(const struct fz_node *q) {
+    if (!fzi_pass_is(q, "QuantizeLinear") || !is_one(q->in[1], true)) return false;
+    if (fzi_in(q, 2) && !is_one(q->in[2], true)) return false;
+    int32_t dtype = q->out[0]->t.dtype;
+    return dtype == FZ_TYPE_U8 || dtype == FZ_TYPE_I8;
+}
+
 /* The QuantizeLinear that ends the chain behind V, through *ACT if there is one; or NULL. */
 static struct fz_node *ending(const struct fz_value *v, struct fz_node **act) {
     struct fz_node *q = reader(v);
@@ -160,10 +167,7 @@ static struct fz_node *ending(const struct fz_value *v, struct fz_node **act) {
         *act = q;
         q = q->in[0] == v ? reader(q->out[0]) : NULL;
     }
-    if (!fzi_pass_is(q, "QuantizeLinear") || !is_one(q->in[1], true)) return NULL;
-    if (fzi_in(q, 2) && !is_one(q->in[2], true)) return NULL;
-    int32_t dtype = q->out[0]->t.dtype;
-    return dtype == FZ_TYPE_U8 || dtype == FZ_TYPE_I8 ? q : NULL;
+    return fzi_qdq_quantises(q) ? q : NULL;
 }
 
 /* The weights of a Gemm with transB, as MatMul has them. */
@@ -196,7 +200,7 @@ static fz_status_t put_qlinear(struct fz_pass *pass, struct fz_graph *graph,
                                 9, 1);
     if (!made) return FZ_E_NOMEM;
     FZ_TRY(fzi_pass_infer_node(graph, made));
-    take_over(pass, graph, q->out[0], made->out[0]);
+    fzi_qdq_take_over(pass, graph, q->out[0], made->out[0]);
     fzi_graph_remove(graph, q);
     return FZ_OK;
 }
@@ -216,7 +220,7 @@ static fz_status_t put_float(struct fz_pass *pass, struct fz_graph *graph, struc
                                          node->name, node->attrs, n_attrs, in, 7, 1);
     if (!made) return FZ_E_NOMEM;
     FZ_TRY(fzi_pass_infer_node(graph, made));
-    take_over(pass, graph, node->out[0], made->out[0]);
+    fzi_qdq_take_over(pass, graph, node->out[0], made->out[0]);
     fzi_graph_remove(graph, node);
     return FZ_OK;
 }
@@ -239,7 +243,7 @@ static fz_status_t visit_product(struct fz_pass *pass, struct fz_graph *graph,
 /* ---- sums and products of two tensors of one shape */
 
 static fz_status_t visit_pair(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
-    struct fz_node *a = scalar_dq(node->in[0]), *b = scalar_dq(node->in[1]), *act;
+    struct fz_node *a = fzi_qdq_scalar(node->in[0]), *b = fzi_qdq_scalar(node->in[1]), *act;
     struct fz_node *q = ending(node->out[0], &act);
     int64_t low, high;
     if (!a || !b || !q || !clamp(act, q, &low, &high)) return FZ_OK;
@@ -263,49 +267,15 @@ static fz_status_t visit_pair(struct fz_pass *pass, struct fz_graph *graph, stru
                                          FZ_COUNT(attrs), in, 2, 1);
     if (!made) return FZ_E_NOMEM;
     FZ_TRY(fzi_pass_infer_node(graph, made));
-    take_over(pass, graph, q->out[0], made->out[0]);
+    fzi_qdq_take_over(pass, graph, q->out[0], made->out[0]);
     fzi_graph_remove(graph, q);
     return FZ_OK;
 }
 
-/* ---- functions of one number: a table of all 256 results, by the operators themselves */
-
-static fz_status_t evaluate(struct fz_pass *pass, struct fz_graph *graph,
-                            const struct fz_node *node, const fz_tensor_t *x, fz_tensor_t *y) {
-    const fz_tensor_t *in[3] = {x};
-    for (uint32_t i = 1; i < node->n_in && i < 3; i++)
-        in[i] = node->in[i] ? &node->in[i]->t : NULL;
-    *y = (fz_tensor_t){0};
-    return fzi_op_evaluate(node->op, node->params, in, node->n_in, y, 1, graph->arena, pass->k);
-}
-
-static bool is_function(const struct fz_node *node) {
+bool fzi_qdq_is_function(const struct fz_node *node) {
     return node->op->domain[0] == 0 && node->n_in == 1 && node->n_out == 1 && node->out[0] &&
            node->op->flags & FZ_OP_IN_PLACE && !(node->op->flags & FZ_OP_VIEW) &&
            node->out[0]->t.dtype == FZ_TYPE_F32;
-}
-
-static fz_status_t visit_function(struct fz_pass *pass, struct fz_graph *graph,
-                                  struct fz_node *node) {
-    struct fz_node *dq = scalar_dq(node->in[0]), *act, *q = ending(node->out[0], &act);
-    int64_t n = 256;
-    if (!dq || !q || act) return FZ_OK;
-    struct fz_value *bytes = fzi_graph_new_constant(graph, node->name, dq->in[0]->t.dtype, 1, &n);
-    if (!bytes) return fzi_error(FZ_E_NOMEM, "no memory for a table");
-    for (int i = 0; i < 256; i++) ((uint8_t *)bytes->t.data)[i] = (uint8_t)i;
-    fz_tensor_t real, mapped, table;
-    FZ_TRY(evaluate(pass, graph, dq, &bytes->t, &real));
-    FZ_TRY(evaluate(pass, graph, node, &real, &mapped));
-    FZ_TRY(evaluate(pass, graph, q, &mapped, &table));
-    struct fz_value *in[] = {dq->in[0], fzi_graph_constant(graph, node->name, &table)};
-    if (!in[1]) return fzi_error(FZ_E_NOMEM, "no memory for a table");
-    struct fz_node *made = fzi_pass_make(pass, graph, q, "frozen", "QTable", node->name, NULL, 0,
-                                         in, 2, 1);
-    if (!made) return FZ_E_NOMEM;
-    FZ_TRY(fzi_pass_infer_node(graph, made));
-    take_over(pass, graph, q->out[0], made->out[0]);
-    fzi_graph_remove(graph, q);
-    return FZ_OK;
 }
 
 /* ---- operators that only move or select numbers */
@@ -338,17 +308,21 @@ static fz_status_t visit_selection(struct fz_pass *pass, struct fz_graph *graph,
     if (!q || act) return FZ_OK;
     struct fz_value **in = fzi_arena_array(graph->arena, node->n_in, sizeof *in);
     if (!in) return fzi_error(FZ_E_NOMEM, "no memory for a node");
+    for (uint32_t i = 0; i < n_data; i++)
+        if (!fzi_qdq_scalar(node->in[i])) return FZ_OK;
+    /* The largest number has the largest byte only where bytes rise with numbers. */
+    if (fzi_pass_is(node, "MaxPool") && !(*(const float *)q->in[1]->t.data > 0)) return FZ_OK;
     for (uint32_t i = 0; i < node->n_in; i++) {
-        struct fz_node *dq = i < n_data ? scalar_dq(node->in[i]) : NULL;
-        if (i < n_data && (!dq || !same_scale(dq, q) || dq->in[0]->t.dtype != q->out[0]->t.dtype))
-            return FZ_OK;
+        struct fz_node *dq = i < n_data ? fzi_qdq_scalar(node->in[i]) : NULL;
         in[i] = dq ? dq->in[0] : node->in[i];
+        if (!dq || (same_scale(dq, q) && dq->in[0]->t.dtype == q->out[0]->t.dtype)) continue;
+        FZ_TRY(fzi_qdq_requantise(pass, graph, dq, q, node, &in[i]));
     }
     struct fz_node *made = fzi_pass_copy(pass, graph, node, node, in, NULL);
     if (!made) return FZ_E_NOMEM;
     for (uint32_t i = 1; i < made->n_out; i++) made->out[i] = NULL;
     FZ_TRY(fzi_pass_infer_node(graph, made));
-    take_over(pass, graph, q->out[0], made->out[0]);
+    fzi_qdq_take_over(pass, graph, q->out[0], made->out[0]);
     fzi_graph_remove(graph, q);
     return FZ_OK;
 }
@@ -358,13 +332,16 @@ fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph) {
         pass->quantised = true;
         return FZ_OK;
     }
+    for (struct fz_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        if (fzi_qdq_quantises(node)) FZ_TRY(fzi_qdq_table(pass, graph, node));
+    }
     fzi_graph_count_uses(pass->graph);
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         next = node->next;
         if (selects(node)) FZ_TRY(visit_selection(pass, graph, node));
         else if (fzi_pass_is(node, "Add") || fzi_pass_is(node, "Mul"))
             FZ_TRY(visit_pair(pass, graph, node));
-        else if (is_function(node)) FZ_TRY(visit_function(pass, graph, node));
         else FZ_TRY(visit_product(pass, graph, node));
         /* The visit may have taken the next node away, or NODE itself, never both. */
         if (node->next) next = node->next;
