@@ -1,7 +1,9 @@
-/* Cast and CastLike between all types but strings and complex numbers. Floats become integers by
+/* Cast and CastLike between all types but complex numbers. Strings are read and written as decimal
+ * numbers, by types of at least 16 bits, integers of 8, and bool. Floats become integers by
  * truncation and saturation, NaN 0; integers become integers modulo 2^n; a narrower float is the
  * nearest one, ties to even, from whatever type: what passes through binary32 on its way to half
  * precision or below is rounded to odd there, so that only the second rounding counts. */
+#include "ops/texts.h"
 #include "ops/wide.h"
 
 struct params {
@@ -61,13 +63,21 @@ static bool castable(int64_t dtype) {
     return fzi_wide_of(type) != FZ_WIDE_NONE || fzi_wide_is_small(type) || is_small_int(type);
 }
 
+/* Between strings and what has a wide type. */
+static bool readable(int32_t from, int64_t to) {
+    if (from != FZ_TYPE_STRING && to != FZ_TYPE_STRING) return false;
+    int64_t other = from == FZ_TYPE_STRING ? to : from;
+    return other == FZ_TYPE_STRING ||
+           (other > 0 && other <= FZ_TYPE_I2 && fzi_wide_of((int32_t)other) != FZ_WIDE_NONE);
+}
+
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     int64_t to = p->to ? p->to : call->n_in > 1 && call->in[1] ? call->in[1]->dtype : 0;
     int32_t from = call->in[0]->dtype;
     if (p->round_mode < 0 || p->round_mode > FZK_E8M0_NEAREST)
         return fzi_error(FZ_E_FORMAT, "%s: unknown round mode", op->name);
-    if (!castable(from) || !castable(to))
+    if ((!castable(from) || !castable(to)) && !readable(from, to))
         return fzi_error(FZ_E_UNSUPPORTED, "%s: from %s to %s is not supported", op->name,
                          fz_type_name(from),
                          to > 0 && to <= FZ_TYPE_I2 ? fz_type_name((int32_t)to) : "unknown");
@@ -286,6 +296,15 @@ static void cast_range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+static fz_status_t cast_text(const struct fz_call *call) {
+    const struct fz_string *strings = call->in[0]->data;
+    int64_t n = fzi_tensor_count(call->in[0]);
+    if (call->out[0]->dtype == FZ_TYPE_STRING)
+        return fzi_text_from_numbers(call->env, call->in[0], call->out[0]->data);
+    for (int64_t i = 0; i < n; i++) FZ_TRY(fzi_text_to_number(&strings[i], call->out[0], i));
+    return FZ_OK;
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     (void)op;
     struct job job = {call->env->k, call->in[0], call->out[0], call->params, {0}, 0};
@@ -296,6 +315,8 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
             memcpy(job.out->data, job.in->data, job.out->size);
         return FZ_OK;
     }
+    if (job.in->dtype == FZ_TYPE_STRING || job.out->dtype == FZ_TYPE_STRING)
+        return cast_text(call);
     fzi_run_range(call->env, fzi_ceil_div(job.n, FZ_WIDE_BLOCK), 16, cast_range, &job);
     return FZ_OK;
 }

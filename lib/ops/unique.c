@@ -2,6 +2,7 @@
  * input is, and how often it occurs. */
 #include "ops/move.h"
 #include "ops/order.h"
+#include "ops/texts.h"
 
 enum { Y, FIRST, INVERSE, COUNTS, OUTPUTS };
 
@@ -41,16 +42,10 @@ struct job {
     const int64_t *first; /* of each group, for ordering the groups */
 };
 
-static int compare_strings(const struct fz_string *a, const struct fz_string *b) {
-    size_t n = a->size < b->size ? a->size : b->size;
-    int order = n ? memcmp(a->text, b->text, n) : 0;
-    return order ? order : (a->size > b->size) - (a->size < b->size);
-}
-
 static int compare_elements(const fz_tensor_t *t, int64_t a, int64_t b) {
     if (t->dtype == FZ_TYPE_STRING) {
         const struct fz_string *strings = t->data;
-        return compare_strings(&strings[a], &strings[b]);
+        return fzi_text_compare(&strings[a], &strings[b]);
     }
     uint64_t x = fzi_order_key(t, a), y = fzi_order_key(t, b);
     return (x > y) - (x < y);
