@@ -206,6 +206,7 @@ part_gcc() {
     grep -a -E '^[0-9]+ attacks' "$build/log/seal_attacks.txt" | sed 's/^/    /'
     suite passes "$b/tests/passes/passes_test"
     suite export "$b/tests/export/export_test"
+    suite 'quantise, in parts' "$b/tests/quantize/quantize_test"
     suite exec "$b/tests/exec/exec_test"
     suite fault "$b/tests/fault/fault_test"
     suite abi sh "$src/tests/abi/run.sh" "$b"

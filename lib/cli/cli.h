@@ -72,6 +72,7 @@ void free_inputs(struct inputs *inputs);
 
 /* ---- verbs: arguments behind the verb; the result is the exit status */
 int verb_freeze(int argc, char **argv);
+int verb_quantize(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_verify(int argc, char **argv);

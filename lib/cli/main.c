@@ -16,6 +16,14 @@ static const struct verb verbs[] = {
      "            [--no-winograd] [--literal-qdq] [--dynamic-range tensor|per-row]\n"
      "            [--sparse] [--no-kat] [--seed N] [--kat-input NAME=FILE.npy]...",
      "turn an ONNX model into a frozen file and print its id"},
+    {"quantize", verb_quantize,
+     "IN.onnx -o OUT.onnx|OUT.fz --static --calib DATA | --dynamic | --weight-only int8|int4\n"
+     "            | --fp16 [--calib DATA] [--opset N] [--method minmax|percentile|entropy|mse]\n"
+     "            [--percentile P] [--symmetric] [--per-row] [--block N] [--rtn] [--smooth]\n"
+     "            [--no-equalise] [--no-bias-correction] [--exclude NODE]... [--only NODE]...\n"
+     "            [--op-type TYPE]... [--fix INPUT=N]... [--labels FILE.npy] [--max-drop P%]\n"
+     "            [--min-sqnr DB] [--report FILE.html] [--json FILE.json] [--threads N]",
+     "turn a float ONNX model into one of 8 or 4 bits; DATA: .npy files, a .npz or test folders"},
     {"info", verb_info, "MODEL [--json] [--passes] [--provenance]",
      "inputs, outputs, id, profile, operators, memory, work"},
     {"run", verb_run,

@@ -70,7 +70,14 @@ static fz_status_t take_name(struct exporter *e, const char *wanted, const char 
 /* The value's name in the file, once it has one. */
 static const char *name_of(const struct fz_value *v) { return v ? v->note : ""; }
 
+/* What is no tensor may pass between nodes, but has no form here as a constant or at the border. */
+static fz_status_t check_tensor(const struct fz_value *v) {
+    if (!v->t.dtype || fzi_type_valid(v->t.dtype)) return FZ_OK;
+    return fzi_error(FZ_E_UNSUPPORTED, "'%s' is no tensor and cannot be written", v->name);
+}
+
 static fz_status_t add_constant(struct exporter *e, struct fz_value *v) {
+    FZ_TRY(check_tensor(v));
     if (e->n_constants == e->capacity) {
         size_t capacity = e->capacity ? 2 * e->capacity : 64;
         struct fz_value **grown = fzi_arena_array(e->arena, capacity, sizeof *grown);
@@ -131,9 +138,13 @@ static fz_status_t name_public(struct exporter *e) {
     struct fz_graph *g = e->graph;
     e->identities = fzi_arena_array(e->arena, g->n_outputs, sizeof *e->identities);
     if (!e->identities) return no_memory();
-    for (uint32_t i = 0; i < g->n_inputs; i++) FZ_TRY(name_value(e, g->inputs[i]));
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        FZ_TRY(check_tensor(g->inputs[i]));
+        FZ_TRY(name_value(e, g->inputs[i]));
+    }
     for (uint32_t i = 0; i < g->n_outputs; i++) {
         const char *name;
+        FZ_TRY(check_tensor(g->outputs[i]));
         FZ_TRY(take_name(e, output_name(g, i), &name));
         e->identities[i] = name;
         if (!is_own_output(g, i)) continue;

@@ -5,7 +5,8 @@
     with frozen.Model("model.fz") as model:
         outputs = model.run({"x": array})
 
-`frozen.prune` makes a model smaller. `frozen.keygen`, `sign` and `bundle_sign` sign models, `frozen.Log` keeps receipts of runs and
+`frozen.quantize` makes a float ONNX model a light one, with its accuracy measured; `frozen.prune`
+makes it smaller. `frozen.keygen`, `sign` and `bundle_sign` sign models, `frozen.Log` keeps receipts of runs and
 `frozen.Store` models. `frozen.InferenceSession` is a drop-in for ONNX Runtime's; `frozen.backend`
 (which needs the package onnx) is an onnx.backend.base.Backend.
 """
@@ -28,6 +29,7 @@ from ._library import load
 from ._log import Audit, Log, LogEntry
 from ._model import Model, Value
 from ._prune import PruneResult, prune
+from ._quantize import quantize
 from ._sign import bundle_sign, bundle_verify, keygen, sign
 from ._store import Removed, Store, StoreChange, StoreItem
 
@@ -41,7 +43,7 @@ __all__ = [
     "SessionOptions", "ShapeError", "SignatureError", "Store", "StoreChange", "StoreItem",
     "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError",
     "Value", "bundle_sign", "bundle_verify", "freeze", "get_available_providers", "get_device",
-    "keygen", "library_version", "load", "prune", "sign",
+    "keygen", "library_version", "load", "prune", "quantize", "sign",
 ]
 
 

@@ -145,6 +145,45 @@ class DimBinding(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("value", c_int64)]
 
 
+class FixedInput(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("value", c_int64)]
+
+
+Progress = ctypes.CFUNCTYPE(c_int, c_void_p, ctypes.c_double, c_char_p)
+
+
+class QuantizeOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("kind", c_int32),
+        ("calibration", c_int32),
+        ("opset", c_int32),
+        ("block_size", c_int32),
+        ("samples", c_char_p),
+        ("sample", c_void_p),
+        ("sample_context", c_void_p),
+        ("labels", c_char_p),
+        ("max_drop", ctypes.c_double),
+        ("min_sqnr", ctypes.c_double),
+        ("percentile", ctypes.c_double),
+        ("flags", c_uint64),
+        ("exclude", POINTER(c_char_p)),
+        ("n_exclude", c_size_t),
+        ("only", POINTER(c_char_p)),
+        ("n_only", c_size_t),
+        ("op_types", POINTER(c_char_p)),
+        ("n_op_types", c_size_t),
+        ("fixed", POINTER(FixedInput)),
+        ("n_fixed", c_size_t),
+        ("report", c_char_p),
+        ("json", c_char_p),
+        ("threads", c_int32),
+        ("reserved", c_uint32),
+        ("progress", Progress),
+        ("progress_context", c_void_p),
+    ]
+
+
 class FreezeOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -225,6 +264,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "fz_session_receipt": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_size_t)]),
 }
 _FREEZE_PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
+    "fz_quantize_file": (c_int32, [c_char_p, c_char_p, POINTER(QuantizeOptions), c_char_p]),
     "fz_freeze_file": (c_int32, [c_char_p, c_char_p, POINTER(FreezeOptions), c_char_p]),
     "fz_freeze_open": (
         c_int32,

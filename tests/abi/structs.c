@@ -3,6 +3,7 @@
 #include <frozen/freeze.h>
 #include <frozen/prune.h>
 #include <frozen/log.h>
+#include <frozen/quantize.h>
 #include <frozen/sign.h>
 #include <frozen/store.h>
 
@@ -21,6 +22,39 @@ SIZE(fz_tensor_t, 120);
 AT(fz_string_t, text, 0);
 AT(fz_string_t, size, 8);
 SIZE(fz_string_t, 16);
+
+AT(fz_quantize_options_t, size, 0);
+AT(fz_quantize_options_t, kind, 8);
+AT(fz_quantize_options_t, calibration, 12);
+AT(fz_quantize_options_t, opset, 16);
+AT(fz_quantize_options_t, block_size, 20);
+AT(fz_quantize_options_t, samples, 24);
+AT(fz_quantize_options_t, sample, 32);
+AT(fz_quantize_options_t, sample_context, 40);
+AT(fz_quantize_options_t, labels, 48);
+AT(fz_quantize_options_t, max_drop, 56);
+AT(fz_quantize_options_t, min_sqnr, 64);
+AT(fz_quantize_options_t, percentile, 72);
+AT(fz_quantize_options_t, flags, 80);
+AT(fz_quantize_options_t, exclude, 88);
+AT(fz_quantize_options_t, n_exclude, 96);
+AT(fz_quantize_options_t, only, 104);
+AT(fz_quantize_options_t, n_only, 112);
+AT(fz_quantize_options_t, op_types, 120);
+AT(fz_quantize_options_t, n_op_types, 128);
+AT(fz_quantize_options_t, fixed, 136);
+AT(fz_quantize_options_t, n_fixed, 144);
+AT(fz_quantize_options_t, report, 152);
+AT(fz_quantize_options_t, json, 160);
+AT(fz_quantize_options_t, threads, 168);
+AT(fz_quantize_options_t, reserved, 172);
+AT(fz_quantize_options_t, progress, 176);
+AT(fz_quantize_options_t, progress_context, 184);
+SIZE(fz_quantize_options_t, 192);
+
+AT(fz_fixed_input_t, name, 0);
+AT(fz_fixed_input_t, value, 8);
+SIZE(fz_fixed_input_t, 16);
 
 AT(fz_open_options_t, size, 0);
 AT(fz_open_options_t, expect, 8);
