@@ -118,7 +118,7 @@ python_environment() {
     [ -x "$build/venv/bin/python" ] && return 0
     /usr/bin/python3 -m venv --system-site-packages "$build/venv" >"$build/log/venv.txt" 2>&1 &&
         "$build/venv/bin/pip" install -q pytest setuptools wheel >>"$build/log/venv.txt" 2>&1 &&
-        "$build/venv/bin/pip" install -q -U onnx ml_dtypes >>"$build/log/venv.txt" 2>&1 ||
+        "$build/venv/bin/pip" install -q -U onnx onnxruntime ml_dtypes >>"$build/log/venv.txt" 2>&1 ||
         echo "an incomplete Python environment: see $build/log/venv.txt"
 }
 

@@ -22,6 +22,24 @@ static void lack(struct fz_text *missing, const char *line) {
         fzi_text_add(missing, "%s%s", missing->size ? "; " : "", line);
 }
 
+/* Operators of com.microsoft that ONNX Runtime itself has for accelerators only. */
+static const char gpu_only[] =
+    "BiasAdd BiasDropout BiasSoftmax BiasSplitGelu BitmaskBiasDropout BitmaskDropout ComplexMul "
+    "ComplexMulConj DecoderAttention DecoderMaskedSelfAttention DequantizeBFP DequantizeWithOrder "
+    "DynamicSparseAttention FusedMatMulActivation GemmFastGelu GemmFloat8 GemmaRotaryEmbedding "
+    "GroupNorm Irfft IsAllFinite LongformerAttention MatMulPacked MoEPacked MulInteger NhwcConv "
+    "NhwcFusedConv PackedAttention PackedMultiHeadAttention PagedAttention QOrderedAttention "
+    "QOrderedGelu QOrderedLayerNormalization QOrderedLongformerAttention QOrderedMatMul "
+    "QuantizeBFP QuantizeWithOrder RelativePositionBias RemovePadding RestorePadding Rfft SkipGroupNorm "
+    "SparsePagedAttention SwiGLU TorchEmbedding";
+
+static const char *remark(const struct fz_node *node) {
+    if (fzi_op_known(node->domain, node->type)) return " (other opsets are supported)";
+    if (strcmp(node->domain, "com.microsoft") == 0 && listed(gpu_only, node->type))
+        return " (it exists for GPUs and other accelerators only: export the model for CPUs)";
+    return "";
+}
+
 static void check_node(const struct fz_node *node, struct fz_text *missing) {
     char line[256];
     const char *dot = node->domain[0] ? "." : "";
@@ -29,8 +47,7 @@ static void check_node(const struct fz_node *node, struct fz_text *missing) {
     /* The plan's own operators are made by passes only. */
     if (!op || strcmp(node->domain, "frozen") == 0) {
         snprintf(line, sizeof line, "operator %s%s%s of opset %d%s", node->domain, dot, node->type,
-                 node->opset,
-                 fzi_op_known(node->domain, node->type) ? " (other opsets are supported)" : "");
+                 node->opset, remark(node));
         lack(missing, line);
         return;
     }
@@ -66,18 +83,27 @@ static fz_status_t check_arity(const struct fz_node *node) {
     return FZ_OK;
 }
 
+static fz_status_t named(fz_status_t status, const struct fz_node *node) {
+    if (status == FZ_OK) return FZ_OK;
+    fzi_error_context(status, "node '%s' (%s, opset %d)", node->name, node->type, node->opset);
+    return status;
+}
+
+static fz_status_t compose_node(struct fz_lower *lower, struct fz_node *node) {
+    struct fz_node copy = *node; /* for the message */
+    return named(node->op->compose(lower, node), &copy);
+}
+
 static fz_status_t lower_node(struct fz_pass *pass, struct fz_graph *graph,
                               struct fz_node *node) {
     const char *numerics = pass->options->numerics ? pass->options->numerics : "portable";
     struct fz_lower lower = {graph, numerics, pass->options->flags};
     FZ_TRY(check_arity(node));
+    if (node->op->compose) return compose_node(&lower, node);
     node->params = fzi_arena_alloc(graph->arena, node->op->params_size);
     if (!node->params) return fzi_error(FZ_E_NOMEM, "no memory for a node");
     if (!node->op->lower) return FZ_OK;
-    fz_status_t status = node->op->lower(&lower, node, node->params);
-    if (status != FZ_OK)
-        fzi_error_context(status, "node '%s' (%s, opset %d)", node->name, node->type, node->opset);
-    return status;
+    return named(node->op->lower(&lower, node, node->params), node);
 }
 
 /* What is known of NODE's outputs before anything is folded: the lowering of a convolution without
@@ -96,10 +122,13 @@ fz_status_t fzi_pass_resolve(struct fz_pass *pass, struct fz_graph *graph) {
         fzi_text_free(&missing);
         FZ_TRY(status);
     }
-    for (struct fz_node *node = graph->first; node; node = node->next) {
-        FZ_TRY(lower_node(pass, graph, node));
-        infer_early(graph, node);
+    for (struct fz_node *node = graph->first, *next; node; node = next) {
+        struct fz_node *before = node->prev;
         pass->n_changes++;
+        FZ_TRY(lower_node(pass, graph, node));
+        next = node->next;
+        if (node->op->compose) next = before ? before->next : graph->first;
+        else infer_early(graph, node);
     }
     return FZ_OK;
 }

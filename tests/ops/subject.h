@@ -11,6 +11,7 @@ struct subject {
     const fz_tensor_t **in; /* the node's inputs, those that lower appends included */
     uint32_t n_in, n_out;
     const struct fzk_table *k;
+    struct fz_value **results; /* of an operator that is composed of others, in place of all above */
 };
 
 /* Runs S with params, values, dims and types that nobody has made on purpose, each in turn, in a
