@@ -30,7 +30,8 @@ static const char gpu_only[] =
     "GroupNorm Irfft IsAllFinite LongformerAttention MatMulPacked MoEPacked MulInteger NhwcConv "
     "NhwcFusedConv PackedAttention PackedMultiHeadAttention PagedAttention QOrderedAttention "
     "QOrderedGelu QOrderedLayerNormalization QOrderedLongformerAttention QOrderedMatMul "
-    "QuantizeBFP QuantizeWithOrder RelativePositionBias RemovePadding RestorePadding Rfft SkipGroupNorm "
+    "QuantizeBFP QuantizeWithOrder RelativePositionBias RemovePadding RestorePadding Rfft "
+    "SkipGroupNorm "
     "SparsePagedAttention SwiGLU TorchEmbedding";
 
 static const char *remark(const struct fz_node *node) {
