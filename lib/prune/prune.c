@@ -10,7 +10,6 @@
 #include "prune/rewrite.h"
 
 enum {
-    PROBE_SYMBOL = 4,  /* the size of a symbolic dimension without data */
     WEIGH_SAMPLES = 256, /* how many samples tell what an error does to the outputs */
     WEIGH_STAGES = 2    /* how often they are asked on the way */
 };
@@ -68,18 +67,38 @@ void fzi_prune_close(struct fz_prune *p) {
 
 /* ---- two runs that tell which sizes and numbers depend on symbolic dimensions */
 
-/* Inputs of zeros: shapes are all that is asked of them. */
-static fz_status_t made_up(struct fz_prune *p, const struct fz_graph *graph, fz_tensor_t *inputs) {
+/* Inputs of zeros: shapes are all that is asked of them. SIZE is that of symbolic dimensions, but
+ * for the first one of an input, most often a batch. */
+static fz_status_t made_up(struct fz_prune *p, const struct fz_graph *graph, int64_t size,
+                           fz_tensor_t *inputs) {
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         inputs[i] = graph->inputs[i]->t;
         for (int32_t j = 0; j < inputs[i].rank; j++)
-            if (inputs[i].dims[j] < 0) inputs[i].dims[j] = j ? PROBE_SYMBOL : 1;
+            if (inputs[i].dims[j] < 0) inputs[i].dims[j] = j ? size : 1;
         if (inputs[i].rank < 0)
             return fzi_error(FZ_E_SHAPE, "input '%s' has no declared shape",
                              graph->inputs[i]->name);
         FZ_TRY(fzi_tensor_alloc(&p->arena, &inputs[i]));
     }
     return FZ_OK;
+}
+
+/* Made-up inputs of a size that the model takes: images must not be too small for it. */
+static fz_status_t make_up(struct fz_prune *p, const fz_tensor_t **inputs) {
+    static const int64_t sizes[] = {4, 32, 64, 224};
+    const struct fz_graph *graph = p->before.graph;
+    fz_tensor_t *made = fzi_arena_array(&p->arena, graph->n_inputs, sizeof *made);
+    fz_status_t status = FZ_E_NOMEM;
+    if (!made) return no_memory();
+    for (size_t i = 0; i < FZ_COUNT(sizes); i++) {
+        FZ_TRY(made_up(p, graph, sizes[i], made));
+        status = fzi_trace_run(&p->before.trace, made, NULL);
+        if (status == FZ_OK || status == FZ_E_NOMEM) break;
+    }
+    *inputs = made;
+    return status == FZ_OK
+               ? FZ_OK
+               : fzi_error_context(status, "without calibration data (--calib, or sizes by --dim)");
 }
 
 /* T twice along dimension I. */
@@ -133,14 +152,8 @@ static fz_status_t probe_twice(struct fz_prune *p, const fz_tensor_t *inputs, bo
 
 /* Leaves the run with PROBE's inputs in the trace. */
 static fz_status_t probe(struct fz_prune *p, const fz_tensor_t **inputs) {
-    if (p->samples.n) {
-        FZ_TRY(p->samples.get(p->samples.context, 0, inputs));
-    } else {
-        fz_tensor_t *made = fzi_arena_array(&p->arena, p->before.graph->n_inputs, sizeof *made);
-        if (!made) return no_memory();
-        FZ_TRY(made_up(p, p->before.graph, made));
-        *inputs = made;
-    }
+    if (p->samples.n) FZ_TRY(p->samples.get(p->samples.context, 0, inputs));
+    else FZ_TRY(make_up(p, inputs));
     if (probe_twice(p, *inputs, false) != FZ_OK) FZ_TRY(probe_twice(p, *inputs, true));
     return fzi_trace_run(&p->before.trace, *inputs, NULL);
 }
