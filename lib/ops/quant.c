@@ -1,6 +1,6 @@
 /* What the operators between floats and quantised integers share. */
 #include "ops/quant.h"
-
+#include "ops/wide.h"
 
 fz_status_t fzi_quant_grid(const struct fz_op *op, const fz_tensor_t *x, const fz_tensor_t *scale,
                            int64_t axis, int64_t block, struct fz_quant_grid *grid) {
@@ -50,6 +50,15 @@ int64_t fzi_quant_low(int32_t dtype) {
 
 int64_t fzi_quant_high(int32_t dtype) {
     return (1ll << (fz_type_bits(dtype) - (fzi_type_is_signed(dtype) ? 1 : 0))) - 1;
+}
+
+float fzi_quant_scale(const struct fzk_table *k, const fz_tensor_t *scale, int64_t i) {
+    float value;
+    if (scale->dtype == FZ_TYPE_F32) return ((const float *)scale->data)[i];
+    if (scale->dtype == FZ_TYPE_I32) return (float)((const int32_t *)scale->data)[i];
+    if (scale->dtype != FZ_TYPE_F8E8M0) return (float)fzi_tensor_float(scale, i);
+    fzi_wide_from_small(k, scale->dtype, (const uint8_t *)scale->data + i, 1, &value);
+    return value;
 }
 
 /* Half to even. Numbers of 2^23 and more are whole already. */

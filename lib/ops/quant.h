@@ -30,6 +30,11 @@ int64_t fzi_quant_high(int32_t dtype);
 int64_t fzi_quant_round(float x, float scale, int64_t zero, int64_t low, int64_t high);
 /* Writes integer V to element I of T, which is zeroed where types below 8 bits are packed. */
 void fzi_quant_put(const fz_tensor_t *t, int64_t i, int64_t v);
+/* Types of quantised floats: 8 bits, or 4. */
+#define FZ_QUANT_FLOATS (FZ_T(F8E4M3FN) | FZ_T(F8E4M3FNUZ) | FZ_T(F8E5M2) | FZ_T(F8E5M2FNUZ) | \
+                         FZ_T(F4E2M1))
+/* Scale number I as binary32: of a float type, E8M0 or int32. */
+float fzi_quant_scale(const struct fzk_table *k, const fz_tensor_t *scale, int64_t i);
 /* The zero point of scale number I: 0 without a tensor. */
 static inline int64_t fzi_quant_zero(const fz_tensor_t *zero, int64_t i) {
     return zero ? fzi_tensor_int(zero, i) : 0;

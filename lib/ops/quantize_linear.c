@@ -1,5 +1,7 @@
-/* QuantizeLinear: y = saturate(round(x / scale) + zero), per tensor, per axis or per block. */
+/* QuantizeLinear: y = saturate(round(x / scale) + zero), per tensor, per axis or per block, divided
+ * in binary32 whatever the types of x and scale are. */
 #include "ops/quant.h"
+#include "ops/wide.h"
 
 struct params {
     int64_t axis, block, output_dtype, saturate;
@@ -8,7 +10,6 @@ struct params {
 enum { GRAIN = 16384 };
 #define INTEGERS (FZ_T(U8) | FZ_T(I8) | FZ_T(U16) | FZ_T(I16) | FZ_T(U4) | FZ_T(I4) | FZ_T(U2) | \
                   FZ_T(I2))
-#define FLOATS8 (FZ_T(F8E4M3FN) | FZ_T(F8E4M3FNUZ) | FZ_T(F8E5M2) | FZ_T(F8E5M2FNUZ))
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
     struct params *p = params;
@@ -31,12 +32,10 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     int32_t dtype = type_of(call);
     struct fz_quant_grid grid;
     FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | FZ_T(I32)));
-    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(F32) | FZ_T(I32)));
-    if (dtype < 1 || dtype > 63 || !((INTEGERS | FLOATS8) >> dtype & 1) || scale->dtype != x->dtype)
+    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(F32) | FZ_T(I32) | FZ_T(F8E8M0)));
+    if (dtype < 1 || dtype > 63 || !((INTEGERS | FZ_QUANT_FLOATS) >> dtype & 1))
         return fzi_error(FZ_E_TYPE, "%s: no conversion from %s to %s", op->name,
                          fz_type_name(x->dtype), fz_type_name(dtype));
-    if (x->dtype == FZ_TYPE_I32)
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: int32 input", op->name);
     if (fzi_shape_known(x) && fzi_shape_known(scale)) {
         FZ_TRY(fzi_quant_grid(op, x, scale, p->axis, p->block, &grid));
         if (call->n_in > 2 && call->in[2] && fzi_shape_known(call->in[2]) &&
@@ -50,41 +49,50 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 struct job {
     const struct fz_call *call;
     struct fz_quant_grid grid;
-    const float *x, *scale;
-    const fz_tensor_t *zero, *y;
+    const fz_tensor_t *x, *scale, *zero, *y;
     int32_t saturate;
 };
+
+/* N elements at X, the first of which is number I, share scale number S. */
+static void run_block(const struct job *j, const float *x, int64_t i, int64_t n, int64_t s) {
+    const struct fzk_table *k = j->call->env->k;
+    float scale = fzi_quant_scale(k, j->scale, s);
+    int64_t zero = 0, low, high;
+    uint8_t *y = j->y->data, code;
+    if (FZ_QUANT_FLOATS >> j->y->dtype & 1) {
+        for (int64_t e = 0; e < n; e++) {
+            float t = x[e] / scale;
+            fzi_wide_to_small(k, j->y->dtype, &t, 1, j->saturate, 0, &code);
+            if (j->y->dtype == FZ_TYPE_F4E2M1) fzi_quant_put(j->y, i + e, code);
+            else y[i + e] = code;
+        }
+        return;
+    }
+    zero = fzi_quant_zero(j->zero, s);
+    if (j->y->dtype == FZ_TYPE_U8) {
+        k->quantize_f32_u8(y + i, x, n, scale, (int32_t)zero);
+    } else if (j->y->dtype == FZ_TYPE_I8) {
+        k->quantize_f32_i8((int8_t *)y + i, x, n, scale, (int32_t)zero);
+    } else {
+        low = fzi_quant_low(j->y->dtype);
+        high = fzi_quant_high(j->y->dtype);
+        for (int64_t e = 0; e < n; e++)
+            fzi_quant_put(j->y, i + e, fzi_quant_round(x[e], scale, zero, low, high));
+    }
+}
 
 /* N elements from I on share scale number S. */
 static void run_elements(const void *job, int64_t i, int64_t n, int64_t s) {
     const struct job *j = job;
-    const struct fzk_table *k = j->call->env->k;
-    int64_t zero = 0, low, high;
-    uint8_t *y = j->y->data;
-    switch (j->y->dtype) {
-    case FZ_TYPE_U8:
-        k->quantize_f32_u8(y + i, j->x + i, n, j->scale[s],
-                           (int32_t)fzi_quant_zero(j->zero, s));
+    float block[FZ_WIDE_BLOCK];
+    if (j->x->dtype == FZ_TYPE_F32) {
+        run_block(j, (const float *)j->x->data + i, i, n, s);
         return;
-    case FZ_TYPE_I8:
-        k->quantize_f32_i8((int8_t *)y + i, j->x + i, n, j->scale[s],
-                           (int32_t)fzi_quant_zero(j->zero, s));
-        return;
-    case FZ_TYPE_F8E4M3FN:
-    case FZ_TYPE_F8E4M3FNUZ:
-    case FZ_TYPE_F8E5M2:
-    case FZ_TYPE_F8E5M2FNUZ:
-        for (int64_t e = i; e < i + n; e++) {
-            float t = j->x[e] / j->scale[s];
-            k->f32_to_f8(j->y->dtype - FZ_TYPE_F8E4M3FN, j->saturate, y + e, &t, 1);
-        }
-        return;
-    default:
-        zero = fzi_quant_zero(j->zero, s);
-        low = fzi_quant_low(j->y->dtype);
-        high = fzi_quant_high(j->y->dtype);
-        for (int64_t e = i; e < i + n; e++)
-            fzi_quant_put(j->y, e, fzi_quant_round(j->x[e], j->scale[s], zero, low, high));
+    }
+    for (int64_t size; n > 0; i += size, n -= size) {
+        size = fzi_min_i64(n, FZ_WIDE_BLOCK);
+        for (int64_t e = 0; e < size; e++) block[e] = (float)((const int32_t *)j->x->data)[i + e];
+        run_block(j, block, i, size, s);
     }
 }
 
@@ -100,7 +108,7 @@ static void run_rows(void *arg, int64_t begin, int64_t end) {
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *y = call->out[0];
-    struct job j = {.call = call, .x = call->in[0]->data, .scale = call->in[1]->data,
+    struct job j = {.call = call, .x = call->in[0], .scale = call->in[1],
                     .zero = call->n_in > 2 ? call->in[2] : NULL, .y = y,
                     .saturate = p->saturate != 0};
     FZ_TRY(fzi_quant_grid(op, call->in[0], call->in[1], p->axis, p->block, &j.grid));
