@@ -1,12 +1,13 @@
 /* BatchNormalization of a trained network: a * x + b (two roundings) for each channel, where a =
  * scale / sqrt(var + eps) and b = bias - mean * a are computed in binary64, b from the unrounded a,
- * and each rounded once. Training is refused. */
+ * and each rounded once. Training is another operator: lib/passes/expand.c puts it in its place. */
 #include "ops/op.h"
 
 enum { GRAIN = 8192 };
 
 struct params {
     double eps; /* a binary32 value */
+    int64_t training; /* 1: is to become frozen.BatchNormalizationTraining */
     int64_t flat; /* 1: every element of an image is a channel of its own (spatial = 0) */
 };
 
@@ -19,8 +20,9 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     FZ_TRY(fzi_attr_int(node, "is_test", node->op->until == 6 ? 0 : 1, &is_test));
     FZ_TRY(fzi_attr_int(node, "training_mode", 0, &training));
     for (uint32_t i = 1; i < node->n_out; i++) training |= node->out[i] != NULL;
-    if (!is_test || training)
-        return fzi_error(FZ_E_UNSUPPORTED, "BatchNormalization in training mode");
+    p->training = !is_test || training;
+    if (p->training && !spatial)
+        return fzi_error(FZ_E_UNSUPPORTED, "training without spatial statistics");
     p->flat = !spatial;
     return FZ_OK;
 }
@@ -29,6 +31,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *x = call->in[0];
     FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | FZ_T(F64)));
+    if (p->training) return fzi_error(FZ_E_UNSUPPORTED, "%s in training", op->name);
     for (uint32_t i = 1; i < 5; i++) FZ_TRY(fzi_infer_type(op, call, i, 1ull << x->dtype));
     fzi_infer_like(call, 0, x->dtype, x);
     if (x->rank < 0) return FZ_OK;

@@ -23,6 +23,12 @@ static fz_status_t infer_control(struct fz_node *node, bool inner) {
     return fzi_error(FZ_E_INTERNAL, "%s was not expanded", node->op->name);
 }
 
+/* No plan of ours names it, but a file may. */
+static fz_status_t run_control(const struct fz_op *op, const struct fz_call *call) {
+    (void)call;
+    return fzi_error(FZ_E_UNSUPPORTED, "%s is no step", op->name);
+}
+
 /* Whether A and B agree where both are known. */
 static bool agree(int64_t a, int64_t b) { return a < 0 || b < 0 || a == b; }
 
@@ -122,7 +128,7 @@ const struct fz_op fz_ops_flex_attention[] = {
     {.name = "FlexAttention", .domain = "ai.onnx.preview", .since = 1, .rev = 1,
      .flags = FZ_OP_CONTROL | FZ_OP_ANY_TYPE, .min_in = 3, .max_in = 3, .min_out = 1,
      .max_out = 1, .attrs = "prob_mod scale score_mod softmax_precision",
-     .infer_control = infer_control},
+     .infer_control = infer_control, .run = run_control},
     ROW("FlexScores", SCORES),
     ROW("FlexOutput", OUTPUT),
     {0},

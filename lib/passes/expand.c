@@ -1,5 +1,6 @@
 /* FlexAttention becomes the nodes that it stands for, its subgraphs among them, as soon as the
- * types of its inputs are known: everything after works on plain nodes. */
+ * types of its inputs are known, and BatchNormalization in training an operator of its own:
+ * everything after works on plain nodes. */
 #include "passes/passes.h"
 
 struct expansion {
@@ -81,18 +82,50 @@ static fz_status_t expand(const struct expansion *x, struct fz_value **out) {
     return *out ? FZ_OK : FZ_E_NOMEM;
 }
 
+/* True if NODE normalises by the statistics of its own batch. */
+static bool trains(const struct fz_node *node) {
+    int64_t training = 0, is_test = 0;
+    if (!fzi_pass_is(node, "BatchNormalization")) return false;
+    if (fzi_attr_int(node, "training_mode", 0, &training) != FZ_OK ||
+        fzi_attr_int(node, "is_test", node->op->until == 6 ? 0 : 1, &is_test) != FZ_OK)
+        return false;
+    for (uint32_t i = 1; i < node->n_out; i++) training |= node->out[i] != NULL;
+    return training || !is_test;
+}
+
+/* Outputs keep their numbers; before opset 14 there are two more of the batch's own statistics. */
+static fz_status_t train(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
+    static const char *const names[] = {"epsilon", "momentum"};
+    struct fz_attr attrs[2];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 2; i++)
+        if (fzi_attr(node, names[i])) attrs[n++] = *fzi_attr(node, names[i]);
+    struct fz_node *made = fzi_pass_make(pass, graph, node, "frozen", "BatchNormalizationTraining",
+                                         node->name, attrs, n, node->in, 5, node->n_out);
+    if (!made) return FZ_E_NOMEM;
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        if (node->out[i]) fzi_pass_replace(pass, graph, node->out[i], made->out[i]);
+        else made->out[i] = NULL;
+    }
+    fzi_graph_remove(graph, node);
+    return FZ_OK;
+}
+
 fz_status_t fzi_pass_expand(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                             struct fz_node **next) {
     struct expansion x = {pass, graph, node};
     struct fz_node *before = node->prev;
     struct fz_value *out = NULL;
-    if (strcmp(node->op->name, "FlexAttention") != 0) return FZ_OK;
-    fz_status_t status = expand(&x, &out);
+    bool training = trains(node);
+    if (!training && strcmp(node->op->name, "FlexAttention") != 0) return FZ_OK;
+    fz_status_t status = training ? train(pass, graph, node) : expand(&x, &out);
     if (status != FZ_OK)
         return fzi_error_context(status, "node '%s' (%s, opset %d)", node->name, node->type,
                                  node->opset);
-    fzi_pass_replace(pass, graph, node->out[0], out);
-    fzi_graph_remove(graph, node);
+    if (!training) {
+        fzi_pass_replace(pass, graph, node->out[0], out);
+        fzi_graph_remove(graph, node);
+    }
     *next = before ? before->next : graph->first;
     return FZ_OK;
 }

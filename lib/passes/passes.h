@@ -55,7 +55,8 @@ fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph);
 bool fzi_pass_take_branch(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                           struct fz_node **next);
 
-/* Puts what NODE stands for in its place if it is a FlexAttention; *NEXT is then the first of the
+/* Puts what NODE stands for in its place if it is a FlexAttention, or a BatchNormalization
+ * in training; *NEXT is then the first of the
  * new nodes, else it stays. */
 fz_status_t fzi_pass_expand(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                             struct fz_node **next);
