@@ -1,16 +1,23 @@
-/* Dropout at inference: the input as it is, and a mask that keeps everything. */
+/* Dropout. At inference: the input as it is, and a mask that keeps everything. In training, with a
+ * seed: element i is dropped where number i of the seed's stream is below the ratio, else it is
+ * x * (1 / (1 - ratio)), the factor computed in binary64 and rounded to binary32 (for float64 not),
+ * the product to the type. */
+#include "ops/generate.h"
 #include "ops/move.h"
+#include "ops/random.h"
 
 /* The mask is boolean from opset 10 on, before it has the input's type. */
 struct params {
     int64_t bool_mask;
+    int64_t has_seed, key;
 };
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
     struct params *p = params;
     (void)lower;
     p->bool_mask = node->opset >= 10;
-    return FZ_OK;
+    p->has_seed = fzi_attr(node, "seed") != NULL;
+    return p->has_seed ? fzi_random_seed(node, &p->key) : FZ_OK;
 }
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
@@ -21,6 +28,10 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     if (fzi_move_has(call, 2) && fzi_shape_known(call->in[2]) &&
         fzi_tensor_count(call->in[2]) != 1)
         return fzi_error(FZ_E_SHAPE, "%s: training_mode is not one element", op->name);
+    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T_FLOAT));
+    if (fzi_move_has(call, 1) && fzi_shape_known(call->in[1]) &&
+        fzi_tensor_count(call->in[1]) != 1)
+        return fzi_error(FZ_E_SHAPE, "%s: the ratio is not one element", op->name);
     fzi_infer_like(call, 0, in->dtype, in);
     fzi_infer_like(call, 1, p->bool_mask ? FZ_TYPE_BOOL : in->dtype, in);
     return FZ_OK;
@@ -44,9 +55,52 @@ static bool trains(const struct fz_call *call) {
     return !ratio || fzi_tensor_count(ratio) != 1 || fzi_tensor_float(ratio, 0) != 0;
 }
 
+struct job {
+    const struct fz_call *call;
+    double ratio;
+};
+
+static double scaled(const struct job *job, double x) {
+    double factor = 1 / (1 - job->ratio);
+    if (job->call->in[0]->dtype == FZ_TYPE_F64) return x * factor;
+    return (double)((float)x * (float)factor);
+}
+
+static void block_range(void *arg, int64_t begin, int64_t end) {
+    const struct job *job = arg;
+    const struct fz_call *call = job->call;
+    const struct params *p = call->params;
+    const fz_tensor_t *x = call->in[0], *mask = call->n_out > 1 ? call->out[1] : NULL;
+    double u[FZ_GENERATE_BLOCK], kept[FZ_GENERATE_BLOCK];
+    for (int64_t b = begin; b < end; b++) {
+        int64_t at = b * FZ_GENERATE_BLOCK;
+        int64_t n = fzi_min_i64(FZ_GENERATE_BLOCK, fzi_tensor_count(x) - at);
+        fzi_random_uniform((uint64_t)p->key, FZ_STREAM_DROPOUT, at, n, u);
+        for (int64_t i = 0; i < n; i++) {
+            kept[i] = u[i] >= job->ratio;
+            u[i] = kept[i] != 0 ? scaled(job, fzi_tensor_float(x, at + i)) : 0;
+        }
+        if (call->out[0]) fzi_generate_store(call->out[0], at, n, u);
+        if (mask) fzi_generate_store(mask, at, n, kept);
+    }
+}
+
+static fz_status_t train(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    const fz_tensor_t *ratio = fzi_move_has(call, 1) ? call->in[1] : NULL;
+    struct job job = {call, ratio && ratio->data ? fzi_tensor_float(ratio, 0) : 0.5};
+    if (!p->has_seed)
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: training mode is random: give it a seed",
+                         op->name);
+    if (!(job.ratio >= 0 && job.ratio < 1))
+        return fzi_error(FZ_E_VALUE, "%s: the ratio is not in [0, 1)", op->name);
+    fzi_run_range(call->env, fzi_ceil_div(fzi_tensor_count(call->in[0]), FZ_GENERATE_BLOCK), 8,
+                  block_range, &job);
+    return FZ_OK;
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
-    if (trains(call))
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: training mode is random", op->name);
+    if (trains(call)) return train(op, call);
     if (call->out[0]) FZ_TRY(fzi_move_view(op, call));
     if (call->n_out > 1 && call->out[1]) fill_ones(call->out[1]);
     return FZ_OK;
