@@ -76,6 +76,7 @@ int verb_quantize(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_verify(int argc, char **argv);
+int verb_audit_int8(int argc, char **argv);
 int verb_bench(int argc, char **argv);
 int verb_test(int argc, char **argv);
 int verb_compare(int argc, char **argv);

@@ -46,6 +46,8 @@ static const struct verb verbs[] = {
      "IN.onnx -o OUT [--structured SHARE] [--sparse N:M|block:DENSITY] [--calib DATA]\n"
      "            [--exclude NODE]... [--dim NAME=N]... [--report]",
      "take out channels, neurons and heads, or weights; OUT ends in .onnx or .fz"},
+    {"audit-int8", verb_audit_int8, "",
+     "check every pair of bytes on this machine's integer kernels, and the largest sums"},
     {"export-onnx", verb_export_onnx, "FILE.fz -o OUT.onnx",
      "give back the ONNX file of a model that was frozen with --keep-onnx"},
 #ifdef FZ_HAVE_STORE

@@ -70,8 +70,10 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
         task(&j, 0);
         return FZ_OK;
     }
-    if (m >= 14 * tasks) {
-        j.rows = fzi_ceil_div(fzi_ceil_div(m, tasks), 14) * 14;
+    /* Columns, each of which one task reads, unless x is larger than the weights. 112 rows are
+     * whole tiles of 14 and of 16. */
+    if (m > p->n && m >= 32 * tasks) {
+        j.rows = fzi_ceil_div(fzi_ceil_div(m, tasks), 112) * 112;
     } else {
         j.panels = fzi_ceil_div(all, tasks);
         j.columns = fzi_ceil_div(all, j.panels);

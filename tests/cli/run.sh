@@ -41,6 +41,11 @@ says 1 'cannot be opened' test /no/such/folder
 says 2 'unknown verb' melt
 says 2 . freeze "$onnx"
 
+# ---- audit-int8
+"$fz" audit-int8 >out 2>err; [ $? = 0 ] && grep -q '^ok: u8 and s8' out && grep -q '^K at its limit .* 0$' out
+verdict $? 'fz audit-int8: every sum is exact'
+says 2 usage audit-int8 more
+
 # ---- prune
 mkdir calib
 cp "$data/digits/calib_x.npy" calib/input.npy

@@ -287,13 +287,25 @@ void kt_bench(struct kt *t, double work, void (*call)(const struct fzk_table *k,
     va_end(args);
     printf("%-28s %-34s %-9s %12.1f ns %9.2f G/s", r->step, label, r->version->label, best * 1e9,
            work / (best * 1e9));
-    if (r->peak > 0) printf(" %5.1f %% of fma peak", 100 * work / (best * 1e9) / r->peak);
+    if (r->peak > 0)
+        printf(" %5.1f %% of %s peak", 100 * work / (best * 1e9) / r->peak, r->peak_of);
     printf("\n");
     fflush(stdout);
 }
 
-static double measured_peak(const struct version *v) {
+/* The kernels of bytes whose work is counted in multiply-adds. */
+static bool multiplies_bytes(const struct kt_case *c) {
+    return c->member == KT_KERNEL(qgemm_u8s8) || c->member == KT_KERNEL(qdwconv_u8s8);
+}
+
+/* Depthwise convolutions have no tiles. AVX-VNNI reaches half of the 512-bit peak, if at all. */
+static double measured_peak(const struct version *v, const struct kt_case *c) {
 #if defined(__x86_64__)
+    bool bytes = multiplies_bytes(c), tiles = c->member == KT_KERNEL(qgemm_u8s8);
+    if (bytes && tiles && v->mask & FZK_CPU_AMXINT8) return peak_int8_amx();
+    if (bytes && v->mask & FZK_CPU_AVX512VNNI) return peak_int8_avx512vnni();
+    if (bytes && v->mask & FZK_CPU_AVXVNNI) return 0;
+    if (bytes) return v->mask & FZK_CPU_V3 ? peak_int8_avx2() : 0;
     if (v->mask & FZK_CPU_V4) return peak_v4();
     if (v->mask & FZK_CPU_V3) return peak_v3();
 #endif
@@ -315,7 +327,8 @@ static void bench_case(const struct kt_case *c, const struct options *o) {
         r = (struct run){.kt.quick = o->quick, .kt.k = &versions[v].table, .version = &versions[v],
                          .place = PLACE_START, .seed = o->seed, .state = o->seed};
         if (o->mask && versions[v].mask != o->mask) continue;
-        r.peak = measured_peak(&versions[v]);
+        r.peak = measured_peak(&versions[v], c);
+        r.peak_of = multiplies_bytes(c) ? "int8" : "fma";
         snprintf(r.step, sizeof r.step, "%s", c->name);
         bench_once(c, &r);
     }

@@ -375,9 +375,13 @@ static void bench_one(struct kt *t, const struct what *w, int64_t lda, const cha
     int64_t k = total(w);
     struct fzk_qgemm g = {.m = w->m, .n = w->n, .k = k, .lda = lda, .segments = w->segments,
                           .n_segments = w->n_segments, .a_signed = w->a_signed, .za = 3};
-    g.a = bytes(t, (w->m - 1) * lda + end_of(w), FULL_RANGE);
+    g.run = w->run;
+    g.run_stride = (w->run + w->gap) * lda;
+    g.a = bytes(t, span(w->m, w->run, lda, g.run_stride, end_of(w)), FULL_RANGE);
     pack(t, w, &g);
     set_out(t, w, &g);
+    g.out.ldc = w->n;
+    g.out.c_run_stride = w->run * w->n;
     g.out.c = kt_buffer(t, w->m * w->n, w->kind == FZK_QOUT_8 ? 1 : 4);
     kt_bench(t, 2.0 * (double)(w->m * w->n * k), call, &g, "%s %dx%dx%d kind %d%s", name,
              (int)w->m, (int)w->n, (int)k, w->kind, w->a_signed ? " s8" : "");
@@ -402,6 +406,25 @@ static void bench(struct kt *t) {
         bench_one(t, &w, shape[i][2], "gemm");
         w.kind = FZK_QOUT_I32;
         bench_one(t, &w, shape[i][2], "gemm");
+    }
+    /* Products that the operators make: whole images of 3 x 3 convolutions, large matrices. */
+    static const int64_t image[][3] = {{56, 64, 64}, {28, 128, 128}, {14, 256, 256}, {40, 80, 80}};
+    for (size_t i = 0; i < sizeof image / sizeof image[0]; i++) {
+        kt_step(t, "qgemm_u8s8");
+        int64_t side = image[i][0], c = image[i][1], row = (side + 2) * c;
+        struct what w = {.m = side * side, .n = image[i][2], .n_segments = 3, .run = side,
+                         .lda = c, .gap = 2, .kind = FZK_QOUT_8, .bias = true,
+                         .a_byte = FULL_RANGE, .b_byte = FULL_RANGE};
+        for (int64_t s = 0; s < 3; s++) w.segments[s] = (struct fzk_segment){s * row, 3 * c};
+        bench_one(t, &w, c, "conv 3x3");
+    }
+    static const int64_t large[][3] = {{1024, 1024, 1024}, {256, 1024, 4096}};
+    for (size_t i = 0; i < 2; i++) {
+        kt_step(t, "qgemm_u8s8");
+        struct what w = {.m = large[i][0], .n = large[i][1], .segments = {{0, large[i][2]}},
+                         .n_segments = 1, .kind = FZK_QOUT_8, .bias = true,
+                         .a_byte = FULL_RANGE, .b_byte = FULL_RANGE};
+        bench_one(t, &w, large[i][2], "gemm");
     }
     /* Output rows of 3 x 3 convolutions: 56 x 64 x 64, 14 x 256 x 256, 112 x 3 x 32 (7 x 7). */
     static const int64_t conv[][4] = {{56, 64, 64, 3}, {14, 256, 256, 3}, {112, 3, 64, 7}};

@@ -52,7 +52,8 @@ struct run {
     struct log *log;
     size_t cursor; /* next entry of the reference */
     sigjmp_buf out;
-    double peak; /* benchmarks: flops per ns of this version's vectors, or 0 */
+    double peak; /* benchmarks: operations per ns of this version's vectors, or 0 */
+    const char *peak_of; /* "fma" or "int8" */
     const char *filter;
 };
 
@@ -73,5 +74,9 @@ void log_free(struct log *log);
 /* Measured peak of fma, flops per ns: peak_NAME.c. */
 double peak_v3(void);
 double peak_v4(void);
+/* The same of multiply-adds of bytes: peak_int8.c. */
+double peak_int8_avx2(void);
+double peak_int8_avx512vnni(void);
+double peak_int8_amx(void);
 
 #endif
