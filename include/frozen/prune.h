@@ -12,17 +12,11 @@
 #define FROZEN_PRUNE_H
 
 #include <frozen/freeze.h>
+#include <frozen/quantize.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Called for a sample: writes a tensor for each of the model's N_INPUTS
- * inputs, in their order, to INPUTS. The bytes are the caller's and must
- * stay until the next call. INDEX runs from 0 to n_samples - 1, several
- * times over. Return 0 to go on, anything else to give up (FZ_E_CANCELLED). */
-typedef int (*fz_prune_sample_fn)(void *context, size_t index,
-                                  fz_tensor_t *inputs, size_t n_inputs);
 
 /* Called with a line of the report, without an end of line. */
 typedef void (*fz_prune_line_fn)(void *context, const char *line);
@@ -40,9 +34,8 @@ typedef struct fz_prune_options {
     const char *calib;        /* calibration data: FILE.npz or a folder with
                                  NAME.npy, NAME/ANY.npy or test_data_set_N;
                                  NULL: none, or SAMPLE */
-    fz_prune_sample_fn sample;
+    fz_sample_fn sample;      /* gives samples, as for fz_quantize_file() */
     void *sample_context;
-    size_t n_samples;
     const fz_dim_binding_t *dims; /* symbolic dimensions that become fixed */
     size_t n_dims;
     fz_prune_line_fn report;  /* NULL: none */

@@ -10,6 +10,7 @@
 #include "export/export.h"
 #include "freeze/freeze.h"
 #include "prune/prune.h"
+#include "prune/sparse.h"
 #include "quantize/data.h"
 
 /* Samples of a folder, or of the caller's function: one at a time. */
@@ -26,7 +27,7 @@ static fz_status_t read_sample(void *context, uint64_t i, const fz_tensor_t **in
     *inputs = s->inputs;
     if (s->data) return fzi_data_read(s->data, (size_t)i, s->inputs);
     memset(s->inputs, 0, graph->n_inputs * sizeof *s->inputs);
-    if (s->options->sample(s->options->sample_context, (size_t)i, s->inputs, graph->n_inputs))
+    if (s->options->sample(s->options->sample_context, (size_t)i, s->inputs, graph->n_inputs) != 1)
         return fzi_error(FZ_E_CANCELLED, "the samples were given up at number %llu",
                          (unsigned long long)i);
     for (uint32_t k = 0; k < graph->n_inputs; k++) {
@@ -45,6 +46,20 @@ static fz_status_t read_sample(void *context, uint64_t i, const fz_tensor_t **in
     return FZ_OK;
 }
 
+/* One pass over the caller's samples counts them. */
+static fz_status_t count_samples(struct samples *s, uint64_t *n) {
+    int more = 1;
+    for (*n = 0; more == 1; *n += more == 1) {
+        memset(s->inputs, 0, s->graph->n_inputs * sizeof *s->inputs);
+        more = s->options->sample(s->options->sample_context, (size_t)*n, s->inputs,
+                                  s->graph->n_inputs);
+    }
+    if (more)
+        return fzi_error(FZ_E_CANCELLED, "the samples were given up at number %llu",
+                         (unsigned long long)*n);
+    return *n ? FZ_OK : fzi_error(FZ_E_VALUE, "there are no samples");
+}
+
 static fz_status_t open_samples(struct fz_prune *p, const fz_prune_options_t *o,
                                 struct samples *s) {
     s->options = o;
@@ -52,10 +67,10 @@ static fz_status_t open_samples(struct fz_prune *p, const fz_prune_options_t *o,
     s->inputs = fzi_arena_array(&p->arena, s->graph->n_inputs, sizeof *s->inputs);
     if (!s->inputs) return fzi_error(FZ_E_NOMEM, "no memory for samples");
     if (o->calib) FZ_TRY(fzi_data_open(o->calib, s->graph, &s->data));
-    p->samples.n = s->data ? fzi_data_count(s->data) : o->sample ? o->n_samples : 0;
+    if (s->data) p->samples.n = fzi_data_count(s->data);
+    else if (o->sample) FZ_TRY(count_samples(s, &p->samples.n));
     p->samples.get = read_sample;
     p->samples.context = s;
-    if (o->sample && !o->n_samples) return fzi_error(FZ_E_VALUE, "there are no samples");
     return FZ_OK;
 }
 
@@ -71,7 +86,8 @@ static fz_status_t complete(const char *onnx_path, const char *out_path,
         return fzi_error(FZ_E_USAGE, "fz_prune_options_t has a NULL list");
     if (o->structured == 0 && !o->sparse)
         return fzi_error(FZ_E_USAGE, "nothing is asked for: neither structured nor sparse");
-    return FZ_OK;
+    struct fz_sparse pattern;
+    return fzi_sparse_parse(o->sparse, &pattern);
 }
 
 static bool ends_in(const char *text, const char *end) {

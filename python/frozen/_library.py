@@ -214,7 +214,6 @@ class PruneOptions(ctypes.Structure):
         ("calib", c_char_p),
         ("sample", PruneSample),
         ("sample_context", c_void_p),
-        ("n_samples", c_size_t),
         ("dims", POINTER(DimBinding)),
         ("n_dims", c_size_t),
         ("report", PruneLine),

@@ -87,14 +87,15 @@ class _Reader:
             options.calib = self.path
             return
         options.sample = _library.PruneSample(self._sample)
-        options.n_samples = len(self.samples)
 
     def _sample(self, _: Any, index: int, inputs: Any, n: int) -> int:
         try:
+            if index >= len(self.samples):
+                return 0
             self.owners.clear()
             for i, (value, given) in enumerate(zip(self.inputs, self.samples[index])):
                 _values.describe(given, value.number, inputs[i], self.owners)
         except BaseException as error:  # a callback of C can't raise
             self.error = error
-            return 1
-        return 0
+            return -1
+        return 1

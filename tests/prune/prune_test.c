@@ -21,6 +21,7 @@ void write_model(const char *text, const char *path) {
     assert_non_null(file);
     assert_int_equal(fwrite(model.data, 1, model.size, file), model.size);
     assert_int_equal(fclose(file), 0);
+    pb_free(&model);
 }
 
 static void remove_files(void) {
