@@ -71,7 +71,7 @@ typedef struct fz_quantize_options {
     void *sample_context;
     const char *labels;        /* .npy of integers: the right answers */
     double max_drop;           /* of accuracy, as a share; 0: no such budget */
-    double min_sqnr;           /* of the outputs, in dB; 0: no such budget */
+    double min_sqnr;           /* of each output, in dB; 0: no such budget */
     double percentile;         /* 0: 99.99 */
     uint64_t flags;            /* FZ_QUANTIZE_ bits */
     const char *const *exclude; /* names of nodes that stay float */

@@ -6,7 +6,7 @@
 
 #include "quantize/quantizer.h"
 
-enum { PROBE_SAMPLES = 64, MAX_RETRIES = 24 };
+enum { PROBE_SAMPLES = 16, MAX_RETRIES = 24 };
 
 static bool meets(const struct fz_quantizer *q, const struct fz_score *s) {
     const fz_quantize_options_t *o = q->options;

@@ -72,12 +72,18 @@ struct fz_layer {
 
 /* ---- one run over the samples */
 
+enum { FZ_SCORE_OUTPUTS = 32 };
+
 struct fz_score {
-    double signal, noise;    /* sums of squares: of the float outputs, of the differences */
+    /* Sums of squares of each output: of the float model's, of the differences. Outputs beyond the
+     * last share it. */
+    double signal[FZ_SCORE_OUTPUTS], noise[FZ_SCORE_OUTPUTS];
+    uint32_t n_outputs;
     uint64_t right, right_float, rows;
     double seconds, seconds_float;
 };
-double fzi_score_sqnr(const struct fz_score *score); /* in dB; 200 for no difference */
+/* That of the worst output, in dB; 200 for no difference. */
+double fzi_score_sqnr(const struct fz_score *score);
 
 struct fz_quantizer {
     const fz_quantize_options_t *options;

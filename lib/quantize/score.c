@@ -21,7 +21,12 @@ static double decibel(double signal, double noise) {
     return signal > 0 ? 4.3429448190325183 * fzi_logarithm(signal / noise) : 0;
 }
 
-double fzi_score_sqnr(const struct fz_score *score) { return decibel(score->signal, score->noise); }
+double fzi_score_sqnr(const struct fz_score *score) {
+    double worst = 200;
+    for (uint32_t i = 0; i < score->n_outputs; i++)
+        worst = fzi_least(worst, decibel(score->signal[i], score->noise[i]));
+    return worst;
+}
 
 struct runner {
     fz_model_t *model;
@@ -104,7 +109,11 @@ static void add_sample(struct match *m) {
     const fz_tensor_t *a = m->run[0].out, *b = m->run[1].out;
     struct fz_score *s = m->score;
     uint64_t rows;
-    for (uint32_t i = 0; i < m->n_public; i++) compare(&a[i], &b[i], &s->signal, &s->noise);
+    s->n_outputs = m->n_public < FZ_SCORE_OUTPUTS ? m->n_public : FZ_SCORE_OUTPUTS;
+    for (uint32_t i = 0; i < m->n_public; i++) {
+        uint32_t k = i < FZ_SCORE_OUTPUTS ? i : FZ_SCORE_OUTPUTS - 1;
+        compare(&a[i], &b[i], &s->signal[k], &s->noise[k]);
+    }
     if (m->q->labels) {
         s->right_float += count_right(m->q, &a[0], s->rows, &rows);
         s->right += count_right(m->q, &b[0], s->rows, &rows);

@@ -1,4 +1,6 @@
-"""Inputs that the proof of quantisation makes: lines and pages of text, speech-like sound."""
+"""Inputs that the proof of quantisation makes: lines and pages of text, speech."""
+import subprocess
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -48,26 +50,18 @@ def page_image(rng, size=480):
     return np.ascontiguousarray(((x - mean) / spread).transpose(2, 0, 1)[None].astype(np.float32))
 
 
-def sound(rng, seconds, rate=16000):
-    """Vowels and hisses between pauses: harmonics of a gliding pitch under formants, and noise."""
-    parts, done = [], 0
-    while done < seconds * rate:
-        n = int(rng.uniform(0.15, 0.6) * rate)
-        t = np.arange(n) / rate
-        kind = rng.integers(0, 4)
-        envelope = np.sin(np.pi * np.arange(n) / n) ** 0.5
-        if kind < 2:
-            pitch = rng.uniform(90, 240) * (1 + 0.15 * np.sin(2 * np.pi * rng.uniform(1, 4) * t))
-            phase, wave = 2 * np.pi * np.cumsum(pitch) / rate, np.zeros(n)
-            formants = rng.uniform([300, 900, 2200], [800, 1900, 3000])
-            for h in range(1, 30):
-                gain = sum(np.exp(-((h * pitch.mean() - f) / 180) ** 2) for f in formants) + 0.02
-                wave += gain / h ** 0.5 * np.sin(h * phase)
-            part = 0.25 * wave / (np.abs(wave).max() + 1e-9) * envelope
-        elif kind == 2:
-            part = 0.05 * rng.normal(size=n) * envelope
-        else:
-            part = 0.001 * rng.normal(size=n)
-        parts.append(part)
-        done += n
-    return np.concatenate(parts)[:int(seconds * rate)].astype(np.float32)
+def speech(rng, lines, rate=16000):
+    """Sentences that espeak-ng says in several voices, between pauses, in some noise."""
+    parts = []
+    for _ in range(lines):
+        words = ' '.join(text_line(rng) for _ in range(3))
+        voice, speed, pitch = rng.choice(['en', 'en-us', 'de', 'fr']), rng.integers(120, 200), rng.integers(20, 80)
+        said = subprocess.run(['espeak-ng', '-v', voice, '-s', str(speed), '-p', str(pitch), '--stdout', words],
+                              capture_output=True, check=True).stdout
+        wave = np.frombuffer(said[44:len(said) // 2 * 2], np.int16).astype(np.float32) / 32768
+        old = int.from_bytes(said[24:28], 'little')
+        times = np.arange(int(len(wave) * rate / old)) * old / rate
+        parts += [rng.uniform(0.3, 0.8) * np.interp(times, np.arange(len(wave)), wave),
+                  np.zeros(int(rng.uniform(0.3, 1.5) * rate))]
+    sound = np.concatenate(parts)
+    return (sound + rng.normal(0, 0.002, len(sound))).astype(np.float32)
