@@ -51,7 +51,7 @@ static void table(const struct fz_report *r, struct fz_text *out) {
                      (unsigned long long)s->right_float, (unsigned long long)s->right,
                      (unsigned long long)s->rows);
     if (r->q->scored)
-        fzi_text_add(out, "<tr><td>SQNR of the worst output</td><td></td><td class=\"n\">%.2f dB</td>"
+        fzi_text_add(out, "<tr><td>SQNR, worst output</td><td></td><td class=\"n\">%.2f dB</td>"
                      "<td></td></tr>\n", fzi_score_sqnr(s));
     fzi_text_add(out, "</table>\n");
 }
