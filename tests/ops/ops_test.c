@@ -1,10 +1,10 @@
 /* Runs the operator cases of tests/ops: each one through lower, infer and run, on the best kernels,
  * on the baseline's and by several tasks, and compares bits. README.md says what is checked.
  *
- *   ops_test [--hostile] [--mask N] [--digest] [FILE.txt | FOLDER]...
+ *   ops_test [--hostile | --types] [--mask N] [--digest] [FILE.txt | FOLDER]...
  *
  * --mask leaves only these of the CPU's features. --digest prints the SHA-256 of all outputs, which is
- * the same on every CPU and for every compiler. */
+ * the same on every CPU and for every compiler. --types prints what types each operator accepts. */
 #include "base/sha256.h"
 #include "case.h"
 #include "subject.h"
@@ -15,6 +15,7 @@
 static struct {
     int passed, failed;
     bool hostile; /* instead of checking results */
+    bool types;   /* likewise */
     bool digest;
     struct fz_sha256 hash;
     const char *path;
@@ -521,7 +522,10 @@ static bool run_case(const struct op_case *c) {
     struct subject s;
     fz_status_t status = make_subject(c, &s);
     bool good;
-    if (test.hostile) good = status != FZ_OK || s.op->compose || check_hostile(&s);
+    if (test.types) {
+        good = true;
+        if (status == FZ_OK && !c->refuse && !s.op->compose) types_case(&s);
+    } else if (test.hostile) good = status != FZ_OK || s.op->compose || check_hostile(&s);
     else if (c->refuse) good = check_refused(c, &s, status);
     else if (status != FZ_OK) good = fail("%s", fzi_error_text());
     else good = c->n_out ? check_accepted(c, &s) : fail("the case expects nothing");
@@ -576,6 +580,7 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--hostile") == 0) test.hostile = true;
         else if (strcmp(argv[i], "--digest") == 0) test.digest = true;
+        else if (strcmp(argv[i], "--types") == 0) test.types = true;
         else if (strcmp(argv[i], "--mask") == 0 && i + 1 < argc)
             mask &= (uint32_t)strtoul(argv[++i], NULL, 0);
         else named = true;
@@ -592,6 +597,10 @@ int main(int argc, char **argv) {
     }
     if (!named) run_folder(OPS_TEST_FOLDER);
     if (test.digest) print_digest();
+    if (test.types) {
+        types_print();
+        return 0;
+    }
     printf("%d passed, %d failed\n", test.passed, test.failed);
     return test.failed || !test.passed;
 }

@@ -19,4 +19,9 @@ struct subject {
  * of what. */
 bool hostile_case(const struct subject *s, char *what, size_t size);
 
+/* Notes which types the operator of S, a case that passes, accepts; prints all that was noted, a
+ * line an operator: number of its file in the table, domain, name, since, until, rev, types. */
+void types_case(const struct subject *s);
+void types_print(void);
+
 #endif
