@@ -4,6 +4,7 @@
 
 #include "gemm.h"
 #include "conv.h"
+#include "narrow.h"
 #include "numeric.h"
 #include "qgemm.h"
 #include "tree.h"

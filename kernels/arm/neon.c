@@ -6,6 +6,8 @@ FZK_RARE void fzk_fill_neon(struct fzk_table *table);
 void fzk_fill_neon(struct fzk_table *table) {
     table->dwconv_f32 = fzk_dwconv_f32_neon;
     table->gemm_f32 = fzk_gemm_f32_neon;
+    table->ngemm_f32 = fzk_ngemm_f32_neon;
+    table->narrow_to_f32 = fzk_narrow_to_f32_neon;
     table->pack_b_f32 = fzk_pack_b_f32_neon;
     table->winograd_input_f32 = fzk_winograd_input_f32_neon;
     table->winograd_output_f32 = fzk_winograd_output_f32_neon;

@@ -5,6 +5,8 @@ FZK_RARE void fzk_fill_avx512(struct fzk_table *table);
 
 void fzk_fill_avx512(struct fzk_table *table) {
     table->gemm_f32 = fzk_gemm_f32_avx512;
+    table->ngemm_f32 = fzk_ngemm_f32_avx512;
+    table->narrow_to_f32 = fzk_narrow_to_f32_avx512;
     table->dwconv_f32 = fzk_dwconv_f32_avx512;
     table->pack_b_f32 = fzk_pack_b_f32_avx2;
     table->unary_f32 = fzk_unary_f32_avx512;

@@ -5,6 +5,7 @@
 #include "ops/conv.h"
 #include "ops/integer.h"
 #include "ops/matmul.h"
+#include "ops/narrow.h"
 
 /* Integer products that end in float take a residual and a clamp. */
 static struct fz_packed_params *packed_of(struct fz_node *node) {
@@ -25,6 +26,8 @@ static struct fz_act *act_of(struct fz_node *node) {
         return &((struct fz_conv_params *)node->params)->act;
     if (is_matmul(node))
         return &((struct fz_frozen_matmul_params *)node->params)->act;
+    if (fzi_pass_is_frozen(node, "MatMulNarrow"))
+        return &((struct fz_narrow_params *)node->params)->act;
     return NULL;
 }
 
@@ -52,6 +55,8 @@ static int64_t columns_of(struct fz_node *node) {
     if (packed_of(node)) return packed_of(node)->n;
     if (is_matmul(node))
         return ((const struct fz_frozen_matmul_params *)node->params)->n;
+    if (fzi_pass_is_frozen(node, "MatMulNarrow"))
+        return ((const struct fz_narrow_params *)node->params)->n;
     return ((const struct fz_conv_params *)node->params)->cout;
 }
 

@@ -14,6 +14,7 @@ static const struct row rows[] = {
     {"clean", fzi_pass_clean, false},
     {"integer", fzi_pass_integer, false},
     {"qdq", fzi_pass_qdq, false},
+    {"narrow", fzi_pass_narrow_weights, false},
     {"fold", fzi_pass_fold, true},
     {"clean", fzi_pass_clean, false},
     {"affine", fzi_pass_affine, false},

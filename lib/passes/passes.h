@@ -40,6 +40,7 @@ fz_status_t fzi_pass_affine(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_activation(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_integer(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_narrow_weights(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_simplify(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_norm(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_layout(struct fz_pass *pass, struct fz_graph *graph);
@@ -63,6 +64,12 @@ fz_status_t fzi_pass_expand(struct fz_pass *pass, struct fz_graph *graph, struct
 
 /* What the integer pass ends with if each row is to have a range (rows.c). */
 fz_status_t fzi_pass_rows(struct fz_pass *pass, struct fz_graph *graph);
+
+/* Puts a frozen.MatMulNarrow of P and IN (FZ_NARROW_INPUTS values) in the place of NODE. */
+struct fz_narrow_params;
+fz_status_t fzi_pass_narrow_product(struct fz_pass *pass, struct fz_graph *graph,
+                                    struct fz_node *node, const struct fz_narrow_params *p,
+                                    struct fz_value *const *in);
 
 /* ---- half precision (half.c): what the fold pass does when it meets a node that lacks it */
 

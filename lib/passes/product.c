@@ -3,6 +3,7 @@
 #include "passes/passes.h"
 
 #include "ops/matmul.h"
+#include "ops/narrow.h"
 #include "passes/packed.h"
 
 static bool is_matrix(const struct fz_value *w) {
@@ -53,6 +54,24 @@ static fz_status_t put_sparse(struct fz_pass *pass, struct fz_graph *graph, stru
     return FZ_OK;
 }
 
+/* Weights that are halves, as those of models in half precision are, stay 16 bits wide. Matrices so
+ * small that they lie in the nearest cache gain nothing by it. */
+enum { FEW_WEIGHTS = 8192 };
+
+static int64_t half_form(const struct fz_pass *pass, const struct fz_value *w) {
+    if (use_blas(pass) || fzi_tensor_count(&w->t) < FEW_WEIGHTS) return -1;
+    return fzi_narrow_half_form(&w->t);
+}
+
+static fz_status_t put_halves(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                              bool trans, int64_t form, struct fz_value *bias) {
+    struct fz_narrow_params p = {0};
+    struct fz_value *in[FZ_NARROW_INPUTS] = {node->in[0]};
+    FZ_TRY(fzi_narrow_pack_halves(graph, node->in[1], trans, form, &p, in));
+    in[FZ_NARROW_BIAS] = as_row(graph, bias);
+    return fzi_pass_narrow_product(pass, graph, node, &p, in);
+}
+
 static fz_status_t put(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
                        struct fz_value *w, bool trans, struct fz_value *bias) {
     struct fz_frozen_matmul_params p = {
@@ -60,6 +79,8 @@ static fz_status_t put(struct fz_pass *pass, struct fz_graph *graph, struct fz_n
     struct fz_value *packed;
     struct fz_sparse_source source;
     if (is_sparse(pass, w, trans, &source)) return put_sparse(pass, graph, node, &source, bias);
+    int64_t form = half_form(pass, w);
+    if (form >= 0) return put_halves(pass, graph, node, trans, form, bias);
     FZ_TRY(fzi_matmul_pack(graph, w, trans, p.blas, &packed));
     struct fz_value *in[] = {node->in[0], packed, as_row(graph, bias)};
     struct fz_node *made = fzi_pass_lowered(graph, node, "frozen", "MatMul", node->name, &p, in,

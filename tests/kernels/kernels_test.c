@@ -18,6 +18,7 @@
 
 static const struct kt_case *const families[] = {
     gemm_cases,
+    narrow_cases,
     conv_cases,
     pool_cases,
     tree_cases,

@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include "base/philox.h"
+#include "ops/quant.h"
 #include "tensor/tensor.h"
 
 #include <ctype.h>
@@ -74,6 +75,10 @@ static void put(fz_tensor_t *t, size_t i, double v) {
     case FZ_TYPE_I8: ((int8_t *)p)[i] = (int8_t)v; break;
     case FZ_TYPE_U8: ((uint8_t *)p)[i] = (uint8_t)v; break;
     case FZ_TYPE_BOOL: ((uint8_t *)p)[i] = v != 0; break;
+    case FZ_TYPE_U4:
+    case FZ_TYPE_I4:
+    case FZ_TYPE_U2:
+    case FZ_TYPE_I2: fzi_quant_put(t, (int64_t)i, (int64_t)v); break;
     default: text_fail("", "a type without numbers");
     }
 }
@@ -85,13 +90,17 @@ static double any(int32_t dtype, uint64_t stream, size_t i) {
         return fzi_philox_unit(x[0]);
     if (dtype == FZ_TYPE_U8) return x[0] & 255;
     if (dtype == FZ_TYPE_I8) return (int)(x[0] & 255) - 128;
+    if (dtype == FZ_TYPE_U4) return x[0] & 15;
+    if (dtype == FZ_TYPE_I4) return (int)(x[0] & 15) - 8;
+    if (dtype == FZ_TYPE_U2) return x[0] & 3;
+    if (dtype == FZ_TYPE_I2) return (int)(x[0] & 3) - 2;
     if (dtype == FZ_TYPE_BOOL) return x[0] & 1;
     return (int)(x[0] % 201) - 100;
 }
 
 void text_fill(fz_tensor_t *t, uint64_t stream) {
     if (fzi_tensor_measure(t) != FZ_OK) text_fail("", "a tensor without a size");
-    t->data = malloc(t->size ? t->size : 1);
+    t->data = calloc(t->size ? t->size : 1, 1);
     for (size_t i = 0, n = (size_t)fzi_tensor_count(t); i < n; i++)
         put(t, i, any(t->dtype, stream, i));
 }
@@ -115,6 +124,7 @@ static void read_elements(const char **at, fz_tensor_t *t) {
         return;
     }
     double v = 0;
+    memset(t->data, 0, t->size); /* elements below 8 bits are added to their byte */
     for (size_t i = 0; i < n; i++) {
         char *end = (char *)*at;
         skip(at);
