@@ -36,7 +36,9 @@ struct fzk_table {
  * takes one page fault and not one for each file of kernels. */
 #define FZK_RARE __attribute__((cold))
 
-/* The features of this CPU that the operating system has enabled. */
+/* The features of this CPU that the operating system has enabled. On Linux this asks, once for the
+ * process, for the state of AMX tiles; from then on alternate signal stacks must have room for it
+ * (AT_MINSIGSTKSZ). */
 uint32_t fzk_cpu_mask(void);
 /* Fills TABLE with the best version of every kernel that MASK allows: a pure function. Bits whose
  * implied ones are missing are ignored. */

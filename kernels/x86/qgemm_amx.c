@@ -19,7 +19,8 @@ enum {
     QUAD_STEP = FZK_PANEL * FZK_QUAD, /* bytes from quad to quad in a panel */
     LINE = 64,
     DEPTH_MAX = 16,                   /* quads of a chunk */
-    TAIL_BYTES = DEPTH_MAX * QUAD_STEP
+    TAIL_BYTES = DEPTH_MAX * QUAD_STEP,
+    GROUP_MAX = 8, GROUP_BYTES = 128 << 10 /* panels that a pair of tiles goes through at a time */
 };
 
 #include "qgemm_amx_rows.h"
@@ -70,53 +71,79 @@ static void fill_tails(const struct chunks *k, const int8_t *b, int8_t (*tails)[
     }
 }
 
-/* The tiles of a block times one panel. While a pair's products are on their way the pair before it
- * is finished. */
-static void run_panel(const struct fzk_qgemm *g, const struct rows *w, struct multiply *m,
-                      const struct panel *p, struct pair pairs[2], int *turn) {
+/* Some panels, through which each pair of tiles goes while it lies in the first-level cache. */
+struct group {
+    struct panel panels[GROUP_MAX];
+    int64_t n, step; /* panels, and bytes of one */
+    struct pair pairs[2];
+    int turn;
+};
+
+/* One pair, from tile FIRST on, times panel I of the group. While its products are on their way the
+ * pair before it is finished. */
+static void run_pair(const struct fzk_qgemm *g, const struct rows *w, struct multiply *m,
+                     struct group *all, int64_t first, int64_t i) {
     int32_t init[2 * TILE_ROWS][FZK_PANEL] __attribute__((aligned(64)));
-    bool own = g->za_rows || g->zb;
-    int64_t n_pairs = (w->n_tiles + 1) / 2, lines = m->chunks.n_segments * m->chunks.quads * 2;
-    for (int64_t t = 0; t < n_pairs; t++, *turn ^= 1) {
-        struct pair *now = &pairs[*turn];
-        now->panel = p;
-        now->first = 2 * t;
-        now->tiles = w->n_tiles - 2 * t < 2 ? 1 : 2;
-        now->j = m->j;
-        if (own)
-            fill_init(g, &w->block, p, now->first * TILE_ROWS, now->tiles * TILE_ROWS, m->j, init);
-        m->init = own ? init[0] : p->init;
-        m->init_step = own ? (int64_t)sizeof init[0] : 0;
-        m->a[0] = w->a[now->first];
-        m->a[1] = w->a[now->first + now->tiles - 1];
-        m->ahead = m->next ? m->next + lines * t / n_pairs * LINE : NULL;
-        m->n_ahead = lines * (t + 1) / n_pairs - lines * t / n_pairs;
-        multiply(m, now->tiles, g->n - m->j > VL ? 2 : 1);
-        finish_pair(g, w, &pairs[*turn ^ 1]);
-        keep(now->sums, now->tiles, g->n - m->j > VL ? 2 : 1);
-    }
+    struct pair *now = &all->pairs[all->turn];
+    const struct panel *p = &all->panels[i];
+    const bool own = g->za_rows || g->zb;
+    now->panel = p;
+    now->first = first;
+    now->tiles = w->n_tiles - first < 2 ? 1 : 2;
+    now->j = m->j + i * FZK_PANEL;
+    const int64_t nv = g->n - now->j > VL ? 2 : 1;
+    if (own) fill_init(g, &w->block, p, first * TILE_ROWS, now->tiles * TILE_ROWS, now->j, init);
+    m->init = own ? init[0] : p->init;
+    m->init_step = own ? (int64_t)sizeof init[0] : 0;
+    m->a[0] = w->a[first];
+    m->a[1] = w->a[first + now->tiles - 1];
+    multiply(m, now->tiles, nv);
+    all->turn ^= 1;
+    finish_pair(g, w, &all->pairs[all->turn]);
+    keep(now->sums, now->tiles, nv);
+}
+
+/* The tiles of a block times a group of panels, the first at B. Each pair fetches its share of the
+ * group behind. */
+static void run_group(const struct fzk_qgemm *g, const struct rows *w, struct multiply *m,
+                      struct group *all, const int8_t *b) {
+    const int64_t n_pairs = (w->n_tiles + 1) / 2, lines = all->step / LINE;
+    const int64_t left = (g->n - m->j + FZK_PANEL - 1) / FZK_PANEL - all->n;
+    for (int64_t t = 0; t < n_pairs; t++)
+        for (int64_t i = 0; i < all->n; i++) {
+            m->b = b + i * all->step;
+            m->ahead = i < left ? m->b + all->n * all->step + lines * t / n_pairs * LINE : NULL;
+            m->n_ahead = lines * (t + 1) / n_pairs - lines * t / n_pairs;
+            run_pair(g, w, m, all, 2 * t, i);
+        }
+    finish_pair(g, w, &all->pairs[all->turn ^ 1]);
+}
+
+/* Panels of a group. The last chunks of segments that are cut unevenly are made for one. */
+static int64_t group_size(const struct rows *w, int64_t step) {
+    int64_t fit = GROUP_BYTES / step;
+    return w->chunks.twice || fit < 1 ? 1 : fit < GROUP_MAX ? fit : GROUP_MAX;
 }
 
 static void run_block(const struct fzk_qgemm *g, const struct rows *w) {
-    struct panel panels[2];
-    struct pair pairs[2];
+    struct group all;
     int8_t tails[TAILS][TAIL_BYTES] __attribute__((aligned(64)));
     struct multiply m = {.chunks = w->chunks, .lda = w->lda, .tails = tails,
-                         .a_signed = g->a_signed != 0, .b = g->b};
-    int64_t step = w->block.kq * QUAD_STEP;
-    int turn = 0;
-    clear_panel(&panels[0]);
-    clear_panel(&panels[1]);
-    pairs[0].tiles = pairs[1].tiles = 0;
-    for (; m.j < g->n; m.j += FZK_PANEL, m.b += step) {
-        struct panel *p = &panels[m.j / FZK_PANEL % 2];
-        fill_panel(g, m.j, p);
-        fill_tails(&m.chunks, m.b, tails);
-        m.next = m.j + FZK_PANEL < g->n ? m.b + step : NULL;
-        run_panel(g, w, &m, p, pairs, &turn);
+                         .a_signed = g->a_signed != 0};
+    const int64_t most = group_size(w, w->block.kq * QUAD_STEP);
+    const int64_t n_panels = (g->n + FZK_PANEL - 1) / FZK_PANEL;
+    const int8_t *b = g->b;
+    all.step = w->block.kq * QUAD_STEP;
+    all.turn = 0;
+    all.pairs[0].tiles = all.pairs[1].tiles = 0;
+    for (int64_t i = 0; i < most && i < n_panels; i++) clear_panel(&all.panels[i]);
+    for (; m.j < g->n; m.j += all.n * FZK_PANEL, b += all.n * all.step) {
+        int64_t left = n_panels - m.j / FZK_PANEL;
+        all.n = left < most ? left : most;
+        for (int64_t i = 0; i < all.n; i++) fill_panel(g, m.j + i * FZK_PANEL, &all.panels[i]);
+        fill_tails(&m.chunks, b, tails);
+        run_group(g, w, &m, &all, b);
     }
-    finish_pair(g, w, &pairs[0]);
-    finish_pair(g, w, &pairs[1]);
 }
 
 void fzk_qgemm_u8s8_amx(const struct fzk_qgemm *g) {

@@ -37,7 +37,7 @@ struct multiply {
     int64_t init_step;
     bool a_signed;
     int64_t j;                   /* the panel's first column */
-    const int8_t *next, *ahead;  /* the next panel, and N_AHEAD lines of it to fetch, or NULL */
+    const int8_t *ahead;         /* N_AHEAD lines to fetch for later, or NULL */
     int64_t n_ahead;
 };
 
@@ -71,7 +71,7 @@ FZK_INLINE void start(const struct multiply *m, const int tiles, const int nv) {
     if (nv == 2) TILE_LOAD(3, second + 64, m->init_step);
 }
 
-/* Fetches the lines of the next panel that are due after DONE of ALL chunks. */
+/* Fetches the lines that are due after one more chunk. */
 FZK_INLINE void fetch(const struct multiply *m, int64_t *at, int64_t per_chunk) {
     for (int64_t l = 0; l < per_chunk && *at < m->n_ahead; l++, ++*at)
         _mm_prefetch((const char *)m->ahead + *at * LINE, _MM_HINT_T1);
