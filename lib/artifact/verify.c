@@ -62,7 +62,7 @@ static fz_status_t find_ops(const struct verifier *v, struct fz_text *missing) {
         if (!is_string(v, op->name) || !is_string(v, op->domain) || op->opset > INT16_MAX)
             REFUSE("operator %zu has no name or opset", i);
         v->ops[i] = fzi_op_find(p->strings + op->domain, p->strings + op->name, (int32_t)op->opset);
-        if (!v->ops[i] || v->ops[i]->compose || v->ops[i]->rev < 0 ||
+        if (!v->ops[i] || !v->ops[i]->run || v->ops[i]->rev < 0 ||
             (uint32_t)v->ops[i]->rev != op->rev)
             add_missing(missing, v, i);
     }

@@ -132,5 +132,6 @@ fz_status_t fzi_compose_done(struct fz_compose *e) {
         fzi_graph_replace(e->lower->graph, node->out[i], e->out[i]);
     }
     fzi_graph_remove(e->lower->graph, node);
+    node->op = NULL;
     return FZ_OK;
 }

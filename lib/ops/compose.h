@@ -66,7 +66,8 @@ void fzi_compose_fail(struct fz_compose *e, fz_status_t status);
 /* The rank of value X, which must be known: else a failure that names WHAT, and 0. */
 int32_t fzi_compose_rank(struct fz_compose *e, const struct fz_value *x, const char *what);
 
-/* Lets every reader of output I of the node read e->out[i], and takes the node away. */
+/* Lets every reader of output I of the node read e->out[i], and takes the node away: its op is NULL
+ * then. */
 fz_status_t fzi_compose_done(struct fz_compose *e);
 
 #endif

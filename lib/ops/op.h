@@ -122,8 +122,8 @@ struct fz_op {
      * *ALIGN. NULL: none, but FZ_OP_IN_PLACE goes by rows anyway. */
     bool (*rows)(const struct fz_op *op, const struct fz_call *call, struct fz_rows *rows,
                  int64_t *align);
-    /* Instead of all others but `attrs`: makes nodes that stand for NODE and takes it away
-     * (compose.h). Such an operator never is in a plan. */
+    /* Makes nodes that stand for NODE and takes it away (compose.h). An operator without `run` is
+     * always taken away, and never is in a plan; one with `run` may leave NODE as it is. */
     fz_status_t (*compose)(struct fz_lower *lower, struct fz_node *node);
     /* FZ_OP_CONTROL, instead of infer: types of the subgraphs' inputs (INNER, before they are
      * inferred), then of NODE's outputs from what the subgraphs give. */

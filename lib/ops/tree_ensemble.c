@@ -3,6 +3,7 @@
  * binary32 sums in the order of the trees (binary64 if the model's weights are), begun with the
  * first weight. An average divides by the number of trees, then the base value is added, then the
  * post transform runs in binary32; that of SOFTMAX_ZERO sums in one chain. */
+#include "ops/compose.h"
 #include "ops/move.h"
 #include "ops/tree_walk.h"
 
@@ -66,14 +67,38 @@ static void look_at_weights(const struct fz_node *node, struct params *p) {
     }
 }
 
+/* Labels that are strings are picked by their places. */
+static fz_status_t compose_classifier(struct fz_lower *lower, struct fz_node *node) {
+    struct fz_compose e = {.lower = lower, .node = node};
+    const struct fz_attr *words = fzi_attr(node, "classlabels_strings");
+    if (!words || words->kind != FZ_ATTR_STRINGS || words->n == 0) return FZ_OK;
+    struct fz_arena *arena = lower->graph->arena;
+    struct fz_attr *attrs = fzi_arena_array(arena, node->n_attrs + 1, sizeof *attrs);
+    int64_t *places = fzi_arena_array(arena, words->n, sizeof *places), n = (int64_t)words->n;
+    struct fz_value *list = fzi_graph_new_constant(lower->graph, node->name, FZ_TYPE_STRING, 1, &n);
+    size_t n_attrs = 0;
+    if (!attrs || !places || !list) return fzi_error(FZ_E_NOMEM, "no memory for labels");
+    memcpy(list->t.data, words->strings, list->t.size);
+    for (uint32_t i = 0; i < node->n_attrs; i++)
+        if (strncmp(node->attrs[i].name, "classlabels", 11) != 0)
+            attrs[n_attrs++] = node->attrs[i];
+    for (int64_t i = 0; i < n; i++) places[i] = i;
+    attrs[n_attrs++] = (struct fz_attr)FZ_ATTR_OF_INTS("classlabels_int64s", places, n);
+    struct fz_node *made = fzi_compose_node(&e, node->domain, node->type, node->opset,
+                                            FZ_IN(node->in[FZ_TREE_X]), 2, attrs, n_attrs);
+    if (!made) return e.status;
+    e.out[LABEL] = fzi_compose(&e, "Gather", FZ_IN(list, made->out[LABEL]),
+                               FZ_ATTRS(FZ_ATTR_OF_INT("axis", 0)));
+    e.out[CLASS_SCORES] = made->out[CLASS_SCORES];
+    return fzi_compose_done(&e);
+}
+
 static fz_status_t lower_classifier(struct fz_lower *lower, struct fz_node *node, void *params) {
     static const struct fz_tree_names names = {"class_treeids", "class_nodeids", "class_ids",
                                                "class_weights", "class_weights_as_tensor"};
     struct params *p = params;
     const int64_t *labels = NULL;
     size_t n = 0;
-    if (fzi_attr(node, "classlabels_strings"))
-        return fzi_error(FZ_E_UNSUPPORTED, "labels that are strings");
     FZ_TRY(lower_common(node, p));
     FZ_TRY(fzi_attr_ints(node, "classlabels_int64s", &labels, &n));
     if (n == 0) return fzi_error(FZ_E_FORMAT, "the classifier has no labels");
@@ -392,7 +417,7 @@ const struct fz_op fz_ops_tree_ensemble[] = {
      .max_out = 2,
      .attrs = NODES "class_ids class_nodeids class_treeids class_weights class_weights_as_tensor "
                     "classlabels_int64s classlabels_strings",
-     .lower = lower_classifier, COMMON},
+     .lower = lower_classifier, .compose = compose_classifier, COMMON},
     {.name = "TreeEnsembleRegressor", .since = 1, .until = 4, .kind = REGRESSOR,
      .max_out = 1,
      .attrs = NODES "n_targets target_ids target_nodeids target_treeids target_weights "

@@ -100,7 +100,8 @@ static fz_status_t lower_node(struct fz_pass *pass, struct fz_graph *graph,
     const char *numerics = pass->options->numerics ? pass->options->numerics : "portable";
     struct fz_lower lower = {graph, numerics, pass->options->flags};
     FZ_TRY(check_arity(node));
-    if (node->op->compose) return compose_node(&lower, node);
+    if (node->op->compose) FZ_TRY(compose_node(&lower, node));
+    if (!node->op) return FZ_OK;
     node->params = fzi_arena_alloc(graph->arena, node->op->params_size);
     if (!node->params) return fzi_error(FZ_E_NOMEM, "no memory for a node");
     if (!node->op->lower) return FZ_OK;
@@ -128,7 +129,7 @@ fz_status_t fzi_pass_resolve(struct fz_pass *pass, struct fz_graph *graph) {
         pass->n_changes++;
         FZ_TRY(lower_node(pass, graph, node));
         next = node->next;
-        if (node->op->compose) next = before ? before->next : graph->first;
+        if (!node->op) next = before ? before->next : graph->first;
         else infer_early(graph, node);
     }
     return FZ_OK;

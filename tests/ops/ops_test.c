@@ -69,6 +69,8 @@ static const fz_tensor_t *exact_copy(struct fz_arena *arena, const fz_tensor_t *
 
 /* ---- operators that are composed of others */
 
+static bool is_composed(const struct fz_op *op) { return !op->run && op->compose; }
+
 /* Lowers what the node has become, step by step, for what is known of a result may decide how its
  * readers are composed; results are computed on the best kernels. */
 static fz_status_t compose_and_run(const struct op_case *c, struct fz_lower *lower,
@@ -94,8 +96,8 @@ static fz_status_t composed(const struct op_case *c, struct subject *s, struct f
     for (uint32_t i = 0; i < s->n_out; i++) graph->outputs[i] = s->node->out[i];
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         struct fz_node *before = node->prev;
-        if (node->op->compose) {
-            FZ_TRY(node->op->compose(lower, node));
+        if (node->op->compose) FZ_TRY(node->op->compose(lower, node));
+        if (!node->op) {
             next = before ? before->next : graph->first;
             continue;
         }
@@ -153,7 +155,7 @@ static fz_status_t make_subject_on(const struct op_case *c, struct subject *s,
         if (!c->out[i].absent) fzi_node_output(graph, s->node, i, "out");
     s->node->params = fzi_arena_alloc(c->arena, s->op->params_size);
     struct fz_lower lower = {.graph = graph, .numerics = "portable"};
-    if (s->op->compose) return composed(c, s, &lower);
+    if (is_composed(s->op)) return composed(c, s, &lower);
     if (s->op->lower) FZ_TRY(s->op->lower(&lower, s->node, s->node->params));
     s->n_in = s->node->n_in;
     s->in = fzi_arena_array(c->arena, s->n_in, sizeof *s->in);
@@ -481,7 +483,7 @@ static bool check_in_place(const struct op_case *c, const struct subject *s,
 
 static bool check_refused(const struct op_case *c, struct subject *s, fz_status_t status) {
     fz_tensor_t out[CASE_MAX_OUT];
-    if (status == FZ_OK && s->op->compose) return fail("is not refused");
+    if (status == FZ_OK && is_composed(s->op)) return fail("is not refused");
     if (status == FZ_OK) {
         status = run_exact(c, s, 1, -1, out);
         free_outputs(out);
@@ -494,7 +496,7 @@ static bool check_refused(const struct op_case *c, struct subject *s, fz_status_
 
 static bool check_accepted(const struct op_case *c, const struct subject *s) {
     fz_tensor_t best[CASE_MAX_OUT], other[CASE_MAX_OUT], exact[CASE_MAX_OUT];
-    if (s->op->compose) return check_composed(c, s);
+    if (is_composed(s->op)) return check_composed(c, s);
     if (evaluate(c, s, &test.best, best) != FZ_OK) return fail("%s", fzi_error_text());
     for (uint32_t i = 0; i < c->n_out; i++)
         if (!c->out[i].absent &&
@@ -524,8 +526,8 @@ static bool run_case(const struct op_case *c) {
     bool good;
     if (test.types) {
         good = true;
-        if (status == FZ_OK && !c->refuse && !s.op->compose) types_case(&s);
-    } else if (test.hostile) good = status != FZ_OK || s.op->compose || check_hostile(&s);
+        if (status == FZ_OK && !c->refuse && !is_composed(s.op)) types_case(&s);
+    } else if (test.hostile) good = status != FZ_OK || is_composed(s.op) || check_hostile(&s);
     else if (c->refuse) good = check_refused(c, &s, status);
     else if (status != FZ_OK) good = fail("%s", fzi_error_text());
     else good = c->n_out ? check_accepted(c, &s) : fail("the case expects nothing");
