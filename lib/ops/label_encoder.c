@@ -1,6 +1,6 @@
-/* LabelEncoder, CategoryMapper and OneHotEncoder of ai.onnx.ml: what stands beside a key in a table.
- * Keys are sorted at freeze and searched by halves; of equal keys the first in the model counts. All
- * NaN are one key. */
+/* LabelEncoder, CategoryMapper and OneHotEncoder of ai.onnx.ml: what stands beside a key in a
+ * table. Keys are sorted at freeze and searched by halves; of equal keys the first in the model
+ * counts. All NaN are one key. */
 #include "ops/move.h"
 #include "ops/order.h"
 

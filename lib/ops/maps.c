@@ -75,6 +75,14 @@ static fz_status_t run_zip(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
+/* Input 0 is a map: keys and elements. */
+static fz_status_t check_map(const struct fz_op *op, const struct fz_call *call) {
+    FZ_TRY(fzi_nested_kind(op, call, X, FZ_KIND_MAP));
+    const fz_tensor_t *x = call->in[X];
+    if (x->rank < 0 || (x->rank == 1 && (x->dims[0] < 0 || x->dims[0] == 2))) return FZ_OK;
+    return fzi_error(FZ_E_SHAPE, "%s: a map does not have two parts", op->name);
+}
+
 /* ---- DictVectorizer */
 
 static fz_status_t lower_dict(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -85,7 +93,7 @@ static fz_status_t lower_dict(struct fz_lower *lower, struct fz_node *node, void
 static fz_status_t infer_dict(const struct fz_op *op, const struct fz_call *call) {
     const uint64_t elements = FZ_T(F32) | FZ_T(F64) | FZ_T(I64) | FZ_T(STRING);
     FZ_TRY(check_names(op, call));
-    FZ_TRY(fzi_nested_kind(op, call, X, FZ_KIND_MAP));
+    FZ_TRY(check_map(op, call));
     int32_t element = fz_type_element(call->in[X]->dtype);
     if (fz_type_key(call->in[X]->dtype) != call->in[NAMES]->dtype || element > 63 ||
         !(elements >> element & 1))
@@ -138,7 +146,7 @@ static fz_status_t lower_cast(struct fz_lower *lower, struct fz_node *node, void
 
 static fz_status_t infer_cast(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
-    FZ_TRY(fzi_nested_kind(op, call, X, FZ_KIND_MAP));
+    FZ_TRY(check_map(op, call));
     int32_t dtype = call->in[X]->dtype;
     if (fz_type_key(dtype) != FZ_TYPE_I64 || fz_type_element(dtype) != FZ_TYPE_F32)
         return fzi_error(FZ_E_UNSUPPORTED, "%s: a map that is not of int64 to float32", op->name);
@@ -185,7 +193,8 @@ static fz_status_t run_cast(const struct fz_op *op, const struct fz_call *call) 
 
 const struct fz_op fz_ops_maps[] = {
     ROW("ZipMap", 2, "classlabels_int64s classlabels_strings", lower_zip, infer_zip, run_zip),
-    ROW("DictVectorizer", 2, "int64_vocabulary string_vocabulary", lower_dict, infer_dict, run_dict),
+    ROW("DictVectorizer", 2, "int64_vocabulary string_vocabulary", lower_dict, infer_dict,
+        run_dict),
     ROW("CastMap", 1, "cast_to map_form max_map", lower_cast, infer_cast, run_cast),
     {0},
 };

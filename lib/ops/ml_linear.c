@@ -174,7 +174,8 @@ static struct fz_value *both(struct fz_compose *e, struct fz_value *score, bool 
 
 static fz_status_t linear_classifier(struct fz_lower *lower, struct fz_node *node) {
     struct fz_compose e = {.lower = lower, .node = node};
-    const struct fz_attr *b = fzi_attr(node, "intercepts"), *post = fzi_attr(node, "post_transform");
+    const struct fz_attr *b = fzi_attr(node, "intercepts");
+    const struct fz_attr *post = fzi_attr(node, "post_transform");
     int64_t n;
     struct fz_value *list = labels(&e, "classlabels_strings", "classlabels_ints", &n);
     bool alone = n == 2 && b && b->n == 1;
@@ -329,7 +330,8 @@ static fz_status_t svm_classifier(struct fz_lower *lower, struct fz_node *node) 
     FZ_TRY(read_kernel(&e, n, &k));
     FZ_TRY(fzi_attr_floats(node, "coefficients", &list, &n_list));
     if (n_list != (size_t)(n * (classes - 1)) || n_rho != (size_t)(classes * (classes - 1) / 2))
-        return fzi_error(FZ_E_FORMAT, "%s: %zu coefficients and %zu rho", node->type, n_list, n_rho);
+        return fzi_error(FZ_E_FORMAT, "%s: %zu coefficients and %zu rho", node->type, n_list,
+                         n_rho);
     FZ_TRY(weigh_pairs(&e, counts, classes, n, list, &weights, votes));
     struct fz_value *y = two(&e, "MatMul", apply(&e, &k, narrow(&e, node->in[0])), weights);
     y = two(&e, "Add", y, rho);
