@@ -36,9 +36,10 @@ static fz_status_t set_dim(const struct fz_op *op, const struct params *p, struc
     g->stride[d] = p->strides.n ? p->strides.at[d] : 1;
     g->before[d] = p->pads.n ? p->pads.at[d] : 0;
     const int64_t all[6] = {g->image[d], g->kernel[d], g->dilation[d], g->stride[d],
-                            g->before[d] + 1, behind + 1};
+                            g->before[d], behind}; /* pads may be 0 */
     for (int i = 0; i < 6; i++)
-        if (all[i] < 1 || all[i] > INT32_MAX >> 1) return out_of_range(op, "sizes or attributes");
+        if (all[i] < (i < 4) || all[i] > INT32_MAX >> 1)
+            return out_of_range(op, "sizes or attributes");
     int64_t room = g->image[d] + g->before[d] + behind - g->dilation[d] * (g->kernel[d] - 1) - 1;
     if (room < 0) return out_of_range(op, "blocks");
     g->blocks[d] = room / g->stride[d] + 1;

@@ -42,9 +42,9 @@ static fz_status_t set_dim(const struct fz_op *op, const struct fz_call *call, s
     s->dilation[d] = p->dilations.n ? p->dilations.at[d] : 1;
     s->before[d] = p->pads.n ? p->pads.at[d] : 0;
     const int64_t all[6] = {s->image[d], s->kernel[d], s->stride[d], s->dilation[d],
-                            s->before[d] + 1, behind + 1};
+                            s->before[d], behind}; /* pads may be 0 */
     for (int i = 0; i < 6; i++)
-        if (all[i] < 1 || all[i] > INT32_MAX >> 1)
+        if (all[i] < (i < 4) || all[i] > INT32_MAX >> 1)
             return fzi_error(FZ_E_SHAPE, "%s: sizes or attributes are out of range", op->name);
     if (p->kernel.n && p->kernel.at[d] != s->kernel[d])
         return fzi_error(FZ_E_SHAPE, "%s: kernel_shape is not that of the weights", op->name);
