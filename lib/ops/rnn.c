@@ -94,10 +94,21 @@ static struct layout lay_out(const struct fz_op *op, const struct fz_rnn_sizes *
     return l;
 }
 
-/* The frozen forms need no room for packed weights. */
+/* Multiply-accumulates of a direction that are worth a thread of their own: some 10 us. */
+enum { DIRECTION_MACS = 100000 };
+
+/* True if the two directions go side by side. A batch is shared by the threads instead. */
+static bool side_by_side(const struct fz_call *call, const struct fz_rnn_sizes *s) {
+    double macs = (double)s->steps * (double)s->batch * (double)s->columns *
+                  (double)(s->input + s->hidden);
+    return s->dirs == 2 && call->env->threads > 1 && s->batch < 4 && macs > DIRECTION_MACS;
+}
+
+/* The frozen forms need no room for packed weights. Directions side by side have scratch memory of
+ * their own, but for the lengths. */
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
-    return (size_t)lay_out(op, &s).size * sizeof(float);
+    return (size_t)lay_out(op, &s).size * sizeof(float) * (side_by_side(call, &s) ? 2 : 1);
 }
 
 /* Lengths are values, so they are checked where they are read. */
@@ -156,12 +167,14 @@ static void set_order(struct fz_rnn_pass *pass) {
     pass->y_b = (batch_first ? s->steps * s->dirs : 1) * s->hidden;
 }
 
-/* Direction D: the weights, packed if they are not yet, the products of W, the time steps. */
+/* Direction D: the weights, packed if they are not yet, the products of W, the time steps. BASE:
+ * its scratch memory. */
 static void run_direction(const struct fz_op *op, const struct fz_call *call,
-                          const struct fz_rnn_sizes *s, int64_t d) {
+                          const struct fz_env *env, const struct fz_rnn_sizes *s, int64_t d,
+                          float *base) {
     const struct fz_rnn_params *p = call->params;
     struct layout l = lay_out(op, s);
-    float *base = call->scratch, *w = base + l.w, *r = base + l.r;
+    float *w = base + l.w, *r = base + l.r;
     int64_t w_size = s->w_panels * s->input * FZK_PANEL;
     int64_t r_size = s->r_panels * s->hidden * FZK_PANEL;
     const float *packed_w = data(call, 1) + d * w_size, *packed_r = data(call, 2) + d * r_size;
@@ -173,12 +186,12 @@ static void run_direction(const struct fz_op *op, const struct fz_call *call,
     const float *b = data(call, 3) ? data(call, 3) + d * 2 * s->columns : NULL;
     const float *peephole = p->gates == FZ_RNN_GATES_LSTM ? data(call, 7) : NULL;
     struct fz_product product = {
-        .env = call->env, .m = s->steps * s->batch, .n = s->columns, .k = s->input, .batch = 1,
+        .env = env, .m = s->steps * s->batch, .n = s->columns, .k = s->input, .batch = 1,
         .a = data(call, 0), .b = packed_w, .bias = sum_bias(p, s, b, base + l.bias),
         .c = base + l.gx};
     fzi_product_run(&product);
     struct fz_rnn_pass pass = {
-        .k = call->env->k, .p = p, .s = *s, .act = p->act + 3 * d, .backwards = d || p->reverse,
+        .k = env->k, .p = p, .s = *s, .act = p->act + 3 * d, .backwards = d || p->reverse,
         .r = packed_r, .r_bias = b ? b + s->columns + 2 * s->hidden : NULL,
         .peephole = peephole ? peephole + d * 3 * s->hidden : NULL, .gx = base + l.gx,
         .lens = call->scratch, .gates = base + l.gates, .h = base + l.h, .c = base + l.c,
@@ -187,16 +200,37 @@ static void run_direction(const struct fz_op *op, const struct fz_call *call,
     if (pass.y) pass.y += d * (p->layout ? 1 : s->batch) * s->hidden;
     copy_state(p, s, d, data(call, 5), pass.h, false);
     copy_state(p, s, d, data(call, 6), pass.c, false);
-    fzi_run_range(call->env, s->batch, 1 + 20000 / (s->steps * s->columns + 1), range, &pass);
+    fzi_run_range(env, s->batch, 1 + 20000 / (s->steps * s->columns + 1), range, &pass);
     copy_state(p, s, d, pass.h, result(call, 1), true);
     copy_state(p, s, d, pass.c, result(call, 2), true);
 }
 
-/* Directions follow one another; inside of one the batch is shared by the threads. */
+struct directions {
+    const struct fz_op *op;
+    const struct fz_call *call;
+    const struct fz_rnn_sizes *s;
+    struct fz_env env; /* of one thread */
+};
+
+static void direction_task(void *arg, size_t d) {
+    const struct directions *both = arg;
+    int64_t at = (int64_t)d * lay_out(both->op, both->s).size;
+    run_direction(both->op, both->call, &both->env, both->s, (int64_t)d,
+                  (float *)both->call->scratch + at);
+}
+
+/* Directions follow one another, and inside of one the batch is shared by the threads; or, with few
+ * rows, each has a thread. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
     FZ_TRY(read_lens(op, call, &s, call->scratch));
-    for (int64_t d = 0; d < s.dirs; d++) run_direction(op, call, &s, d);
+    if (side_by_side(call, &s)) {
+        struct directions both = {op, call, &s, *call->env};
+        both.env.threads = 1;
+        call->env->parallel(call->env, 2, direction_task, &both);
+        return FZ_OK;
+    }
+    for (int64_t d = 0; d < s.dirs; d++) run_direction(op, call, call->env, &s, d, call->scratch);
     return FZ_OK;
 }
 
