@@ -21,19 +21,52 @@ struct values {
     size_t n;
 };
 
+static bool is_nested(const fz_tensor_t *t) { return fz_type_kind(t->dtype) != FZ_KIND_TENSOR; }
+
+/* Strings and their texts in one block. */
+static void *copy_strings(const fz_tensor_t *t) {
+    size_t n = (size_t)count_of(t), total = 0;
+    const fz_string_t *from = t->data;
+    for (size_t i = 0; i < n; i++) total += from[i].size;
+    fz_string_t *strings = must(malloc(n * sizeof *strings + total + 1));
+    char *text = (char *)(strings + n);
+    for (size_t i = 0; i < n; text += from[i++].size) {
+        strings[i] = (fz_string_t){text, from[i].size};
+        if (from[i].size) memcpy(text, from[i].text, from[i].size);
+    }
+    return strings;
+}
+
+/* T over memory of its own, what its elements point to included. */
+static fz_tensor_t copy_of(const fz_tensor_t *t) {
+    fz_tensor_t copy = *t;
+    if (t->dtype == FZ_TYPE_STRING) {
+        copy.data = copy_strings(t);
+        return copy;
+    }
+    copy.data = must(malloc(t->size + 1));
+    if (t->size) memcpy(copy.data, t->data, t->size);
+    for (int64_t i = 0; is_nested(t) && i < t->dims[0]; i++)
+        ((fz_tensor_t *)copy.data)[i] = copy_of((const fz_tensor_t *)t->data + i);
+    return copy;
+}
+
+static void free_copy(fz_tensor_t *t) {
+    for (int64_t i = 0; is_nested(t) && i < t->dims[0]; i++) free_copy((fz_tensor_t *)t->data + i);
+    free_tensor(t);
+}
+
 static void keep(struct values *values, const char *name, const fz_tensor_t *t) {
     values->items = must(realloc(values->items, (values->n + 1) * sizeof *values->items));
     struct named *item = &values->items[values->n++];
     item->name = must(strdup(name));
-    item->t = *t;
-    item->t.data = must(malloc(t->size + 1));
-    if (t->size) memcpy(item->t.data, t->data, t->size);
+    item->t = copy_of(t);
 }
 
 static void free_values(struct values *values) {
     for (size_t i = 0; i < values->n; i++) {
         free(values->items[i].name);
-        free_tensor(&values->items[i].t);
+        free_copy(&values->items[i].t);
     }
     free(values->items);
 }

@@ -38,10 +38,45 @@ static double distance(double a, double b) {
     return isnan(d) ? INFINITY : d;
 }
 
+static bool is_nested(const fz_tensor_t *t) { return fz_type_kind(t->dtype) != FZ_KIND_TENSOR; }
+
+/* Elements that are different are infinitely far apart. */
+static struct difference difference_of_strings(const fz_tensor_t *a, const fz_tensor_t *b) {
+    const fz_string_t *x = a->data, *y = b->data;
+    struct difference d = {.shapes = true};
+    for (int64_t i = 0; i < count_of(a); i++)
+        if (x[i].size != y[i].size || (x[i].size && memcmp(x[i].text, y[i].text, x[i].size) != 0))
+            d.n_wrong++;
+    d.equal = d.n_wrong == 0;
+    d.max_abs = d.equal ? 0 : INFINITY;
+    d.sqnr = d.equal ? INFINITY : 0;
+    return d;
+}
+
+/* The largest difference of what two sequences, optionals or maps hold. */
+static struct difference difference_of_values(const fz_tensor_t *a, const fz_tensor_t *b,
+                                              double rtol, double atol, double share) {
+    const fz_tensor_t *x = a->data, *y = b->data;
+    struct difference all = {.shapes = true, .equal = true, .sqnr = INFINITY};
+    for (int64_t i = 0; i < count_of(a) && all.shapes; i++) {
+        struct difference d = difference_of(&x[i], &y[i], rtol, atol, share);
+        all.shapes = d.shapes;
+        all.equal = all.equal && d.equal;
+        all.n_wrong += d.n_wrong;
+        all.range = fmax(all.range, d.range);
+        all.max_abs = fmax(all.max_abs, d.max_abs);
+        all.max_ulp = fmax(all.max_ulp, d.max_ulp);
+        all.sqnr = fmin(all.sqnr, d.sqnr);
+    }
+    return all;
+}
+
 struct difference difference_of(const fz_tensor_t *a, const fz_tensor_t *b, double rtol,
                                 double atol, double share) {
     struct difference d = {.shapes = same_shape(a, b)};
     if (!d.shapes) return d;
+    if (a->dtype == FZ_TYPE_STRING) return difference_of_strings(a, b);
+    if (is_nested(a)) return difference_of_values(a, b, rtol, atol, share);
     d.equal = a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
     d.range = range_of(a);
     double signal = 0, noise = 0;

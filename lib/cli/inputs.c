@@ -44,6 +44,7 @@ static bool parse_dims(const char *text, fz_tensor_t *t) {
 static void fill(fz_tensor_t *t) {
     int64_t n = count_of(t);
     t->size = ((size_t)n * (size_t)fz_type_bits(t->dtype) + 7) / 8;
+    if (t->dtype == FZ_TYPE_STRING) t->size = (size_t)n * sizeof(fz_string_t);
     t->data = must(calloc(1, t->size + 64));
     uint32_t state = 1;
     for (int64_t i = 0; i < n; i++) {
@@ -78,7 +79,8 @@ static void fill_default(const fz_model_t *model, size_t i, fz_tensor_t *t) {
     fz_model_input(model, i, &io);
     t->dtype = io.dtype;
     t->rank = io.rank < 0 ? 0 : io.rank;
-    for (int32_t d = 0; d < t->rank; d++) t->dims[d] = io.dims[d] < 0 ? 1 : io.dims[d];
+    bool tensor = fz_type_kind(t->dtype) == FZ_KIND_TENSOR;
+    for (int32_t d = 0; d < t->rank; d++) t->dims[d] = io.dims[d] >= 0 ? io.dims[d] : tensor;
     fill(t);
 }
 

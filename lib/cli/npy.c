@@ -90,6 +90,59 @@ double element(const fz_tensor_t *t, int64_t i) {
     }
 }
 
+/* ---- strings: a fixed number of UTF-32 characters each, NULs behind the end */
+
+/* The characters of S; TO gets them unless it is NULL. A byte that is no UTF-8 counts as one. */
+static size_t to_utf32(const fz_string_t *s, uint32_t *to) {
+    size_t n = 0;
+    for (size_t at = 0; at < s->size; n++) {
+        uint8_t byte = (uint8_t)s->text[at++];
+        uint32_t c = byte < 0xC0 ? byte : byte & (byte < 0xE0 ? 31u : byte < 0xF0 ? 15u : 7u);
+        while (byte >= 0xC0 && at < s->size && ((uint8_t)s->text[at] & 0xC0) == 0x80)
+            c = c << 6 | ((uint8_t)s->text[at++] & 0x3F);
+        if (to) to[n] = c;
+    }
+    return n;
+}
+
+/* The strings of T as NumPy has them, *WIDTH characters each, *SIZE bytes; the caller frees it. */
+static uint32_t *to_characters(const fz_tensor_t *t, size_t *width, size_t *size) {
+    const fz_string_t *strings = t->data;
+    size_t n = (size_t)count_of(t);
+    *width = 1;
+    for (size_t i = 0; i < n; i++)
+        if (to_utf32(&strings[i], NULL) > *width) *width = to_utf32(&strings[i], NULL);
+    *size = n * *width * 4;
+    uint32_t *characters = must(calloc(*size + 1, 1));
+    for (size_t i = 0; i < n; i++) to_utf32(&strings[i], characters + i * *width);
+    return characters;
+}
+
+static size_t put_utf8(uint32_t c, char *to) {
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n; i-- > 1; c >>= 6) to[i] = (char)(0x80 | (c & 0x3F));
+    to[0] = (char)(n == 1 ? c : (0xF00u >> n & 0xF0) | c);
+    return n;
+}
+
+/* Makes T, whose elements are WIDTH characters each, a tensor of strings in one block. */
+static void from_characters(fz_tensor_t *t, size_t width) {
+    size_t n = (size_t)count_of(t);
+    const uint32_t *characters = t->data;
+    fz_string_t *strings = must(calloc(n * (sizeof *strings + width * 4) + 1, 1));
+    char *text = (char *)(strings + n);
+    for (size_t i = 0; i < n; i++) {
+        size_t used = width;
+        while (used > 0 && characters[i * width + used - 1] == 0) used--;
+        strings[i].text = text;
+        for (size_t j = 0; j < used; j++) text += put_utf8(characters[i * width + j], text);
+        strings[i].size = (size_t)(text - strings[i].text);
+    }
+    free(t->data);
+    t->data = strings;
+    t->size = n * sizeof *strings;
+}
+
 /* The value of 'KEY': in the header, up to LAST. */
 static const char *field(const char *header, const char *key) {
     char quoted[32];
@@ -101,12 +154,20 @@ static const char *field(const char *header, const char *key) {
     return at;
 }
 
-static bool parse_descr(const char *header, fz_tensor_t *out) {
+/* *WIDTH is the characters of a string, 0 for other types. */
+static bool parse_descr(const char *header, fz_tensor_t *out, size_t *width) {
     const char *at = field(header, "descr");
     if (!at || *at != '\'') return false;
     at++;
     bool swapped = *at == '>';
     if (strchr("<>|=", *at)) at++;
+    *width = 0;
+    if (*at == 'U') {
+        long long n = strtoll(at + 1, NULL, 10);
+        out->dtype = FZ_TYPE_STRING;
+        *width = n > 0 ? (size_t)n : 1;
+        return n > 0 && n < 1 << 24 && !swapped;
+    }
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         size_t n = strlen(types[i].text);
         if (strncmp(at, types[i].text, n) != 0 || at[n] != '\'') continue;
@@ -116,7 +177,7 @@ static bool parse_descr(const char *header, fz_tensor_t *out) {
     return false;
 }
 
-static bool parse_shape(const char *header, fz_tensor_t *out) {
+static bool parse_shape(const char *header, fz_tensor_t *out, size_t width) {
     const char *at = field(header, "shape");
     if (!at || *at++ != '(') return false;
     int64_t n = 1;
@@ -133,11 +194,12 @@ static bool parse_shape(const char *header, fz_tensor_t *out) {
         out->dims[out->rank++] = d;
         at = *end == 'L' ? end + 1 : end;
     }
-    out->size = (size_t)n * (size_t)fz_type_bits(out->dtype) / 8;
+    out->size = width ? 0 : (size_t)n * (size_t)fz_type_bits(out->dtype) / 8;
+    if (width && __builtin_mul_overflow((size_t)n, 4 * width, &out->size)) return false;
     return *at == ')';
 }
 
-static bool read_header(FILE *file, fz_tensor_t *out) {
+static bool read_header(FILE *file, fz_tensor_t *out, size_t *width) {
     unsigned char head[12];
     if (fread(head, 1, 10, file) != 10 || memcmp(head, "\x93NUMPY", 6) != 0) return false;
     size_t size = head[8] | (size_t)head[9] << 8;
@@ -147,8 +209,8 @@ static bool read_header(FILE *file, fz_tensor_t *out) {
     }
     if (size > 65536) return false;
     char *header = must(calloc(1, size + 1));
-    bool good = fread(header, 1, size, file) == size && parse_descr(header, out) &&
-                parse_shape(header, out);
+    bool good = fread(header, 1, size, file) == size && parse_descr(header, out, width) &&
+                parse_shape(header, out, *width);
     const char *order = good ? field(header, "fortran_order") : NULL;
     good = good && order && strncmp(order, "False", 5) == 0;
     free(header);
@@ -159,7 +221,8 @@ bool read_npy(const char *path, fz_tensor_t *out) {
     *out = (fz_tensor_t){0};
     FILE *file = fopen(path, "rb");
     if (!file) return trouble("cannot open '%s': %s", path, strerror(errno)), false;
-    bool good = read_header(file, out);
+    size_t width = 0;
+    bool good = read_header(file, out, &width);
     if (!good) trouble("'%s' is not a .npy file in C order of a known type", path);
     if (good) {
         out->data = must(malloc(out->size + 64));
@@ -167,6 +230,7 @@ bool read_npy(const char *path, fz_tensor_t *out) {
         if (!good) trouble("'%s' is shorter or longer than its header says", path);
     }
     fclose(file);
+    if (good && width) from_characters(out, width);
     if (!good) free_tensor(out);
     return good;
 }
@@ -182,8 +246,17 @@ static void describe(const fz_tensor_t *t, char *text, size_t size) {
 }
 
 bool write_npy(const char *path, const fz_tensor_t *t) {
-    char header[512], descr[8];
+    char header[512], descr[32];
+    const void *data = t->data;
+    size_t size = t->size, width;
+    uint32_t *characters = NULL;
+    if (fz_type_kind(t->dtype) != FZ_KIND_TENSOR)
+        return trouble("'%s': a %s has no .npy form", path, fz_type_name(t->dtype)), false;
     describe(t, descr, sizeof descr);
+    if (t->dtype == FZ_TYPE_STRING) {
+        data = characters = to_characters(t, &width, &size);
+        snprintf(descr, sizeof descr, "<U%zu", width);
+    }
     int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (",
                      descr);
     for (int32_t i = 0; i < t->rank; i++)
@@ -195,10 +268,14 @@ bool write_npy(const char *path, const fz_tensor_t *t) {
     unsigned char head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)n,
                               (unsigned char)(n >> 8)};
     FILE *file = fopen(path, "wb");
-    if (!file) return trouble("cannot create '%s': %s", path, strerror(errno)), false;
+    if (!file) {
+        free(characters);
+        return trouble("cannot create '%s': %s", path, strerror(errno)), false;
+    }
     bool good = fwrite(head, 1, 10, file) == 10 &&
                 fwrite(header, 1, (size_t)n, file) == (size_t)n &&
-                fwrite(t->data, 1, t->size, file) == t->size;
+                fwrite(data, 1, size, file) == size;
+    free(characters);
     good = fclose(file) == 0 && good;
     if (!good) trouble("cannot write '%s': %s", path, strerror(errno));
     return good;

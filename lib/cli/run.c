@@ -15,6 +15,21 @@ struct arguments {
     struct list inputs, operands;
 };
 
+/* A tensor as PATH, with ".npy" behind it; the values of a sequence, an optional or a map with
+ * their numbers. PATH has room. */
+static int write_value(char *path, size_t size, const fz_tensor_t *t) {
+    size_t n = strlen(path);
+    if (fz_type_kind(t->dtype) == FZ_KIND_TENSOR) {
+        snprintf(path + n, size - n, ".npy");
+        return write_npy(path, t) ? GOOD : TROUBLE;
+    }
+    for (int64_t i = 0; i < t->dims[0]; i++) {
+        snprintf(path + n, size - n, "_%lld", (long long)i);
+        if (write_value(path, size, (const fz_tensor_t *)t->data + i) != GOOD) return TROUBLE;
+    }
+    return GOOD;
+}
+
 static int print_outputs(const fz_model_t *model, const fz_tensor_t *outputs, const char *folder) {
     char path[4096], text[256];
     for (size_t i = 0; i < fz_model_output_count(model); i++) {
@@ -22,8 +37,8 @@ static int print_outputs(const fz_model_t *model, const fz_tensor_t *outputs, co
         fz_model_output(model, i, &io);
         printf("%zu %s %s\n", i, io.name, shape_text(&outputs[i], text, sizeof text));
         if (!folder) continue;
-        snprintf(path, sizeof path, "%s/output_%zu.npy", folder, i);
-        if (!write_npy(path, &outputs[i])) return TROUBLE;
+        snprintf(path, sizeof path, "%s/output_%zu", folder, i);
+        if (write_value(path, sizeof path, &outputs[i]) != GOOD) return TROUBLE;
     }
     return GOOD;
 }

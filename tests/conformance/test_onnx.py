@@ -55,11 +55,23 @@ def compare(case, case_name, prepared, inputs, expected):
 
 def attempt_equal(expected, outputs, case):
     try:
-        Runner.assert_similar_outputs(expected, outputs, case.rtol, case.atol)
+        compare_values(list(expected), outputs, case)
         return
     except AssertionError as error:
         text = " ".join(str(error).split())
     pytest.fail(text, pytrace=False)
+
+
+def compare_values(expected, got, case):
+    """The package's own comparison, which takes the tensors of a list for the outputs of a node."""
+    if isinstance(expected, list):
+        assert isinstance(got, list) and len(got) == len(expected), "a list of another length"
+        for one, other in zip(expected, got):
+            compare_values(one, other, case)
+    elif expected is None:
+        assert got is None, "a value instead of none"
+    else:
+        Runner.assert_similar_outputs([expected], [got], case.rtol, case.atol)
 
 
 def kind(value):
