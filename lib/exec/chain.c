@@ -2,7 +2,7 @@
 #include "exec/chain.h"
 
 enum {
-    STEPS_MAX = 64, INPUTS_MAX = 8,
+    STEPS_MAX = 64, INPUTS_MAX = 12,
     NEAR = 128 * 1024,     /* bytes of a value that stay near without a chain */
     GAIN_MIN = 512 * 1024, /* bytes of values beyond that which a chain is worth */
     WINDOWS = 384 * 1024, WEIGHTS = 640 * 1024, /* bytes that share a second-level cache */

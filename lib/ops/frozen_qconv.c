@@ -124,7 +124,8 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
     int64_t in[3] = {1, 1, 1};
     *t = (struct geometry){0};
     for (int64_t i = 0; i < p->conv.spatial; i++) in[3 - p->conv.spatial + i] = x->dims[1 + i];
-    FZ_TRY(fzi_conv_measure(op, &p->conv, x->dims[0], in, &t->g));
+    if (call->band) FZ_TRY(fzi_conv_measure_band(op, &p->conv, call, &t->g));
+    else FZ_TRY(fzi_conv_measure(op, &p->conv, x->dims[0], in, &t->g));
     cut(&p->conv, call->env, fzi_packed_has_rows(call), t);
     return FZ_OK;
 }
@@ -133,6 +134,23 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct geometry t;
     if (measure(op, call, &t) != FZ_OK) return 0;
     return t.segments_size + (size_t)t.count * t.unit_size;
+}
+
+/* The kernel's rows of x, the same rows of the residual. Ranges of images are looked up by the
+ * images' numbers, which a band does not know. */
+static bool rows(const struct fz_op *op, const struct fz_call *call, struct fz_rows *rows,
+                 int64_t *align) {
+    const struct fz_packed_params *p = call->params;
+    struct geometry t;
+    if (p->conv.spatial != 2 || fzi_packed_has_rows(call)) return false;
+    const fz_tensor_t *x = call->in[FZ_Q_X];
+    const int64_t in[3] = {1, x->dims[1], x->dims[2]};
+    if (fzi_conv_measure(op, &p->conv, x->dims[0], in, &t.g) != FZ_OK) return false;
+    rows[FZ_Q_X] = (struct fz_rows){p->conv.stride[1], t.g.extent[1], t.g.before[1]};
+    if (call->n_in > FZ_Q_RESIDUAL && call->in[FZ_Q_RESIDUAL])
+        rows[FZ_Q_RESIDUAL] = (struct fz_rows){1, 1, 0};
+    *align = 1;
+    return true;
 }
 
 /* ---- one band */
@@ -331,6 +349,6 @@ const struct fz_op fz_ops_frozen_qconv[] = {
     {.name = "QConv", .domain = "frozen", .since = 1, .rev = 1,
      .min_in = FZ_Q_W + 1, .max_in = FZ_Q_INPUTS, .min_out = 1, .max_out = 1, .attrs = "",
      .params_size = sizeof(struct fz_packed_params), .infer = infer, .scratch = scratch,
-     .run = run, .macs = macs},
+     .run = run, .rows = rows, .macs = macs},
     {0},
 };
