@@ -5,7 +5,7 @@
 # usage: run.sh BUILD_DIR
 set -u
 LC_ALL=C; export LC_ALL
-fz=$1/lib/cli/fz data=$(cd "$(dirname "$0")/../data" && pwd)
+fz=$(cd "$1" && pwd)/lib/cli/fz data=$(cd "$(dirname "$0")/../data" && pwd)
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 onnx=$data/digits/digits_cnn.onnx images=$data/digits/test_x.npy

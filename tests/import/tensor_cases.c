@@ -294,7 +294,8 @@ static void wrong_sparse(void **state) {
 static void wrong_attributes(void **state) {
     refuse(with_attr("Use", pb_attr("", KIND_INT)), FZ_E_FORMAT, "no name");
     refuse(with_attr("Use", pb_attr("a", 0)), FZ_E_FORMAT, "no type");
-    refuse(with_attr("Use", pb_attr("a", 13)), FZ_E_UNSUPPORTED, "type 13");
+    refuse(with_attr("Use", pb_attr("a", 13)), FZ_E_FORMAT, "empty");
+    refuse(with_attr("Use", pb_attr("a", 14)), FZ_E_UNSUPPORTED, "type 14");
     refuse(with_attr("Use", pb_attr("a", -7)), FZ_E_FORMAT, "no type");
     refuse(with_attr("Use", pb_attr("a", KIND_TENSOR)), FZ_E_FORMAT, "empty");
     refuse(with_attr("Use", pb_attr("a", KIND_GRAPH)), FZ_E_FORMAT, "empty");
