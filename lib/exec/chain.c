@@ -99,6 +99,11 @@ static void aim(const struct fz_chain *c, struct lane *lane, int64_t r1) {
     }
 }
 
+/* OFF bytes from BASE on, which need not be known yet. */
+static char *at(const void *base, int64_t off) {
+    return (char *)((uintptr_t)base + (uintptr_t)off);
+}
+
 /* After a band: windows begin at the first row that is needed again. Their bytes move if MOVE. */
 static void advance(const struct fz_chain *c, struct lane *lane, bool move) {
     int64_t *keep = lane->goal; /* which has served */
@@ -108,7 +113,7 @@ static void advance(const struct fz_chain *c, struct lane *lane, bool move) {
             keep[s] = fzi_min_i64(keep[s], first_row(&c->links[j].rows[i], lane->done[j]));
     for (uint32_t j = 0; j + 1 < c->n; j++) {
         const struct link *l = &c->links[j];
-        char *window = lane->memory + l->off;
+        char *window = at(lane->memory, (int64_t)l->off);
         int64_t skip = keep[j] - lane->base[j], left = lane->done[j] - keep[j];
         if (move && skip > 0 && left > 0)
             memmove(window, window + skip * l->row_size, (size_t)(left * l->row_size));
@@ -132,19 +137,19 @@ static void point(const struct fz_chain *c, struct lane *lane, uint32_t j, int64
         int64_t high = (lane->goal[j] - 1) * r->stride - r->before + r->extent;
         high = fzi_max_i64(low, fzi_min_i64(high, height));
         if (i == 0) lane->bands[j].before = low - (lane->done[j] * r->stride - r->before);
-        char *from = source == OUTSIDE ? (char *)whole->data + image * height * row
-                                       : lane->memory + c->links[source].off -
-                                             lane->base[source] * row;
+        char *from = source == OUTSIDE ? at(whole->data, image * height * row)
+                                       : at(lane->memory, (int64_t)c->links[source].off -
+                                                              lane->base[source] * row);
         t[i].dims[1] = high - low;
         t[i].size = (size_t)((high - low) * row);
-        t[i].data = from + low * row;
+        t[i].data = at(from, low * row);
     }
-    char *to = j + 1 == c->n ? (char *)c->binding->steps[l->step].call.out[0]->data +
-                                   image * l->height * l->row_size
-                             : lane->memory + l->off - lane->base[j] * l->row_size;
+    char *to = j + 1 == c->n ? at(c->binding->steps[l->step].call.out[0]->data,
+                                  image * l->height * l->row_size)
+                             : at(lane->memory, (int64_t)l->off - lane->base[j] * l->row_size);
     out->dims[1] = lane->goal[j] - lane->done[j];
     out->size = (size_t)(out->dims[1] * l->row_size);
-    out->data = to + lane->done[j] * l->row_size;
+    out->data = at(to, lane->done[j] * l->row_size);
 }
 
 /* The rows of part PART: whole bands. */

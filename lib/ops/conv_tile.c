@@ -150,6 +150,7 @@ void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, i
 
 static void *unit_scratch(const struct fz_tile_work *work, size_t i) {
     const struct fz_tiling *t = work->tiling;
+    if (!work->job->scratch) return NULL;
     return (char *)work->job->scratch + t->shared_size + t->prepared_size + i * t->unit_size;
 }
 

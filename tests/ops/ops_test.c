@@ -272,7 +272,8 @@ static bool is_nan(const fz_tensor_t *t, int64_t i) {
 
 static bool same_string(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i) {
     const struct fz_string *x = a->data, *y = b->data;
-    return x[i].size == y[i].size && memcmp(x[i].text, y[i].text, x[i].size) == 0;
+    if (x[i].size != y[i].size) return false;
+    return !x[i].size || memcmp(x[i].text, y[i].text, x[i].size) == 0;
 }
 
 static bool same_bits(const fz_tensor_t *a, const fz_tensor_t *b, int64_t i);
