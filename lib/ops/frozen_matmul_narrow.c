@@ -219,7 +219,7 @@ static void task(void *arg, size_t i) {
     const struct fz_env *env = cut->call->env;
     int64_t n = (int64_t)i, end = cut->panels * (n + 1) / cut->count;
     int64_t step = cut->group ? cut->group : end;
-    float *wide = (float *)(void *)((char *)cut->call->scratch + i * cut->size);
+    float *wide = cut->group ? (void *)((char *)cut->call->scratch + i * cut->size) : NULL;
     for (int64_t p = cut->panels * n / cut->count; p < end; p += step) {
         int64_t last = fzi_min_i64(p + step, end);
         if (env->poll(env) != FZ_OK) return; /* the run is to end */

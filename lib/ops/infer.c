@@ -22,10 +22,16 @@ fz_status_t fzi_lower_constant(struct fz_lower *lower, struct fz_node *node, uin
 }
 
 fz_status_t fzi_op_infer(const struct fz_op *op, const struct fz_call *call) {
-    for (uint32_t i = 0; i < call->n_in && !(op->flags & FZ_OP_NESTED); i++)
-        if (call->in[i] && fzi_type_is_nested(call->in[i]->dtype))
+    for (uint32_t i = 0; i < call->n_in; i++) {
+        const fz_tensor_t *t = call->in[i];
+        if (!t || !fzi_type_is_nested(t->dtype)) continue;
+        if (!(op->flags & FZ_OP_NESTED))
             return fzi_error(FZ_E_TYPE, "%s: input %u cannot be a value of kind %s", op->name, i,
-                             fz_type_name(call->in[i]->dtype));
+                             fz_type_name(t->dtype));
+        if (t->rank >= 0 && t->rank != 1)
+            return fzi_error(FZ_E_SHAPE, "%s: input %u is %s of %d dimensions", op->name, i,
+                             fz_type_name(t->dtype), t->rank);
+    }
     return op->infer(op, call);
 }
 
