@@ -33,7 +33,7 @@ for m in cnn mlp lstm vit; do golden digits_$m "$data/digits/digits_$m.onnx" 1e-
 # 497 images are too many for a program that runs under another.
 [ -n "${FZ_UNDER:-}" ] || add /usr/bin/python3 "$here/digits.py" "$fz" "$data/digits"
 # Pruning looks at 512 images several times.
-[ -n "${FZ_UNDER:-}" ] || add sh "$here/prune.sh" "$b"
+[ -n "${FZ_UNDER:-}$only" ] || add sh "$here/prune.sh" "$b"
 if [ "$only" != digits ]; then
     if bash "$here/fetch.sh" "$models"; then
         for set in "$data"/golden/*/; do
