@@ -32,6 +32,8 @@ bool parse(int argc, char **argv, const struct option *options, size_t n_options
 /* Splits NAME=VALUE at its last '='; false after a message. *NAME is the caller's to free. */
 bool split_pair(const char *text, char **name, const char **value);
 bool parse_number(const char *text, const char *option, double low, double high, double *out);
+/* The --dim options of LIST, NAME=N each, into DIMS, which has room for as many. */
+bool read_dims(const struct list *list, fz_dim_binding_t *dims);
 
 /* Says why on stderr, in one line, and returns TROUBLE. */
 int trouble(const char *format, ...) __attribute__((format(printf, 1, 2)));

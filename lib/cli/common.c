@@ -157,3 +157,16 @@ void end_progress(void) {
     if (progress_shown) fprintf(stderr, "\r%30s\r", "");
     progress_shown = false;
 }
+
+bool read_dims(const struct list *list, fz_dim_binding_t *dims) {
+    for (size_t i = 0; i < list->n; i++) {
+        char *name;
+        const char *value;
+        double n;
+        if (!split_pair(list->items[i], &name, &value)) return false;
+        dims[i].name = name;
+        if (!parse_number(value, "--dim", 0, 1e15, &n)) return false;
+        dims[i].value = (int64_t)n;
+    }
+    return true;
+}

@@ -31,19 +31,6 @@ static void print_result(const fz_prune_result_t *r) {
     else printf("samples   none: chosen by the weights alone, nothing is repaired\n");
 }
 
-static bool read_dims(const struct list *list, fz_dim_binding_t *dims) {
-    for (size_t i = 0; i < list->n; i++) {
-        char *name;
-        const char *value;
-        double n;
-        if (!split_pair(list->items[i], &name, &value)) return false;
-        dims[i].name = name;
-        if (!parse_number(value, "--dim", 0, 1e15, &n)) return false;
-        dims[i].value = (int64_t)n;
-    }
-    return true;
-}
-
 static int prune(const struct arguments *a, fz_dim_binding_t *dims) {
     fz_prune_options_t options = {.size = sizeof options, .sparse = a->sparse,
                                   .exclude = a->excluded.items, .n_exclude = a->excluded.n,
