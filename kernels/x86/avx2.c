@@ -12,7 +12,6 @@ void fzk_fill_avx2(struct fzk_table *table) {
     table->unary_f32 = fzk_unary_f32_avx2;
     table->softmax_f32 = fzk_softmax_f32_avx2;
     table->logsoftmax_f32 = fzk_logsoftmax_f32_avx2;
-    table->tree_walk_f32 = fzk_tree_walk_f32_avx2;
     table->qgemm_u8s8 = fzk_qgemm_u8s8_avx2;
     table->qdwconv_u8s8 = fzk_qdwconv_u8s8_avx2;
 }
