@@ -13,8 +13,8 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     return fzi_act_lower(node, &p->act);
 }
 
-/* Names the input that does not fit. */
-static fz_status_t misfit(const struct fz_op *op, const struct fz_call *call, uint32_t i) {
+fz_status_t fzi_frozen_matmul_misfit(const struct fz_op *op, const struct fz_call *call,
+                                     uint32_t i) {
     const struct fz_frozen_matmul_params *p = call->params;
     char text[160];
     return fzi_error(FZ_E_SHAPE, "%s: input %u is %s for k = %lld, n = %lld", op->name, i,
@@ -30,9 +30,9 @@ static fz_status_t check_weights(const struct fz_op *op, const struct fz_call *c
                              p->blas ? p->n : p->k, FZK_PANEL};
     if (!w) return fzi_error(FZ_E_FORMAT, "%s: the weights are absent", op->name);
     if (w->rank < 0) return FZ_OK;
-    if (w->rank != (p->blas ? 2 : 3)) return misfit(op, call, 1);
+    if (w->rank != (p->blas ? 2 : 3)) return fzi_frozen_matmul_misfit(op, call, 1);
     for (int32_t i = 0; i < w->rank; i++)
-        if (w->dims[i] >= 0 && w->dims[i] != dims[i]) return misfit(op, call, 1);
+        if (w->dims[i] >= 0 && w->dims[i] != dims[i]) return fzi_frozen_matmul_misfit(op, call, 1);
     return FZ_OK;
 }
 
@@ -72,12 +72,12 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     }
     fz_tensor_t out = *x;
     if (x->rank < 1 || (x->dims[x->rank - 1] >= 0 && x->dims[x->rank - 1] != p->k))
-        return misfit(op, call, 0);
+        return fzi_frozen_matmul_misfit(op, call, 0);
     out.dims[x->rank - 1] = p->n;
     for (int32_t i = 0; residual && residual->rank >= 0 && i < out.rank; i++)
         if (residual->rank != out.rank || (residual->dims[i] >= 0 && out.dims[i] >= 0 &&
                                            residual->dims[i] != out.dims[i]))
-            return misfit(op, call, 3);
+            return fzi_frozen_matmul_misfit(op, call, 3);
     struct fz_conv_params conv;
     struct fz_conv_geometry g;
     if (fzi_shape_known(x)) FZ_TRY(as_conv(op, call, &conv, &g));

@@ -20,14 +20,6 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     return fzi_act_lower(node, &p->act);
 }
 
-static fz_status_t misfit(const struct fz_op *op, const struct fz_call *call, uint32_t i) {
-    const struct fz_frozen_matmul_params *p = call->params;
-    char text[160];
-    return fzi_error(FZ_E_SHAPE, "%s: input %u is %s for k = %lld, n = %lld", op->name, i,
-                     fzi_shape_text(call->in[i], text, sizeof text), (long long)p->k,
-                     (long long)p->n);
-}
-
 /* Input I is a matrix of COLUMNS, and of ROWS rows if that is not negative. */
 static fz_status_t check_table(const struct fz_op *op, const struct fz_call *call, uint32_t i,
                                int64_t rows, int64_t columns) {
@@ -36,7 +28,7 @@ static fz_status_t check_table(const struct fz_op *op, const struct fz_call *cal
     if (t->rank < 0) return FZ_OK;
     if (t->rank != 2 || (t->dims[1] >= 0 && t->dims[1] != columns) ||
         (rows >= 0 && t->dims[0] >= 0 && t->dims[0] != rows))
-        return misfit(op, call, i);
+        return fzi_frozen_matmul_misfit(op, call, i);
     return FZ_OK;
 }
 
@@ -50,10 +42,10 @@ static fz_status_t check_residual(const struct fz_op *op, const struct fz_call *
                                   const fz_tensor_t *out) {
     const fz_tensor_t *residual = call->in[RESIDUAL];
     if (!residual || residual->rank < 0) return FZ_OK;
-    if (residual->rank != out->rank) return misfit(op, call, RESIDUAL);
+    if (residual->rank != out->rank) return fzi_frozen_matmul_misfit(op, call, RESIDUAL);
     for (int32_t i = 0; i < out->rank; i++)
         if (residual->dims[i] >= 0 && out->dims[i] >= 0 && residual->dims[i] != out->dims[i])
-            return misfit(op, call, RESIDUAL);
+            return fzi_frozen_matmul_misfit(op, call, RESIDUAL);
     return FZ_OK;
 }
 
@@ -76,7 +68,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     }
     fz_tensor_t out = *x;
     if (x->rank < 1 || (x->dims[x->rank - 1] >= 0 && x->dims[x->rank - 1] != p->k))
-        return misfit(op, call, X);
+        return fzi_frozen_matmul_misfit(op, call, X);
     out.dims[x->rank - 1] = p->n;
     FZ_TRY(check_residual(op, call, &out));
     fzi_infer_like(call, 0, FZ_TYPE_F32, &out);

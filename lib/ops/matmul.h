@@ -12,6 +12,10 @@ struct fz_frozen_matmul_params {
     struct fz_act act;
 };
 
+/* FZ_E_SHAPE: names input I of an operator with these params, which does not fit them. */
+fz_status_t fzi_frozen_matmul_misfit(const struct fz_op *op, const struct fz_call *call,
+                                     uint32_t i);
+
 /* Makes the constant input 1 of frozen.MatMul from W: [k, n], or [n, k] if TRANS. The layout is
  * [ceil(n / 32)][k][32], or [k][n] with BLAS. */
 fz_status_t fzi_matmul_pack(struct fz_graph *graph, const struct fz_value *w, bool trans, bool blas,
