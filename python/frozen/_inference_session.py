@@ -67,9 +67,8 @@ class InferenceSession:
     def run(self, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any],
             run_options: Any = None) -> list[Any]:
         """The outputs OUTPUT_NAMES, or all for None or an empty list, in that order."""
-        names = list(output_names or [value.name for value in self._model.outputs])
-        results = self._model.run(input_feed, names)
-        return [results[name] for name in names]
+        results = self._model.run(input_feed, output_names or None)
+        return [results[name] for name in output_names or self._model._output_names]
 
     def get_inputs(self) -> list[NodeArg]:
         return [_node_arg(value) for value in self._model.inputs]

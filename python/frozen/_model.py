@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ._errors import UsageError
 from ._library import Path, check, core
 
 MAGIC = b"\x89FROZEN"
+COPIED = 1 << 12  # bytes of an input that is copied
 
 
 class _Serialisable(Protocol):
@@ -64,9 +66,11 @@ class Model:
                  hash_threads: int = 1) -> None:
         self._handle: Optional[int] = None
         self._lock = threading.Lock()
-        self._idle: list[_Caller] = []  # sessions that no call uses
+        # Sessions that no call uses; without the lock, for pop() and append() are atomic.
+        self._idle: list[_Caller] = []
         self._idle_receipts: list[_Caller] = []  # those that make receipts
-        self._users = 0  # calls under way
+        self._n_callers = 0  # idle or not
+        self._users = 0  # calls under way that need no session
         self._closing = False
         self._threads = -1 if threads == 0 else int(threads)
         flags = (_library.OPEN_MAP if map else 0) | (
@@ -81,7 +85,8 @@ class Model:
         self._handle = _open(source, options)
         self._inputs = self._values(core().fz_model_input_count, core().fz_model_input)
         self._outputs = self._values(core().fz_model_output_count, core().fz_model_output)
-        self._input_names = {value.name for value in self._inputs}
+        self._input_names = [value.name for value in self._inputs]
+        self._output_names = tuple(value.name for value in self._outputs)
         self._all_outputs = [(i, value.name) for i, value in enumerate(self._outputs)]
 
     @classmethod
@@ -176,9 +181,9 @@ class Model:
         """Runs the model on INPUTS, an array for each input name; returns fresh arrays by name.
 
         Strings are arrays of dtype object, of NumPy's string types, or lists; sequences are lists,
-        optionals values or None, maps dicts. OUTPUTS chooses which results are copied; without it all. An array in C order is read where
-        it lies, another is copied first; its dtype must be the input's. DeadlineError after TIMEOUT
-        seconds.
+        optionals values or None, maps dicts. OUTPUTS chooses which results are copied; without it
+        all. A large array in C order is read where it lies, another is copied first; its dtype must
+        be the input's. DeadlineError after TIMEOUT seconds.
         """
         return self._call(inputs, outputs, timeout, False)[0]
 
@@ -193,51 +198,61 @@ class Model:
     def _call(self, inputs: Mapping[str, Any], outputs: Optional[Sequence[str]],
               timeout: Optional[float], receipt: bool) -> tuple[dict[str, Any], str]:
         """The results, and the receipt or an empty text."""
-        wanted = self._choose(outputs)
-        with _Use(self) as handle:
-            caller = self._take(handle, receipt)
+        wanted = self._all_outputs if outputs is None else self._choose(outputs)
+        caller = self._take(receipt)
+        try:
+            owners = self._bind(inputs, caller)  # they keep their memory during the run
+            if timeout is not None or caller.deadline:
+                caller.limit(timeout)
+            caller.run()
+            del owners
+            results = caller.fetch(wanted)
+            return results, caller.receipt() if receipt else ""
+        finally:
+            self._give(caller)
+
+    def _bind(self, feed: Mapping[str, Any], caller: _Caller) -> list[Any]:
+        """Describes FEED in CALLER's slots; what owns the memory."""
+        if len(feed) == len(self._input_names):
             try:
-                arrays = self._bind(inputs, caller.slots)  # keeps their memory during the run
-                if timeout is not None or caller.deadline:
-                    caller.limit(timeout)
-                caller.run()
-                del arrays
-                results = {name: _values.fetch(caller.results[i]) for i, name in wanted}
-                return results, caller.receipt() if receipt else ""
-            finally:
-                self._give(caller)
+                return [slot.describe(feed[slot.name]) for slot in caller.slots]
+            except KeyError:
+                pass
+        names = self._input_names
+        unknown = [name for name in feed if name not in names]
+        missing = [name for name in names if name not in feed]
+        problem = f"unknown inputs {unknown}" if unknown else f"missing inputs {missing}"
+        raise ValueError(f"{problem}; the model's inputs are {names}")
 
-    def _bind(self, feed: Mapping[str, Any], slots: list[_Slot]) -> list[Any]:
-        """Describes FEED in SLOTS; the arrays that own the memory."""
-        if feed.keys() != self._input_names:
-            names = [value.name for value in self._inputs]
-            unknown = [name for name in feed if name not in names]
-            missing = [name for name in names if name not in feed]
-            problem = f"unknown inputs {unknown}" if unknown else f"missing inputs {missing}"
-            raise ValueError(f"{problem}; the model's inputs are {names}")
-        return [slot.describe(feed[slot.value.name]) for slot in slots]
-
-    def _choose(self, outputs: Optional[Iterable[str]]) -> list[tuple[int, str]]:
+    def _choose(self, outputs: Iterable[str]) -> list[tuple[int, str]]:
         """The indices and names of the outputs that are asked for."""
-        if outputs is None:
+        wanted = tuple(outputs)
+        names = self._output_names
+        if wanted == names:
             return self._all_outputs
-        names = [value.name for value in self._outputs]
-        for name in outputs:
+        for name in wanted:
             if name not in names:
-                raise ValueError(f"unknown output {name!r}; the model's outputs are {names}")
-        return [(names.index(name), name) for name in outputs]
+                raise ValueError(f"unknown output {name!r}; the model's outputs are {list(names)}")
+        return [(names.index(name), name) for name in wanted]
 
-    def _take(self, handle: int, receipts: bool) -> _Caller:
+    def _take(self, receipts: bool) -> _Caller:
         """An idle caller, else a new one."""
-        with self._lock:
-            idle = self._idle_receipts if receipts else self._idle
-            if idle:
-                return idle.pop()
-        return _Caller(handle, self._threads, self._inputs, len(self._outputs), receipts)
+        try:
+            caller = self._idle_receipts.pop() if receipts else self._idle.pop()
+        except IndexError:
+            with _Use(self) as handle:
+                caller = _Caller(handle, self._threads, self._inputs, self._outputs, receipts)
+                with self._lock:
+                    self._n_callers += 1
+        if self._closing:
+            self._give(caller)
+            raise UsageError("the model is closed")
+        return caller
 
     def _give(self, caller: _Caller) -> None:
-        with self._lock:
-            (self._idle_receipts if caller.receipts else self._idle).append(caller)
+        (self._idle_receipts if caller.receipts else self._idle).append(caller)
+        if self._closing:
+            self._release()
 
     def _values(self, count: Any, describe: Any) -> tuple[Value, ...]:
         io = _library.Io()
@@ -261,12 +276,26 @@ class Model:
         with self._lock:
             if not self._closing or self._users > 0 or self._handle is None:
                 return
+            callers = self._drain()
+            if len(callers) < self._n_callers:  # who has one will give it back and come here
+                for caller in callers:
+                    (self._idle_receipts if caller.receipts else self._idle).append(caller)
+                return
             handle, self._handle = self._handle, None
-            callers = self._idle + self._idle_receipts
-            self._idle, self._idle_receipts = [], []
         for caller in callers:
             core().fz_session_close(caller.session)
         core().fz_model_close(handle)
+
+    def _drain(self) -> list[_Caller]:
+        """All idle callers, which are taken away one by one: others may take some meanwhile."""
+        callers = []
+        for idle in (self._idle, self._idle_receipts):
+            try:
+                while True:
+                    callers.append(idle.pop())
+            except IndexError:
+                pass
+        return callers
 
     def __enter__(self) -> Model:
         return self
@@ -288,65 +317,83 @@ class Model:
 class _Slot:
     """Where a caller describes its array for one input."""
 
-    __slots__ = ("value", "_tensor", "_plain", "_dtype", "_bits", "_shape")
+    __slots__ = ("name", "_number", "_tensor", "_plain", "_dtype", "_bits", "_shape", "_copy")
 
     def __init__(self, value: Value, tensor: _library.Tensor) -> None:
-        self.value = value
+        self.name = value.name
+        self._number = value.number
         self._tensor = tensor
         self._plain = _values.is_plain(value.number)
         self._dtype = _types.dtype_of(value.number) if self._plain else None
         self._bits = _types.bits_of(value.number)
         self._shape: Optional[tuple[int, ...]] = None  # what the tensor says already
+        self._copy: Optional[Array] = None  # of that shape: where a small array is copied to
         tensor.dtype = value.number
 
     def describe(self, given: Any) -> Any:
-        """What owns the memory of GIVEN: an array, or a list of owners."""
-        return self._describe_array(given) if self._plain else self._describe_value(given)
+        """What owns the memory of GIVEN: an array, a list of owners, or None for a copy."""
+        if not self._plain:
+            return self._describe_value(given)
+        array = given if type(given) is numpy.ndarray else numpy.asarray(given)
+        if array.dtype is not self._dtype and array.dtype != self._dtype:
+            raise TypeError(f"input {self.name!r} must be of dtype {self._dtype}, "
+                            f"not {array.dtype}")
+        if array.shape != self._shape:
+            self._set_shape(array.shape)
+        if self._copy is None:
+            return self._describe_array(array)
+        self._copy[...] = array
+        return None
 
     def _describe_value(self, given: Any) -> list[Any]:
         owners: list[Any] = []
         try:
-            _values.describe(given, self.value.number, self._tensor, owners)
+            _values.describe(given, self._number, self._tensor, owners)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"input {self.value.name!r}: {error}") from None
+            raise type(error)(f"input {self.name!r}: {error}") from None
         return owners
 
-    def _describe_array(self, given: Any) -> Array:
-        array = numpy.asarray(given)
-        if array.dtype != self._dtype:
-            raise TypeError(f"input {self.value.name!r} must be of dtype {self._dtype}, "
-                            f"not {array.dtype}")
-        shape = array.shape
+    def _describe_array(self, array: Array) -> Array:
         if not array.flags.c_contiguous:
             array = numpy.array(array, order="C")
         if self._bits < 8:
             array = _types.packed(array, self._bits)
-        if shape != self._shape:
-            self._set_shape(shape, array.nbytes)
+        self._tensor.size = array.nbytes
         self._tensor.data = _types.address(array)
         return array
 
-    def _set_shape(self, shape: tuple[int, ...], size: int) -> None:
+    def _set_shape(self, shape: tuple[int, ...]) -> None:
+        """To find where an array lies takes longer than to copy a small one."""
         if len(shape) > _library.RANK_MAX:
             raise ValueError(
-                f"input {self.value.name!r} has more than {_library.RANK_MAX} dimensions")
+                f"input {self.name!r} has more than {_library.RANK_MAX} dimensions")
         self._tensor.rank = len(shape)
         self._tensor.dims[:len(shape)] = shape
-        self._tensor.size = size
         self._shape = shape
+        self._copy = None
+        if self._bits >= 8 and math.prod(shape) * self._bits <= 8 * COPIED:
+            self._copy = numpy.empty(shape, self._dtype)
+            self._tensor.size = self._copy.nbytes
+            self._tensor.data = _types.address(self._copy)
 
 
 class _Caller:
     """A session with the descriptions of its inputs and outputs, for one call at a time."""
 
-    __slots__ = ("session", "slots", "results", "deadline", "receipts", "_arguments", "_run")
+    __slots__ = ("session", "slots", "deadline", "receipts", "_results", "_image", "_blank",
+                 "_known", "_views", "_arguments", "_run")
 
-    def __init__(self, model: int, threads: int, inputs: Sequence[Value], n_outputs: int,
-                 receipts: bool) -> None:
+    def __init__(self, model: int, threads: int, inputs: Sequence[Value],
+                 outputs: Sequence[Value], receipts: bool) -> None:
         tensors = (_library.Tensor * max(1, len(inputs)))()
-        outputs = (_library.Tensor * max(1, n_outputs))()
+        self._results = (_library.Tensor * max(1, len(outputs)))()
         self.slots = [_Slot(value, tensor) for value, tensor in zip(inputs, tensors)]
-        self.results = list(outputs)[:n_outputs]
+        # The results' descriptions as bytes. Blank ones let the library keep the results in the
+        # session's memory; while they come back as they are known, _views are the results.
+        self._image = memoryview(self._results).cast("B")
+        self._blank = bytes(self._image)
+        self._known = b""
+        self._views: list[Optional[Array]] = []
         self.deadline = 0
         self.receipts = receipts
         options = _library.SessionOptions(ctypes.sizeof(_library.SessionOptions), threads,
@@ -354,8 +401,10 @@ class _Caller:
         session = ctypes.c_void_p()
         check(core().fz_session_create(model, ctypes.byref(options), ctypes.byref(session)))
         self.session = session
-        self._arguments = (session, tensors, len(inputs), outputs, n_outputs)
-        self._run = core().fz_session_run
+        # Without a list of types each argument must have its own, and a call is quicker.
+        self._run = core()["fz_session_run"]
+        self._arguments = (session, tensors, ctypes.c_size_t(len(inputs)), self._results,
+                           ctypes.c_size_t(len(outputs)))
 
     def limit(self, timeout: Optional[float]) -> None:
         """Sets the deadline of the next run in seconds."""
@@ -363,9 +412,22 @@ class _Caller:
         check(core().fz_session_set_deadline(self.session, self.deadline))
 
     def run(self) -> None:
-        for result in self.results:
-            result.data = None  # it is to lie in the session's memory
-        check(self._run(*self._arguments))
+        self._image[:] = self._blank
+        status = self._run(*self._arguments)
+        if status:
+            check(status)
+
+    def fetch(self, wanted: list[tuple[int, str]]) -> dict[str, Any]:
+        """Copies of the results WANTED, indices and names."""
+        image = self._image.tobytes()
+        if image != self._known:
+            self._views = [_values.view(result) for result in self._results]
+            self._known = image
+        results = {}
+        for i, name in wanted:
+            view = self._views[i]
+            results[name] = _values.fetch(self._results[i]) if view is None else view.copy()
+        return results
 
     def receipt(self) -> str:
         """Of the last run."""

@@ -54,6 +54,16 @@ def fetch(tensor: _library.Tensor) -> Any:
     return _fetch_array(tensor)
 
 
+def view(tensor: _library.Tensor) -> Any:
+    """The array that TENSOR describes, where it lies; None if its elements are no numbers or lie
+    several to a byte, or if there are none."""
+    if not is_plain(tensor.dtype) or _types.bits_of(tensor.dtype) < 8 or not tensor.size:
+        return None
+    memory = (ctypes.c_uint8 * tensor.size).from_address(tensor.data)
+    array = numpy.frombuffer(memory, _types.dtype_of(tensor.dtype))
+    return array.reshape(tensor.dims[:tensor.rank])
+
+
 def _items(tensor: _library.Tensor) -> Any:
     count = tensor.dims[0]
     return (_library.Tensor * count).from_address(tensor.data) if count else []

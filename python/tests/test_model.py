@@ -100,12 +100,26 @@ def test_outputs_are_fresh_copies(model, images):
     assert first.tobytes() == kept.tobytes()
 
 
-def test_contiguous_inputs_are_read_where_they_lie(model, images):
-    for batch, copied in ((images, False), (images[3:9], False), (images[::2], True)):
+def test_large_contiguous_inputs_are_read_where_they_lie(model, images):
+    for batch, copied in ((images, False), (images[3:90], False), (images[::2], True)):
         tensor = frozen._library.Tensor()
         array = frozen._model._Slot(model.inputs[0], tensor).describe(batch)
         assert tensor.data == array.ctypes.data
         assert (tensor.data != batch.ctypes.data) == copied
+
+
+def test_shapes_may_change_from_run_to_run(model, images):
+    expected = model.run({"input": images})["logits"]
+    for n in (1, 3, len(images), 1, 90, 3, 0, 1):
+        for batch in (images[:n], numpy.asfortranarray(images[:n])):
+            got = model.run({"input": batch})["logits"]
+            assert got.shape == (n, 10) and got.tobytes() == expected[:n].tobytes()
+
+
+def test_a_name_too_many_or_too_few(model, images):
+    for feed in ({}, {"x": images}, {"input": images, "x": images}):
+        with pytest.raises(ValueError, match="inputs"):
+            model.run(feed)
 
 
 def test_inputs_stay_as_they_are_and_need_no_order(model, images):
