@@ -17,7 +17,7 @@ none=0x80000000 # a feature that no CPU has
 
 kernels() {
     # shellcheck disable=SC2086
-    $1 "$2/tests/kernels/kernels_test" --quick --digest --mask "$3" >"$4" 2>&1 &&
+    $1 "$2/tests/kernels/kernels_test" --brief --digest --mask "$3" >"$4" 2>&1 &&
         echo "kernels out $(grep '^digest' "$4" | sha256sum | cut -d' ' -f1)" || grep FAIL "$4"
 }
 

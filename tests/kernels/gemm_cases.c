@@ -71,7 +71,7 @@ static void shapes(struct kt *t) {
     static const int64_t ns[] = {0, 1, 15, 16, 17, 31, 32, 33, 64, 100, 129};
     static const int64_t ks[] = {0, 1, 2, 9, 255, 256, 257, 600};
     for (size_t i = 0; i < sizeof ms / sizeof ms[0]; i++)
-        for (size_t j = 0; j < sizeof ns / sizeof ns[0]; j++)
+        for (size_t j = 0; j < sizeof ns / sizeof ns[0]; j += t->brief ? 3 : 1)
             for (size_t l = 0; l < sizeof ks / sizeof ks[0]; l += t->quick ? 3 : 1)
                 product(t, ms[i], ns[j], ks[l], (int)(i + j + l) & 15,
                         (i + j + l) % 3 ? KT_WIDE : KT_SPECIAL);
@@ -112,7 +112,7 @@ static void conv(struct kt *t, int64_t oh, int64_t ow, int64_t channels, int64_t
 
 static void convs(struct kt *t) {
     static const int64_t ows[] = {1, 2, 3, 4, 7, 10, 14, 15, 28};
-    for (size_t i = 0; i < sizeof ows / sizeof ows[0]; i++) {
+    for (size_t i = 0; i < sizeof ows / sizeof ows[0]; i += t->brief ? 4 : 1) {
         conv(t, 3, ows[i], 3, 3, 2, 1, 33);
         conv(t, 2, ows[i], 3, 7, 2, 1, 16);
         conv(t, 4, ows[i], 40, 3, 1, 1, 40);
@@ -125,7 +125,8 @@ static void convs(struct kt *t) {
 /* Long chains around multiples of the block, with in-place residual and without. */
 static void residual(struct kt *t) {
     for (int64_t k = 254; k <= 1026; k += t->quick ? 257 : 64)
-        for (int64_t m = 1; m <= 15; m++) product(t, m, 40, k, (int)(k + m) & 15, KT_FINITE);
+        for (int64_t m = 1; m <= 15; m += t->brief ? 7 : 1)
+            product(t, m, 40, k, (int)(k + m) & 15, KT_FINITE);
     /* So long that a panel is cut into parts. */
     for (int64_t k = 1535; k <= 6400; k += t->quick ? 2500 : 700)
         for (int64_t m = 7; m <= 16; m += 8) product(t, m, 38, k, (int)(k + m) & 15, KT_UNIFORM);

@@ -46,6 +46,7 @@
 struct kt {
     const struct fzk_table *k; /* call kernels through this */
     bool quick;                /* fewer shapes, please */
+    bool brief;                /* so few that an emulated CPU is done soon; quick is set, too */
     bool baseline;             /* mask 0 makes the reference: compare with an own oracle here */
 };
 

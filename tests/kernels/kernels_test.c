@@ -2,11 +2,12 @@
  *
  *   kernels_test [--quick] [--seed N] [--mask N] [FILTER]    cases whose name contains FILTER
  *   kernels_test --list | --bench [--mask N] [FILTER]
- *   kernels_test --quick --digest | --expect FILE
+ *   kernels_test --quick|--brief --digest, or --quick --expect FILE
  *
  * --mask N stops the walk at the subsets of N; of benchmarks it leaves those of exactly N. --digest
  * prints a number over all outputs of each case, the same on every CPU and for every compiler, and
- * --expect compares them with what an earlier --digest printed into FILE. */
+ * --expect compares them with what an earlier --digest printed into FILE. --brief leaves what an
+ * emulated CPU can do in a minute. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -153,7 +154,7 @@ static bool run_once(const struct kt_case *c, struct run *r) {
 }
 
 struct options {
-    bool quick, list, bench, digest;
+    bool quick, brief, list, bench, digest;
     uint64_t seed;
     uint32_t mask;
     const char *filter, *expect;
@@ -203,8 +204,8 @@ static bool run_places(const struct kt_case *c, const struct options *o, size_t 
         enum place place = i < PLACE_WALK ? (enum place)i : PLACE_WALK;
         /* A digest is the same in every placement, and emulators read beyond masked loads. */
         if (o->digest && place != PLACE_START) continue;
-        r = (struct run){.kt.quick = o->quick, .version = &versions[v], .place = place,
-                         .walk = i - place, .seed = o->seed, .log = log,
+        r = (struct run){.kt.quick = o->quick, .kt.brief = o->brief, .version = &versions[v],
+                         .place = place, .walk = i - place, .seed = o->seed, .log = log,
                          .reference = *have_reference ? log : NULL};
         if (!run_once(c, &r)) return false;
         *have_reference = true;
@@ -341,6 +342,7 @@ static bool parse(int argc, char **argv, struct options *o) {
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (strcmp(arg, "--quick") == 0) o->quick = true;
+        else if (strcmp(arg, "--brief") == 0) o->quick = o->brief = true;
         else if (strcmp(arg, "--list") == 0) o->list = true;
         else if (strcmp(arg, "--bench") == 0) o->bench = true;
         else if (strcmp(arg, "--digest") == 0) o->digest = true;
@@ -368,7 +370,7 @@ static void each_case(const struct options *o, struct totals *totals) {
 int main(int argc, char **argv) {
     struct options o = {.seed = 1};
     if (!parse(argc, argv, &o)) {
-        fprintf(stderr, "usage: kernels_test [--quick] [--seed N] [--mask N] "
+        fprintf(stderr, "usage: kernels_test [--quick|--brief] [--seed N] [--mask N] "
                         "[--list|--bench|--digest] [--expect FILE] [FILTER]\n");
         return 2;
     }

@@ -110,7 +110,7 @@ static void shapes(struct kt *t) {
     int flags = 0;
     for (int form = 0; form < FZK_NARROW_FORMS; form++)
         for (size_t i = 0; i < sizeof ms / sizeof ms[0]; i++)
-            for (size_t j = 0; j < sizeof ns / sizeof ns[0]; j++)
+            for (size_t j = 0; j < sizeof ns / sizeof ns[0]; j += t->brief ? 3 : 1)
                 for (size_t l = 0; l < sizeof ks / sizeof ks[0]; l += t->quick ? 3 : 1, flags++)
                     product(t, form, ms[i], ns[j], ks[l], blocks[(i + j + l) % 5],
                             (flags * 7 + (int)i) & 15);
