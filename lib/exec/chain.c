@@ -10,7 +10,7 @@ enum {
 };
 
 /* Where an input's rows are. */
-enum { OUTSIDE = -1, WHOLE = -2 };
+enum { OUTSIDE = -1, WHOLE = -2, ITSELF = -3 };
 
 /* One step. Rows are those of its output; the last step's lie in a whole tensor. */
 struct link {
@@ -20,6 +20,10 @@ struct link {
     int64_t height, row_size, align;
     int64_t window;             /* rows, at most */
     size_t off;                 /* of the window in a lane's memory */
+    int into;                   /* the link that joins rows side by side in whose window this
+                                   one's output lies, COLUMN bytes into its pixels; or ITSELF */
+    int64_t column, pixel;      /* PIXEL: elements between pixels of the output; 0: dense */
+    bool joined;                /* all inputs lie in the window already */
 };
 
 /* What one thread needs to walk through the chain. */
@@ -115,10 +119,20 @@ static void advance(const struct fz_chain *c, struct lane *lane, bool move) {
         const struct link *l = &c->links[j];
         char *window = at(lane->memory, (int64_t)l->off);
         int64_t skip = keep[j] - lane->base[j], left = lane->done[j] - keep[j];
-        if (move && skip > 0 && left > 0)
+        if (move && skip > 0 && left > 0 && l->into == ITSELF)
             memmove(window, window + skip * l->row_size, (size_t)(left * l->row_size));
         lane->base[j] = keep[j];
     }
+}
+
+/* Where row 0 of the output of link J would be, of IMAGE. */
+static char *output_of(const struct fz_chain *c, const struct lane *lane, uint32_t j,
+                       int64_t image) {
+    const struct link *l = &c->links[j];
+    if (l->into != ITSELF) return at(output_of(c, lane, (uint32_t)l->into, image), l->column);
+    if (j + 1 == c->n)
+        return at(c->binding->steps[l->step].call.out[0]->data, image * l->height * l->row_size);
+    return at(lane->memory, (int64_t)l->off - lane->base[j] * l->row_size);
 }
 
 /* Points the call of link J at the windows of its next rows, of IMAGE. */
@@ -126,7 +140,7 @@ static void point(const struct fz_chain *c, struct lane *lane, uint32_t j, int64
     const struct link *l = &c->links[j];
     struct fz_call *call = &lane->calls[j];
     fz_tensor_t *t = &lane->tensors[j * (INPUTS_MAX + 1)], *out = &t[INPUTS_MAX];
-    lane->bands[j].before = 0;
+    lane->bands[j] = (struct fz_band){.out_pixel = l->pixel};
     for (uint32_t i = 0; i < call->n_in; i++) {
         const fz_tensor_t *whole = c->binding->steps[l->step].call.in[i];
         int source = l->source[i];
@@ -144,12 +158,10 @@ static void point(const struct fz_chain *c, struct lane *lane, uint32_t j, int64
         t[i].size = (size_t)((high - low) * row);
         t[i].data = at(from, low * row);
     }
-    char *to = j + 1 == c->n ? at(c->binding->steps[l->step].call.out[0]->data,
-                                  image * l->height * l->row_size)
-                             : at(lane->memory, (int64_t)l->off - lane->base[j] * l->row_size);
     out->dims[1] = lane->goal[j] - lane->done[j];
     out->size = (size_t)(out->dims[1] * l->row_size);
-    out->data = at(to, lane->done[j] * l->row_size);
+    int64_t row_size = l->into == ITSELF ? l->row_size : c->links[l->into].row_size;
+    out->data = at(output_of(c, lane, j, image), lane->done[j] * row_size);
 }
 
 /* The rows of part PART: whole bands. */
@@ -170,8 +182,11 @@ static fz_status_t run_link(struct fz_chain *c, struct lane *lane, uint32_t j, i
     const struct fz_bound_step *step = &c->binding->steps[c->links[j].step];
     if (lane->goal[j] <= lane->done[j]) return FZ_OK;
     FZ_TRY(lane->env.poll(&lane->env));
-    point(c, lane, j, image);
-    fz_status_t status = step->op->run(step->op, &lane->calls[j]);
+    fz_status_t status = FZ_OK;
+    if (!c->links[j].joined) {
+        point(c, lane, j, image);
+        status = step->op->run(step->op, &lane->calls[j]);
+    }
     lane->done[j] = lane->goal[j];
     if (status != FZ_OK) atomic_store(&c->failed, 1 + c->links[j].step);
     return status;
@@ -276,7 +291,7 @@ static bool fill(const struct finder *f, uint32_t i, struct link *l) {
     if (!out || !is_image(out)) return false;
     if (f->b->places[value_of(f, out)].kind != FZ_PLACE_NONE) return false;
     if (f->c->n && out->dims[0] != f->c->images) return false;
-    *l = (struct link){.step = i, .height = out->dims[1]};
+    *l = (struct link){.step = i, .height = out->dims[1], .into = ITSELF};
     if (!rows_of(s, l->rows, &l->align)) return false;
     l->row_size = (int64_t)out->size / out->dims[0] / out->dims[1];
     for (uint32_t k = 0; k < INPUTS_MAX; k++) {
@@ -338,10 +353,13 @@ static void rehearse(struct finder *f, int64_t bands, bool scratch) {
     }
 }
 
+static size_t window_size(const struct link *l) {
+    return l->into == ITSELF ? fzi_align((size_t)(l->window * l->row_size), 64) + 64 : 0;
+}
+
 static size_t windows_size(const struct fz_chain *c) {
     size_t sum = 0;
-    for (uint32_t j = 0; j + 1 < c->n; j++)
-        sum += fzi_align((size_t)(c->links[j].window * c->links[j].row_size), 64) + 64;
+    for (uint32_t j = 0; j + 1 < c->n; j++) sum += window_size(&c->links[j]);
     return sum;
 }
 
@@ -422,10 +440,50 @@ static bool make_lane(const struct finder *f, const struct fz_chain *c, struct l
     return true;
 }
 
+/* True if link J, which joins rows, is the only one that reads input I, and what makes that can
+ * write with gaps between its pixels. */
+static bool can_write_into(const struct finder *f, uint32_t j, uint32_t i) {
+    const struct link *l = &f->c->links[j];
+    const struct fz_bound_step *s = &f->b->steps[l->step];
+    int source = l->source[i];
+    const fz_tensor_t *t = s->call.in[i], *out = s->call.out[0];
+    if (source < 0 || f->c->links[source].into != ITSELF) return false;
+    if (!(f->b->steps[f->c->links[source].step].op->flags & FZ_OP_APART)) return false;
+    if (f->session->model->last_use[value_of(f, t)] > l->step) return false;
+    for (uint32_t k = 0; k < f->c->n; k++)
+        for (uint32_t m = 0; m < INPUTS_MAX; m++)
+            if (f->c->links[k].source[m] == source && (k != j || m != i)) return false;
+    size_t prefix = (size_t)(out->rank - 1) * sizeof out->dims[0];
+    return t->rank == out->rank && memcmp(t->dims, out->dims, prefix) == 0;
+}
+
+/* Lets the links whose outputs link J joins write where they end up. */
+static void join(const struct finder *f, uint32_t j) {
+    struct link *l = &f->c->links[j];
+    const struct fz_call *call = &f->b->steps[l->step].call;
+    const fz_tensor_t *out = call->out[0];
+    int64_t channels = out->dims[out->rank - 1], at_channel = 0, align = l->align;
+    if (!(f->b->steps[l->step].op->flags & FZ_OP_JOINS)) return;
+    for (uint32_t i = 0; i < call->n_in; i++)
+        if (!can_write_into(f, j, i)) return;
+    for (uint32_t i = 0; i < call->n_in; i++) {
+        struct link *from = &f->c->links[l->source[i]];
+        const fz_tensor_t *t = call->in[i];
+        from->into = (int)j;
+        from->column = at_channel * (int64_t)fzi_type_width(t->dtype);
+        from->pixel = channels;
+        align = fzi_max_i64(align, from->align);
+        at_channel += t->dims[t->rank - 1];
+    }
+    l->align = align;
+    l->joined = true;
+}
+
 /* The chain that the finder has found, in B's memory. */
 static struct fz_chain *keep(struct finder *f) {
     uint32_t threads = f->session->env.threads;
     size_t size = sizeof *f->c + f->c->n * sizeof f->c->links[0];
+    for (uint32_t j = 0; j < f->c->n; j++) join(f, j);
     struct fz_chain *c = fzi_arena_alloc(&f->b->memory, size);
     if (!c) return NULL;
     memcpy(c, f->c, size);
@@ -450,7 +508,7 @@ static struct fz_chain *keep(struct finder *f) {
     size_t off = 0;
     for (uint32_t j = 0; j + 1 < c->n; j++) {
         c->links[j].off = off;
-        off += fzi_align((size_t)(c->links[j].window * c->links[j].row_size), 64) + 64;
+        off += window_size(&c->links[j]);
     }
     c->scratch_off = off;
     c->lane_size = fzi_align(off + c->scratch_size + 64, 64);

@@ -98,7 +98,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
 }
 
 const struct fz_op fz_ops_concat[] = {
-    {.name = "Concat", .domain = "", .since = 1, .rev = 1, .flags = FZ_OP_ANY_TYPE,
+    {.name = "Concat", .domain = "", .since = 1, .rev = 1, .flags = FZ_OP_ANY_TYPE | FZ_OP_JOINS,
      .min_in = 1, .max_in = 255, .min_out = 1, .max_out = 1, .attrs = "axis",
      .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run,
      .rows = rows},

@@ -106,9 +106,13 @@ struct fz_conv_job {
     const struct fz_conv_geometry *g;
     const float *x, *w, *bias, *residual;
     float *y;
-    void *scratch; /* fzi_conv_scratch bytes */
+    int64_t y_pixel; /* elements between pixels of y; 0: they are dense. Of fzi_conv_run only */
+    void *scratch;   /* fzi_conv_scratch bytes */
     const struct fz_env *env;
 };
+static inline int64_t fzi_conv_pixel(const struct fz_conv_job *job) {
+    return job->y_pixel ? job->y_pixel : job->p->cout;
+}
 size_t fzi_conv_scratch(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                         const struct fz_env *env);
 fz_status_t fzi_conv_run(const struct fz_conv_job *job);

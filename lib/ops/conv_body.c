@@ -103,15 +103,15 @@ static void multiply(const struct fz_conv_job *job, const struct fz_rect *r, con
     const struct fz_conv_params *p = job->p;
     const struct fz_conv_geometry *geo = job->g;
     int64_t column = first * FZK_PANEL;
-    int64_t at = fzi_tile_out(job, r) + group * geo->cout_g + column;
+    int64_t channel = group * geo->cout_g + column;
     struct fzk_gemm_f32 g = {
         .m = r->rows * r->cols, .n = fzi_min_i64(last * FZK_PANEL, geo->cout_g) - column,
         .k = geo->k, .a = v->a, .lda = v->pixel, .run = v->row ? r->cols : 0,
         .run_stride = v->row, .segments = v->segments, .n_segments = v->n_segments,
         .b = job->w + (group * geo->panels + first) * geo->k * FZK_PANEL,
-        .c = job->y + at, .ldc = p->cout,
-        .bias = job->bias ? job->bias + group * geo->cout_g + column : NULL,
-        .residual = job->residual ? job->residual + at : NULL, .ldr = p->cout};
+        .c = job->y + fzi_tile_out(job, r) + channel, .ldc = fzi_conv_pixel(job),
+        .bias = job->bias ? job->bias + channel : NULL, .ldr = p->cout};
+    if (job->residual) g.residual = job->residual + fzi_tile_residual(job, r) + channel;
     fzi_act_clip(&p->act, &g);
     job->env->k->gemm_f32(&g);
 }

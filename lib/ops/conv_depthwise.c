@@ -26,17 +26,19 @@ void fzi_conv_depthwise_tiling(const struct fz_conv_params *p, const struct fz_c
 static void add_residual(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
                          int64_t last) {
     const struct fz_act *act = &job->p->act;
-    int64_t c = job->p->cout;
+    int64_t c = job->p->cout, pixel = fzi_conv_pixel(job), width = job->g->out[2];
     float lo = (float)act->a, hi = (float)act->b;
     for (int64_t i = 0; i < r->rows * r->cols; i++) {
-        int64_t at = fzi_tile_out(job, r) + i / r->cols * job->g->out[2] * c + i % r->cols * c;
-        for (int64_t j = at + first; j < at + last; j++) {
-            float x = job->y[j] + job->residual[j];
+        int64_t at = i / r->cols * width + i % r->cols;
+        float *y = job->y + fzi_tile_out(job, r) + at * pixel;
+        const float *residual = job->residual + fzi_tile_residual(job, r) + at * c;
+        for (int64_t j = first; j < last; j++) {
+            float x = y[j] + residual[j];
             if (act->kind == FZ_ACT_CLIP) {
                 float t = lo > x ? lo : x;
                 x = hi < t ? hi : t;
             }
-            job->y[j] = x;
+            y[j] = x;
         }
     }
 }
@@ -46,11 +48,12 @@ static void add_residual(const struct fz_conv_job *job, const struct fz_rect *r,
 static void convolve(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
                      int64_t last, const float *in, int64_t row, int64_t pixel) {
     const struct fz_conv_params *p = job->p;
+    int64_t pixel_out = fzi_conv_pixel(job);
     struct fzk_dwconv_f32 d = {
         .in = in + first, .in_row = row, .in_pixel = pixel,
         .weights = job->w + first * job->g->taps, .bias = job->bias ? job->bias + first : NULL,
-        .out = job->y + fzi_tile_out(job, r) + first, .out_row = job->g->out[2] * p->cout,
-        .out_pixel = p->cout, .channels = last - first, .width = r->cols, .row_end = r->rows,
+        .out = job->y + fzi_tile_out(job, r) + first, .out_row = job->g->out[2] * pixel_out,
+        .out_pixel = pixel_out, .channels = last - first, .width = r->cols, .row_end = r->rows,
         .kernel_h = p->kernel[1], .kernel_w = p->kernel[2], .stride_h = p->stride[1],
         .stride_w = p->stride[2], .dilation_h = p->dilation[1], .dilation_w = p->dilation[2],
         .clip = p->act.kind == FZ_ACT_CLIP && !job->residual, .lo = (float)p->act.a,

@@ -128,23 +128,33 @@ const float *fzi_tile_input(const struct fz_conv_job *job, const struct fz_tilin
     return job->x + (z * g->in[1] + r->h * p->stride[1]) * *row + r->w * p->stride[2] * p->cin;
 }
 
-int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r) {
+/* The number of R's first output pixel. */
+static int64_t first_pixel(const struct fz_conv_job *job, const struct fz_rect *r) {
     const struct fz_conv_geometry *g = job->g;
-    return (((r->n * g->out[0] + r->d) * g->out[1] + r->h) * g->out[2] + r->w) * job->p->cout;
+    return ((r->n * g->out[0] + r->d) * g->out[1] + r->h) * g->out[2] + r->w;
+}
+
+int64_t fzi_tile_residual(const struct fz_conv_job *job, const struct fz_rect *r) {
+    return first_pixel(job, r) * job->p->cout;
+}
+
+int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r) {
+    return first_pixel(job, r) * fzi_conv_pixel(job);
 }
 
 void fzi_tile_activate(const struct fz_conv_job *job, const struct fz_rect *r, int64_t first,
                        int64_t last) {
     const struct fz_conv_params *p = job->p;
+    int64_t pixel = fzi_conv_pixel(job);
     if (!fzi_act_runs(&p->act)) return;
     for (int64_t i = 0; i < r->rows; i++) {
-        float *row = job->y + fzi_tile_out(job, r) + i * job->g->out[2] * p->cout;
-        if (last - first == p->cout) {
-            fzi_act_run(job->env->k, &p->act, row, r->cols * p->cout);
+        float *row = job->y + fzi_tile_out(job, r) + i * job->g->out[2] * pixel;
+        if (last - first == pixel) {
+            fzi_act_run(job->env->k, &p->act, row, r->cols * pixel);
             continue;
         }
         for (int64_t j = 0; j < r->cols; j++)
-            fzi_act_run(job->env->k, &p->act, row + j * p->cout + first, last - first);
+            fzi_act_run(job->env->k, &p->act, row + j * pixel + first, last - first);
     }
 }
 

@@ -38,7 +38,8 @@ void fzi_tile_copy(const struct fz_conv_job *job, const struct fz_tiling *t,
 /* Part I of N of that. */
 void fzi_tile_copy_part(const struct fz_conv_job *job, const struct fz_tiling *t,
                         const struct fz_rect *r, int64_t i, int64_t n, float *to);
-/* The offset of R's first output value. */
+/* The offset of R's first value in the residual, and in y. */
+int64_t fzi_tile_residual(const struct fz_conv_job *job, const struct fz_rect *r);
 int64_t fzi_tile_out(const struct fz_conv_job *job, const struct fz_rect *r);
 
 /* One output pixel's taps in order, [taps][cin_g], zeros outside of the image. AT: the image and

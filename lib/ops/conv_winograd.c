@@ -100,13 +100,14 @@ static void products(const struct fz_conv_job *job, int64_t tiles, const float *
 static void output(const struct fz_conv_job *job, const struct fz_rect *r, int64_t tiles_x,
                    int64_t tiles, int64_t first, int64_t n, const float *m) {
     const struct fz_conv_params *p = job->p;
-    int64_t at = fzi_tile_out(job, r) + first, row = job->g->out[2] * p->cout;
+    int64_t width = job->g->out[2], pixel = fzi_conv_pixel(job);
     struct fzk_winograd_output_f32 w = {
         .m = m, .m_matrix = tiles * n, .m_row = n, .bias = job->bias ? job->bias + first : NULL,
-        .residual = job->residual ? job->residual + at : NULL, .residual_row = row,
-        .residual_pixel = p->cout, .out = job->y + at, .out_row = row, .out_pixel = p->cout,
+        .residual_row = width * p->cout, .residual_pixel = p->cout,
+        .out = job->y + fzi_tile_out(job, r) + first, .out_row = width * pixel, .out_pixel = pixel,
         .height = r->rows, .width = r->cols, .channels = n, .tiles_x = tiles_x, .tile_end = tiles,
         .clip = p->act.kind == FZ_ACT_CLIP, .lo = (float)p->act.a, .hi = (float)p->act.b};
+    if (job->residual) w.residual = job->residual + fzi_tile_residual(job, r) + first;
     job->env->k->winograd_output_f32(&w);
 }
 

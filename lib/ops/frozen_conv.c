@@ -77,7 +77,8 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
         .p = call->params, .g = &g, .x = call->in[0]->data, .w = call->in[1]->data,
         .bias = call->n_in > 2 && call->in[2] ? call->in[2]->data : NULL,
         .residual = call->n_in > 3 && call->in[3] ? call->in[3]->data : NULL,
-        .y = call->out[0]->data, .scratch = call->scratch, .env = call->env};
+        .y = call->out[0]->data, .y_pixel = call->band ? call->band->out_pixel : 0,
+        .scratch = call->scratch, .env = call->env};
     if (!call->out[0]->size) return FZ_OK;
     return fzi_conv_run(&job);
 }
@@ -88,7 +89,7 @@ static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
 }
 
 const struct fz_op fz_ops_frozen_conv[] = {
-    {.name = "Conv", .domain = "frozen", .since = 1, .rev = 1,
+    {.name = "Conv", .domain = "frozen", .since = 1, .rev = 1, .flags = FZ_OP_APART,
      .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1,
      .attrs = "auto_pad kernel_shape strides dilations pads group cin cout algorithm act a b",
      .params_size = sizeof(struct fz_conv_params), .lower = lower, .infer = infer,

@@ -37,6 +37,7 @@ struct fz_rows {
  * windows on. */
 struct fz_band {
     int64_t before;
+    int64_t out_pixel; /* FZ_OP_APART: elements between the pixels of the output; 0: dense */
 };
 
 /* A call of infer or run. */
@@ -94,6 +95,8 @@ enum {
                              depends on nothing but elements i of the inputs */
     FZ_OP_SHAPE_INPUT = 128, /* run reads only the dims of its inputs, never data (Shape, Size) */
     FZ_OP_NESTED = 256, /* inputs may be sequences, optionals and maps, which are refused else */
+    FZ_OP_JOINS = 512,  /* with `rows`: moves whole rows of its inputs side by side */
+    FZ_OP_APART = 1024, /* with `rows`: knows band->out_pixel */
     FZ_OP_HALF = 64 /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
 };
 
