@@ -5,9 +5,46 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if __has_include(<sys/platform/x86.h>)
+#include <sys/platform/x86.h>
+#endif
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
+
+struct leaf {
+    uint32_t a, b, c, d;
+};
+
+/* A virtual machine traps every cpuid instruction, which takes it longer than a page fault. glibc
+ * has asked for these leaves when the process started. Elsewhere <cpuid.h>'s functions, which want
+ * the highest leaf each time, are called as seldom as can be. */
+#if __has_include(<sys/platform/x86.h>)
+static struct leaf known(uint32_t index) {
+    const unsigned *r = __x86_get_cpuid_feature_leaf(index)->cpuid_array;
+    return (struct leaf){r[0], r[1], r[2], r[3]};
+}
+
+static struct leaf leaf_1(void) { return known(CPUID_INDEX_1); }
+static struct leaf leaf_7(void) { return known(CPUID_INDEX_7); }
+static struct leaf leaf_7_1(void) { return known(CPUID_INDEX_7_ECX_1); }
+static struct leaf leaf_80000001(void) { return known(CPUID_INDEX_80000001); }
+#else
+static struct leaf ask(uint32_t number, uint32_t part) {
+    struct leaf l;
+    __cpuid_count(number, part, l.a, l.b, l.c, l.d);
+    return l;
+}
+
+static struct leaf leaf_1(void) { return ask(1, 0); }
+static struct leaf leaf_7(void) {
+    return __get_cpuid_max(0, NULL) < 7 ? (struct leaf){0, 0, 0, 0} : ask(7, 0);
+}
+static struct leaf leaf_7_1(void) {
+    return leaf_7().a < 1 ? (struct leaf){0, 0, 0, 0} : ask(7, 1);
+}
+static struct leaf leaf_80000001(void) { return ask(0x80000001, 0); }
 #endif
 
 /* The register state that the operating system saves: bits 1, 2 for ymm, and 5, 6, 7 for zmm. */
@@ -22,10 +59,8 @@ static uint32_t saved_state(void) {
 static uint32_t v3_mask(uint32_t leaf1, uint32_t leaf7) {
     const uint32_t need1 = bit_FMA | bit_MOVBE | bit_F16C | bit_AVX | bit_OSXSAVE;
     const uint32_t need7 = bit_AVX2 | bit_BMI | bit_BMI2;
-    uint32_t a, b, c, d;
     if ((leaf1 & need1) != need1 || (leaf7 & need7) != need7) return 0;
-    __cpuid(0x80000001, a, b, c, d); /* whoever has AVX2 has this leaf */
-    if (!(c & 1u << 5)) return 0;
+    if (!(leaf_80000001().c & 1u << 5)) return 0; /* whoever has AVX2 has this leaf */
     return (saved_state() & 0x6) == 0x6 ? FZK_CPU_V3 : 0;
 }
 
@@ -46,24 +81,18 @@ static bool has_tiles(uint32_t leaf7_edx) {
     return (leaf7_edx & need) == need && (saved_state() & state) == state && tiles_permitted();
 }
 
-/* A virtual machine traps every cpuid instruction, which takes it longer than a page fault:
- * <cpuid.h>'s functions, which ask for the highest leaf each time, are not used. */
 uint32_t fzk_cpu_mask(void) {
     const uint32_t need_v4 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ |
                              bit_AVX512VL;
-    uint32_t a, b, c, d, leaf1, a7, b7, c7, d7;
-    if (__get_cpuid_max(0, NULL) < 7) return 0;
-    __cpuid(1, a, b, leaf1, d);
-    __cpuid_count(7, 0, a7, b7, c7, d7);
-    uint32_t mask = v3_mask(leaf1, b7);
+    struct leaf seven = leaf_7();
+    uint32_t mask = v3_mask(leaf_1().c, seven.b);
     if (!mask) return 0;
-    if (a7 >= 1) __cpuid_count(7, 1, a, b, c, d);
-    if (a7 >= 1 && a & 1u << 4) mask |= FZK_CPU_AVXVNNI;
-    if ((b7 & need_v4) != need_v4 || (saved_state() & 0xE6) != 0xE6) return mask;
+    if (leaf_7_1().a & 1u << 4) mask |= FZK_CPU_AVXVNNI;
+    if ((seven.b & need_v4) != need_v4 || (saved_state() & 0xE6) != 0xE6) return mask;
     mask |= FZK_CPU_V4;
-    if (!(c7 & bit_AVX512VNNI)) return mask;
+    if (!(seven.c & bit_AVX512VNNI)) return mask;
     mask |= FZK_CPU_AVX512VNNI;
-    return has_tiles(d7) ? mask | FZK_CPU_AMXINT8 : mask;
+    return has_tiles(seven.d) ? mask | FZK_CPU_AMXINT8 : mask;
 }
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>

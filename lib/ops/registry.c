@@ -3,8 +3,9 @@
 
 #include "ops/table.h"
 
+/* Opening a small file spends a good part of its time here: most names differ at their start. */
 static bool same(const struct fz_op *op, const char *domain, const char *name) {
-    return strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0;
+    return op->name[0] == name[0] && strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0;
 }
 
 static bool serves(const struct fz_op *op, int32_t opset) {
