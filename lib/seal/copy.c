@@ -46,8 +46,7 @@ fz_status_t fzi_seal_read(int fd, uint8_t *to, size_t size, size_t off) {
     return FZ_OK;
 }
 
-/* A memfd fails for lack of memory only: its size was checked against the limits before. */
-static fz_status_t write_at(int fd, const uint8_t *from, size_t size, size_t off) {
+fz_status_t fzi_seal_write(int fd, const uint8_t *from, size_t size, size_t off) {
     while (size > 0) {
         ssize_t n = pwrite(fd, from, size, (off_t)off);
         if (n < 0 && errno == EINTR) continue;
@@ -120,7 +119,7 @@ static fz_status_t copy_piece(struct copy *c, size_t i) {
     else FZ_TRY(fzi_seal_read(c->source->fd, p, size, off));
     give(c, i);
     if (c->sums) fzi_artifact_sums_add(c->sums, c->source->size, off, p, size);
-    return c->slots ? write_at(c->target->memfd, p, size, off) : FZ_OK;
+    return c->slots ? fzi_seal_write(c->target->memfd, p, size, off) : FZ_OK;
 }
 
 /* Starts the hashing thread, which takes no signal of the host's. Where none can be had, the

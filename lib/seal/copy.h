@@ -4,7 +4,7 @@
 
 #include "artifact/artifact.h"
 
-/* Where bytes come from: a file, or memory if fd is negative. */
+/* Where bytes come from: a file, or memory if fd is negative. A file may be mapped at data. */
 struct fz_source {
     int fd;
     const uint8_t *data;
@@ -29,5 +29,8 @@ void fzi_seal_hash(const uint8_t *data, size_t size, struct fz_artifact_sums *su
 
 /* Reads SIZE bytes at OFF; the descriptor's own position is its owner's. FZ_E_IO. */
 fz_status_t fzi_seal_read(int fd, uint8_t *to, size_t size, size_t off);
+/* Writes SIZE bytes at OFF of a memfd, whose size was checked against the limits before: it fails
+ * for lack of memory, or if FROM is a mapping whose file became shorter. FZ_E_NOMEM. */
+fz_status_t fzi_seal_write(int fd, const uint8_t *from, size_t size, size_t off);
 
 #endif

@@ -69,20 +69,30 @@ static fz_status_t seal_pages(const struct fz_source *source, const struct fz_se
     return FZ_OK;
 }
 
-/* Seals MEMFD and maps it; out->data stays NULL if the system refuses. */
+/* Maps sealed FD; out->data stays NULL if the system refuses. */
+static void map_sealed(int fd, size_t size, const struct fz_seal_request *request,
+                       struct fz_seal *out) {
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) return;
+    out->data = map;
+    out->mapped = size;
+    out->level = FZ_PROTECT_SEALED;
+    if (request->level >= FZ_PROTECT_FOREVER) fzi_seal_forever(out);
+    int kept = request->keep_fd ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : 0;
+    out->fd = kept > 0 ? kept : 0;
+}
+
+/* Seals MEMFD and maps it; out->data stays NULL if the system refuses. A descriptor that can only
+ * read is made where one is kept, or where the kernel maps no other: to find it in /proc takes as
+ * long as all other calls here together. */
 static void seal_and_map(int memfd, size_t size, const struct fz_seal_request *request,
                          struct fz_seal *out) {
-    int fd = fzi_system_seal(memfd);
+    if (!fzi_system_seal(memfd)) return;
+    if (!request->keep_fd) map_sealed(memfd, size, request, out);
+    if (out->data) return;
+    int fd = fzi_system_reopen(memfd);
     if (fd < 0) return;
-    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (map != MAP_FAILED) {
-        out->data = map;
-        out->mapped = size;
-        out->level = FZ_PROTECT_SEALED;
-        if (request->level >= FZ_PROTECT_FOREVER) fzi_seal_forever(out);
-        int kept = request->keep_fd ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : 0;
-        out->fd = kept > 0 ? kept : 0;
-    }
+    map_sealed(fd, size, request, out);
     close(fd);
 }
 
@@ -99,6 +109,12 @@ static fz_status_t fill_mapped(const struct fz_source *source,
     return status;
 }
 
+/* Lets the kernel copy from the mapping of SOURCE to MEMFD, page cache to page cache. False if it
+ * does not come to the end: then the file is read, and that says why. */
+static bool send_mapped(const struct fz_source *source, int memfd) {
+    return source->data && fzi_seal_write(memfd, source->data, source->size, 0) == FZ_OK;
+}
+
 /* Levels 2 and 3. */
 static fz_status_t seal_memfd(const struct fz_source *source,
                               const struct fz_seal_request *request, struct fz_seal *out) {
@@ -107,7 +123,7 @@ static fz_status_t seal_memfd(const struct fz_source *source,
     fz_status_t status = FZ_OK;
     if (FZ_BIG_ENDIAN && request->swap) {
         status = fill_mapped(source, request, memfd, out);
-    } else if (!request->map || !fzi_system_send(source->fd, memfd, source->size)) {
+    } else if (!request->map || !send_mapped(source, memfd)) {
         const struct fz_target target = {.memfd = memfd};
         status = fzi_seal_copy(source, &target, request->threads, request->sums,
                                wanted_digest(request, out));
@@ -133,24 +149,19 @@ static fz_status_t seal(const struct fz_source *source, const struct fz_seal_req
 
 /* ---- weights that stay in the file */
 
-/* Maps the bytes of FD from OFF on. A descriptor that can write is mapped privately, so that no
- * stray store of ours could reach the file. */
-static fz_status_t map_back(int fd, size_t off, size_t size, struct fz_seal *out) {
-    size_t skip = off % (size_t)sysconf(_SC_PAGESIZE);
+/* Maps FD, a file of SIZE bytes, whose back begins at OFF. A descriptor that can write is mapped
+ * privately, so that no stray store of ours could reach the file. */
+static fz_status_t map_file(int fd, size_t off, size_t size, struct fz_seal *out) {
     int mode = fcntl(fd, F_GETFL);
     bool read_only = mode >= 0 && (mode & O_ACCMODE) == O_RDONLY;
-    if (size == 0) {
-        out->back = out->data + out->size; /* nothing may be read there */
-        return FZ_OK;
-    }
-    void *map = mmap(NULL, size + skip, PROT_READ, read_only ? MAP_SHARED : MAP_PRIVATE, fd,
-                     (off_t)(off - skip));
+    void *map = mmap(NULL, size, PROT_READ, read_only ? MAP_SHARED : MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED && errno == ENOMEM) return no_memory(size);
     if (map == MAP_FAILED)
         return fzi_error(FZ_E_SYSTEM, "cannot map the file's weights: %s", strerror(errno));
     out->back_map = map;
-    out->back_mapped = size + skip;
-    out->back = (const uint8_t *)map + skip;
-    out->back_size = size;
+    out->back_mapped = size;
+    out->back = (const uint8_t *)map + off;
+    out->back_size = size - off;
     return FZ_OK;
 }
 
@@ -166,15 +177,16 @@ static fz_status_t measure_front(int fd, size_t size, size_t *front) {
     return FZ_OK;
 }
 
-/* FZ_OPEN_MAP: the front of FD is sealed, the back mapped. */
+/* FZ_OPEN_MAP: FD is mapped, its front copied and sealed. */
 static fz_status_t seal_front(int fd, size_t size, const struct fz_seal_request *request,
                               struct fz_seal *out) {
     struct fz_source source = {.fd = fd};
     if (FZ_BIG_ENDIAN && request->swap)
         return fzi_error(FZ_E_UNSUPPORTED, "a big-endian host cannot map weights");
     FZ_TRY(measure_front(fd, size, &source.size));
+    FZ_TRY(map_file(fd, source.size, size, out));
+    source.data = out->back_map;
     FZ_TRY(seal(&source, request, out));
-    FZ_TRY(map_back(fd, source.size, size - source.size, out));
     if (out->level > FZ_PROTECT_PAGES) out->level = FZ_PROTECT_PAGES;
     return FZ_OK;
 }

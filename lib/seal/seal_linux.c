@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,13 +39,6 @@ bool fzi_system_reserve(int fd, size_t size) {
     return result == 0 || (errno != ENOSPC && errno != ENOMEM);
 }
 
-bool fzi_system_send(int from, int to, size_t size) {
-    off_t off = 0;
-    while ((size_t)off < size)
-        if (sendfile(to, from, &off, size - (size_t)off) <= 0) return false;
-    return true;
-}
-
 enum { SEALS = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL };
 
 /* Whether all seals are really there, whatever the call that set them answered. */
@@ -60,13 +52,16 @@ static bool is_same(int a, int b) {
     return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+bool fzi_system_seal(int fd) {
+    fcntl(fd, F_ADD_SEALS, SEALS); /* refused where all are there */
+    return fzi_system_is_sealed(fd);
+}
+
 /* Kernels before 6.7 refuse to map a write-sealed memfd shared from a descriptor that can write,
  * whatever the mapping's protection; one opened anew for reading will do. /proc is looked at with
  * distrust: it need not be the kernel's. */
-int fzi_system_seal(int fd) {
+int fzi_system_reopen(int fd) {
     char path[40];
-    fcntl(fd, F_ADD_SEALS, SEALS); /* refused where all are there */
-    if (!fzi_system_is_sealed(fd)) return -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int again = open(path, O_RDONLY | O_CLOEXEC);
     if (again >= 0 && is_same(fd, again)) return again;
@@ -90,11 +85,11 @@ bool fzi_system_reserve(int fd, size_t size) {
     (void)fd, (void)size;
     return true;
 }
-bool fzi_system_send(int from, int to, size_t size) {
-    (void)from, (void)to, (void)size;
+bool fzi_system_seal(int fd) {
+    (void)fd;
     return false;
 }
-int fzi_system_seal(int fd) {
+int fzi_system_reopen(int fd) {
     (void)fd;
     return -1;
 }

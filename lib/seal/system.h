@@ -10,12 +10,11 @@ int fzi_system_memfd(size_t size);
 /* Gives memfd FD its SIZE and reserves its pages, so that touching them cannot fail later. False
  * only if there is no memory. */
 bool fzi_system_reserve(int fd, size_t size);
-/* Moves the first SIZE bytes of file FROM into memfd TO, empty and at its start, without touching
- * them here. False if the system cannot do it, or does not come to the end: then copy. */
-bool fzi_system_send(int from, int to, size_t size);
-/* Write-seals memfd FD, which must not be mapped writable, unless that was done before, and gives a
- * descriptor of it that cannot write; negative if either is refused. */
-int fzi_system_seal(int fd);
+/* Write-seals memfd FD, which must not be mapped writable, unless that was done before. False if it
+ * is refused. */
+bool fzi_system_seal(int fd);
+/* A descriptor of sealed memfd FD that cannot write; negative if there is none to be had. */
+int fzi_system_reopen(int fd);
 /* Whether FD is a memfd that nobody can write any more. */
 bool fzi_system_is_sealed(int fd);
 /* Keeps the read-only mapping from being changed, replaced or unmapped until the process ends, and
