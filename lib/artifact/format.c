@@ -43,11 +43,13 @@ uint32_t fzi_format_const_width(int32_t dtype) {
     return (uint32_t)fzi_type_width(dtype);
 }
 
-/* Moves *AT over SIZE bytes and up to the next page. */
-static bool skip(uint64_t *at, uint64_t size) {
+uint64_t fzi_format_align(uint32_t kind) { return kind < FZ_SECTION_WEIGHTS ? 64 : FZ_PAGE; }
+
+/* Moves *AT over SIZE bytes and up to the next multiple of ALIGN. */
+static bool skip(uint64_t *at, uint64_t size, uint64_t align) {
     uint64_t end;
     if (__builtin_add_overflow(*at, size, &end) || end > INT64_MAX - FZ_PAGE) return false;
-    *at = (end + FZ_PAGE - 1) / FZ_PAGE * FZ_PAGE;
+    *at = (end + align - 1) / align * align;
     return true;
 }
 
@@ -58,19 +60,19 @@ bool fzi_format_layout(struct fz_layout *layout) {
     uint64_t at = FZ_PAGE, back = 0;
     for (uint32_t k = 1; k < FZ_SECTION_WEIGHTS; k++) {
         layout->off[k] = at;
-        if (!skip(&at, layout->size[k])) return false;
+        if (!skip(&at, layout->size[k], fzi_format_align(k))) return false;
     }
     /* The checksums lie between front sections and weights but cover the weights too. */
     for (uint32_t k = FZ_SECTION_WEIGHTS; k <= layout->n_sections; k++)
-        if (!skip(&back, layout->size[k])) return false;
+        if (!skip(&back, layout->size[k], fzi_format_align(k))) return false;
     layout->crc_off = at;
     layout->n_front_blocks = blocks(at);
     layout->crc_count = layout->n_front_blocks + blocks(back);
-    if (!skip(&at, layout->crc_count * 4)) return false;
+    if (!skip(&at, layout->crc_count * 4, FZ_PAGE)) return false;
     layout->front_size = at;
     for (uint32_t k = FZ_SECTION_WEIGHTS; k <= layout->n_sections; k++) {
         layout->off[k] = at;
-        if (!skip(&at, layout->size[k])) return false;
+        if (!skip(&at, layout->size[k], fzi_format_align(k))) return false;
     }
     layout->file_size = at;
     return true;

@@ -1,9 +1,9 @@
 /* The bytes of a frozen file, format 1. Little-endian throughout.
  *
  *     header      4096 bytes: struct fz_file_header, zero padding
- *     sections    kinds 1 to 14, in this order, each at a page boundary; empty ones take no room
+ *     sections    kinds 1 to 14, in this order, each at a multiple of 64; empty ones take no room
  *     checksums   CRC-32C of each block, 4 bytes each, zero padding to a page
- *     sections    15 (weights) and, if there, 16
+ *     sections    15 (weights) and, if there, 16, each at a page boundary
  *
  * What precedes the weights is the front, the rest is the back. Blocks are 64 KiB long, counted
  * from the file's start up to the checksums and then from the weights to the end; the last of
@@ -64,6 +64,10 @@ struct fz_layout {
 
 /* Computes LAYOUT from its n_sections and sizes; false on overflow. */
 bool fzi_format_layout(struct fz_layout *layout);
+/* Section KIND is padded with zeros to a multiple of this: pages for what may be mapped from the
+ * file. The rest is copied when a file is opened, and for a small model a page costs more than what
+ * is in it. */
+uint64_t fzi_format_align(uint32_t kind);
 /* Where block I lies in a file of these measures. */
 void fzi_format_block(uint64_t crc_off, uint64_t front_size, uint64_t file_size, uint64_t i,
                       uint64_t *off, uint64_t *size);

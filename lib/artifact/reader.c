@@ -11,8 +11,8 @@ static const uint8_t *at(const struct fz_artifact_info *info, uint64_t off) {
 
 /* ---- the bytes */
 
-/* Adds SIZE bytes at page boundary OFF of the image, as they are in the file, to HASH or CRC, which
- * may be NULL. The range lies in front or back. */
+/* Adds SIZE bytes at OFF of the image, a multiple of 64, as they are in the file, to HASH or CRC,
+ * which may be NULL. The range lies in front or back. */
 static void fold(const struct fz_artifact_info *info, uint64_t off, uint64_t size,
                  struct fz_sha256 *hash, uint32_t *crc) {
     uint8_t page[FZ_PAGE];
@@ -75,8 +75,8 @@ static fz_status_t check_padding(const struct fz_artifact_info *info, const stru
                                  bool whole) {
     FZ_TRY(check_zero(info, l->crc_off + l->crc_count * 4, l->front_size, "the checksums"));
     for (uint32_t k = 1; k <= (whole ? l->n_sections : FZ_SECTION_TABLES); k++) {
-        uint64_t end = l->off[k] + l->size[k];
-        FZ_TRY(check_zero(info, end, (end + FZ_PAGE - 1) / FZ_PAGE * FZ_PAGE, fzi_format_name(k)));
+        uint64_t end = l->off[k] + l->size[k], align = fzi_format_align(k);
+        FZ_TRY(check_zero(info, end, (end + align - 1) / align * align, fzi_format_name(k)));
     }
     return FZ_OK;
 }

@@ -193,7 +193,7 @@ static fz_status_t put_section(struct writer *w, uint32_t kind) {
         FZ_TRY(put(w, section_data(w->source, kind), w->layout.size[kind],
                    fzi_format_width(kind)));
     fzi_sha256_final(&w->hash, w->header->sections[kind - 1].sha256);
-    return put_zeros(w, -w->at % FZ_PAGE, false);
+    return put_zeros(w, -w->at % fzi_format_align(kind), false);
 }
 
 /* The first block's checksum starts with the header, which is known last: it is taken anew, over
@@ -203,8 +203,9 @@ static fz_status_t put_header(struct writer *w) {
     uint64_t size = w->layout.crc_off < FZ_BLOCK ? w->layout.crc_off : FZ_BLOCK;
     w->crcs[0] = fzi_crc32c(0, w->header, FZ_PAGE);
     for (uint64_t off = FZ_PAGE; off < size; off += FZ_PAGE) {
-        FZ_TRY(get_at(w->fd, page, FZ_PAGE, off));
-        w->crcs[0] = fzi_crc32c(w->crcs[0], page, FZ_PAGE);
+        size_t n = size - off < FZ_PAGE ? (size_t)(size - off) : FZ_PAGE;
+        FZ_TRY(get_at(w->fd, page, n, off));
+        w->crcs[0] = fzi_crc32c(w->crcs[0], page, n);
     }
     FZ_TRY(put_at(w->fd, w->header, FZ_PAGE, 0));
     for (uint64_t i = 0; i < w->layout.crc_count; i++) w->crcs[i] = fzi_le32(w->crcs[i]);

@@ -30,7 +30,7 @@ enum fz_section_kind {
     FZ_SECTION_WEIGHTS = 15, /* data of all other constants, each 64-byte aligned */
     FZ_SECTION_ONNX = 16     /* the original file, width 1; optional */
 };
-enum { FZ_SECTION_KINDS = 17, FZ_TABLE_MAX = 65536 };
+enum { FZ_SECTION_KINDS = 17, FZ_TABLE_MAX = 4096 };
 
 struct fz_plan_op {
     uint32_t name, domain; /* strings */
