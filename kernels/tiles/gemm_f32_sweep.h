@@ -200,8 +200,12 @@ static void skinny(const struct fzk_gemm_f32 *g, int64_t at_once, tile_fn severa
     for (int64_t p = 0; p < panels; p += n) {
         n = p + at_once <= panels ? at_once : 1;
         struct block at = {.rows = g->m, .p = p, .n = n, .a0 = g->a, .k = whole_k(g),
-                           .a1 = g->a + (g->m + 1) / 2 * g->lda,
-                           .next = g->b + (p + n) * FZK_PANEL * g->k, .step = FZK_PANEL};
+                           .a1 = g->a + (g->m + 1) / 2 * g->lda, .next = g->b};
+        /* What lies behind the last panel would only drive the weights out of the cache. */
+        if (p + n < panels || g->ahead) {
+            at.next = p + n < panels ? g->b + (p + n) * FZK_PANEL * g->k : g->ahead;
+            at.step = FZK_PANEL;
+        }
         run_tile(g, &at, n == 1 ? single : several);
     }
 }

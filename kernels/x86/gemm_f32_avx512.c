@@ -31,10 +31,13 @@ FZK_INLINE void steps(int rows, int vecs, __m512 (*acc)[MAX_VECS], const float *
     FZK_NO_UNROLL
     for (int64_t k = 0; k < len; k++) {
         __m512 bv[MAX_VECS];
-        _mm_prefetch((const char *)next, _MM_HINT_T1);
-        /* Many rows share what is fetched, or wait for multiplications anyway. */
-        if (rows <= 4) _mm_prefetch((const char *)(next + 16), _MM_HINT_T1);
-        next += step;
+        /* Few rows by many columns are as fast as memory: what they wait for is on its way. */
+        if (vecs <= VECS) {
+            _mm_prefetch((const char *)next, _MM_HINT_T1);
+            /* Many rows share what is fetched, or wait for multiplications anyway. */
+            if (rows <= 4) _mm_prefetch((const char *)(next + 16), _MM_HINT_T1);
+            next += step;
+        }
         FZK_UNROLL
         for (int v = 0; v < vecs; v++)
             bv[v] = _mm512_loadu_ps(b + (v / VECS) * panel_stride + v % VECS * 16);

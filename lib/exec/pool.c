@@ -1,9 +1,11 @@
 /* A fork-join pool without a static split.
  *
  * A loop's chunks are claimed one by one from an atomic ticket that holds the loop's number, its
- * chunk count and the next free chunk, so that a claim is valid for exactly one loop. The caller
- * claims as well and waits only for chunks that were claimed: a worker that the system does not
- * schedule costs nothing. Workers spin for a while, then sleep on a futex. */
+ * chunk count and how many are taken from either end, so that a claim is valid for exactly one
+ * loop. The caller claims as well, from the first chunk on, and waits only for chunks that were
+ * claimed: a worker that the system does not schedule costs nothing. Workers claim from the last
+ * chunk on: so from loop to loop and from run to run a core mostly meets the weights and rows that
+ * it has in its cache. Workers spin for a while, then sleep on a futex. */
 #include "exec/pool.h"
 
 #include <errno.h>
@@ -20,12 +22,14 @@
 #include <sys/syscall.h>
 #endif
 
-enum { SPIN = 2000, MAX_COUNT = (1 << 20) - 1 };
+enum { SPIN = 2000, MAX_COUNT = 65535 };
 
-/* Bits of a ticket: number 24, count 20, next 20. */
-#define NUMBER(t) ((t) >> 40)
-#define TOTAL(t) ((t) >> 20 & MAX_COUNT)
-#define NEXT(t) ((t) & MAX_COUNT)
+/* Parts of a ticket, 16 bits each. A number that comes again does no harm: what is compared is all
+ * of the ticket, and a claim is one for the loop that is under way when it succeeds. */
+#define NUMBER(t) ((t) >> 48)
+#define TOTAL(t) ((t) >> 32 & MAX_COUNT)
+#define FIRST(t) ((t) & MAX_COUNT)       /* taken from the start */
+#define LAST(t) ((t) >> 16 & MAX_COUNT)  /* taken from the end */
 
 struct fz_pool {
     _Atomic uint64_t ticket;
@@ -66,20 +70,20 @@ static void futex_wake(_Atomic uint32_t *word) {
 #endif
 }
 
+static bool has_work(uint64_t ticket) { return FIRST(ticket) + LAST(ticket) < TOTAL(ticket); }
+
 /* Claims and runs chunks of the loop that TICKET names until none is free. */
-static void work(struct fz_pool *pool, uint64_t ticket) {
-    uint64_t number = NUMBER(ticket);
-    while (NUMBER(ticket) == number && NEXT(ticket) < TOTAL(ticket)) {
-        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket + 1,
+static void work(struct fz_pool *pool, uint64_t ticket, bool from_end) {
+    uint64_t number = NUMBER(ticket), one = from_end ? UINT64_C(1) << 16 : 1;
+    while (NUMBER(ticket) == number && has_work(ticket)) {
+        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket + one,
                                                    memory_order_acq_rel, memory_order_acquire))
             continue;
-        pool->task(pool->arg, NEXT(ticket));
+        pool->task(pool->arg, from_end ? TOTAL(ticket) - 1 - LAST(ticket) : FIRST(ticket));
         atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
         ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
     }
 }
-
-static bool has_work(uint64_t ticket) { return NEXT(ticket) < TOTAL(ticket); }
 
 static void sleep_for_work(struct fz_pool *pool) {
     atomic_fetch_add(&pool->sleepers, 1);
@@ -96,7 +100,7 @@ static void *worker(void *arg) {
     while (!atomic_load_explicit(&pool->stop, memory_order_acquire)) {
         uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
         if (has_work(ticket)) {
-            work(pool, ticket);
+            work(pool, ticket, true);
             idle = 0;
         } else if (++idle < SPIN) {
             pause_cpu();
@@ -143,14 +147,14 @@ static void run_some(struct fz_pool *pool, size_t count, fz_task_fn task, void *
     pool->task = task;
     pool->arg = arg;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-    uint64_t number = (NUMBER(atomic_load(&pool->ticket)) + 1) & 0xFFFFFF;
-    uint64_t ticket = number << 40 | (uint64_t)count << 20;
+    uint64_t number = (NUMBER(atomic_load(&pool->ticket)) + 1) & 0xFFFF;
+    uint64_t ticket = number << 48 | (uint64_t)count << 32;
     atomic_store(&pool->ticket, ticket);
     if (atomic_load(&pool->sleepers)) {
         atomic_fetch_add(&pool->wake, 1);
         futex_wake(&pool->wake);
     }
-    work(pool, ticket);
+    work(pool, ticket, false);
     for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < count;) {
         if (++spins < SPIN) pause_cpu();
         else sched_yield();
