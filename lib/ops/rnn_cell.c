@@ -5,16 +5,43 @@
  * LSTM with peepholes i + P c; c' = f c + i g; h' = o h(c'). GRU: h' = (1 - z) g + z h. */
 #include "ops/rnn.h"
 
-/* C = chain(R, A) + residual (or + r_bias) for rows of the batch: N columns of R from panel
+/* C = chain(R, A) + residual (or + bias) for M rows of the batch: N columns of R from panel
  * FIRST. */
-static void recur(const struct fz_rnn_pass *pass, int64_t m, const float *a, int64_t first,
-                  int64_t n, float *c, int64_t ldc, const float *residual, const float *bias) {
-    struct fzk_segment segment = {0, pass->s.hidden};
+struct recurrence {
+    int64_t m, first, n;
+    const float *a;
+    float *c;
+    int64_t ldc;
+    const float *residual, *bias;
+};
+
+/* Columns [AT, AT + N) of it. */
+static void recur_part(const struct fz_rnn_pass *pass, const struct recurrence *p, int64_t at,
+                       int64_t n) {
+    int64_t hidden = pass->s.hidden;
+    struct fzk_segment segment = {0, hidden};
     struct fzk_gemm_f32 g = {
-        .m = m, .n = n, .k = pass->s.hidden, .a = a, .lda = pass->s.hidden, .segments = &segment,
-        .n_segments = 1, .b = pass->r + first * pass->s.hidden * FZK_PANEL, .c = c, .ldc = ldc,
-        .bias = bias, .residual = residual, .ldr = pass->b_step * pass->s.columns};
+        .m = p->m, .n = n, .k = hidden, .a = p->a, .lda = hidden, .segments = &segment,
+        .n_segments = 1, .b = pass->r + (p->first * FZK_PANEL + at) * hidden, .c = p->c + at,
+        .ldc = p->ldc, .bias = p->bias ? p->bias + at : NULL,
+        .residual = p->residual ? p->residual + at : NULL,
+        .ldr = pass->b_step * pass->s.columns};
     pass->k->gemm_f32(&g);
+}
+
+/* Few rows are as fast as R comes out of the cache. If it is larger than the nearest one, every
+ * second time step goes through it backwards, and meets first what is still near. */
+static void recur(const struct fz_rnn_pass *pass, bool down, const struct recurrence *p) {
+    enum { GROUP = 4 * FZK_PANEL, NEAR = 32768 / 4 }; /* columns that a kernel takes at once */
+    if (p->m > 2 || pass->s.columns * pass->s.hidden <= NEAR) {
+        recur_part(pass, p, 0, p->n);
+        return;
+    }
+    int64_t groups = fzi_ceil_div(p->n, GROUP);
+    for (int64_t i = 0; i < groups; i++) {
+        int64_t at = (down ? groups - 1 - i : i) * GROUP;
+        recur_part(pass, p, at, fzi_min_i64(GROUP, p->n - at));
+    }
 }
 
 /* Clip and activation F of N values. */
@@ -55,33 +82,44 @@ static void lstm_cell(const struct fz_rnn_pass *pass, float *gates, float *c, fl
 }
 
 /* M rows of the batch from B on: one product, then each row's cell. */
-static void lstm_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx) {
+static void lstm_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx,
+                      bool down) {
     int64_t n = pass->s.hidden, columns = pass->s.columns;
     float *gates = pass->gates + b * columns;
-    recur(pass, m, pass->h + b * n, 0, columns, gates, columns, gx, NULL);
+    recur(pass, down, &(struct recurrence){.m = m, .n = columns, .a = pass->h + b * n, .c = gates,
+                                           .ldc = columns, .residual = gx});
     for (int64_t i = 0; i < m; i++)
         lstm_cell(pass, gates + i * columns, pass->c + (b + i) * n, pass->h + (b + i) * n,
                   pass->t + (b + i) * n);
 }
 
 /* The gate is the new state. */
-static void rnn_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx) {
+static void rnn_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx,
+                     bool down) {
     int64_t n = pass->s.hidden;
-    recur(pass, m, pass->h + b * n, 0, n, pass->gates + b * n, n, gx, NULL);
+    recur(pass, down, &(struct recurrence){.m = m, .n = n, .a = pass->h + b * n,
+                                           .c = pass->gates + b * n, .ldc = n, .residual = gx});
     activate(pass, 0, pass->gates + b * n, m * n);
     memcpy(pass->h + b * n, pass->gates + b * n, (size_t)(m * n) * sizeof(float));
 }
 
 /* Gates z, r in pass->gates, rows of 3 hidden; the candidate in u. */
-static void gru_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx) {
+static void gru_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const float *gx,
+                     bool down) {
     int64_t n = pass->s.hidden, columns = pass->s.columns;
     int64_t h_panel = fzi_ceil_div(2 * n, FZK_PANEL);
     bool linear = pass->p->linear_before_reset;
     float *gates = pass->gates + b * columns, *h = pass->h + b * n, *t = pass->t + b * n;
     float *u = pass->u + b * n;
-    recur(pass, m, h, 0, 2 * n, gates, columns, gx, NULL);
+    struct recurrence both = {.m = m, .n = 2 * n, .a = h, .c = gates, .ldc = columns,
+                              .residual = gx};
+    struct recurrence third = {.m = m, .first = h_panel, .n = n, .a = linear ? h : t, .c = u,
+                               .ldc = n, .residual = linear ? NULL : gx + 2 * n,
+                               .bias = linear ? pass->r_bias : NULL};
+    if (linear && down) recur(pass, down, &third);
+    recur(pass, down, &both);
+    if (linear && !down) recur(pass, down, &third);
     for (int64_t i = 0; i < m; i++) activate(pass, 0, gates + i * columns, 2 * n);
-    if (linear) recur(pass, m, h, h_panel, n, u, n, NULL, pass->r_bias);
     for (int64_t i = 0; i < m; i++) {
         const float *r = gates + i * columns + n, *x = gx + i * pass->b_step * columns + 2 * n;
         for (int64_t j = i * n; j < (i + 1) * n; j++) {
@@ -89,7 +127,7 @@ static void gru_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, const
             else t[j] = r[j - i * n] * h[j];
         }
     }
-    if (!linear) recur(pass, m, t, h_panel, n, u, n, gx + 2 * n, NULL);
+    if (!linear) recur(pass, down, &third);
     activate(pass, 1, u, m * n);
     for (int64_t i = 0; i < m; i++) {
         const float *z = gates + i * columns;
@@ -108,9 +146,10 @@ void fzi_rnn_rows(const struct fz_rnn_pass *pass, int64_t begin, int64_t end) {
                 memset(pass->y + t * pass->y_t + b * pass->y_b, 0, (size_t)n * sizeof(float));
             continue;
         }
-        if (pass->s.gates == FZ_RNN_GATES_LSTM) lstm_step(pass, begin, end - begin, gx);
-        else if (pass->s.gates == FZ_RNN_GATES_GRU) gru_step(pass, begin, end - begin, gx);
-        else rnn_step(pass, begin, end - begin, gx);
+        int64_t m = end - begin;
+        if (pass->s.gates == FZ_RNN_GATES_LSTM) lstm_step(pass, begin, m, gx, s & 1);
+        else if (pass->s.gates == FZ_RNN_GATES_GRU) gru_step(pass, begin, m, gx, s & 1);
+        else rnn_step(pass, begin, m, gx, s & 1);
         for (int64_t b = begin; pass->y && b < end; b++)
             memcpy(pass->y + t * pass->y_t + b * pass->y_b, pass->h + b * n,
                    (size_t)n * sizeof(float));
