@@ -3,6 +3,7 @@
 #include "qgemm_v16.h"
 
 #define QISA avx512vnni
+#define QLONG fzk_qgemm_u8s8_avx512
 enum { R_MAX = 14 };
 #define TILES(X)                                                                                   \
     X(1, 4) X(2, 4) X(3, 2) X(4, 2) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1)      \

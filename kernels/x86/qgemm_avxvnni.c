@@ -1,8 +1,9 @@
-/* The integer GEMM for AVX-VNNI: vpdpbusd in 256 bits. 6 x 16 outputs: 12 sums, two vectors of B,
- * one of A and the flip of its sign fill the 16 registers. */
+/* The integer GEMM for AVX-VNNI: vpdpbusd in 256 bits. 6 x 16 outputs: 12 sums, two vectors of B and
+ * one of A fill 15 registers. */
 #include "qgemm_v8.h"
 
 #define QISA avxvnni
+#define QLONG fzk_qgemm_u8s8_avx2
 enum { R_MAX = 6 };
 #define TILES(X) X(1, 4) X(2, 2) X(3, 2) X(4, 1) X(5, 1) X(6, 1)
 

@@ -26,25 +26,37 @@ static void finish_i32(const struct finish *f, int64_t rows) {
     }
 }
 
-FZK_INLINE vi requantise(const int32_t *acc, vf scale) {
-    return vf_round(vf_min(vf_mul(vf_of(vi_load(acc)), scale), vf_set(65536)));
+FZK_INLINE vi requantise(const int32_t *acc, vf scale, const bool large) {
+    vf t = vf_mul(vf_of(vi_load(acc)), scale);
+    return vf_round(large ? vf_min(t, vf_set(65536)) : t);
 }
 
-/* Rounding gives the least int32 below the range, the minimum keeps it from doing so above; then 16
- * bits that saturate hold everything that zp and the clamp can still tell apart. */
-static void finish_8(const struct finish *f, int64_t rows) {
+/* Rounding gives the least int32 below the range; a minimum keeps it from doing so above, where
+ * scales are LARGE enough to get there. Then 16 bits that saturate hold everything that zp and the
+ * clamp can still tell apart. s8 goes the way of u8 with 128 more. */
+FZK_INLINE void requantise_rows(const struct finish *f, int64_t rows, vf s0, vf s1,
+                                const bool large) {
     const struct fzk_qout *o = f->out;
-    vf s0 = vf_load(f->scale), s1 = vf_load(f->scale + VL);
-    vi zp = vi_set16(o->zp), lo = vi_set16(o->lo), hi = vi_set16(o->hi);
-    for (int64_t r = 0; r < rows; r += 2) {
-        vi x0 = vi_pack16(requantise(f->sums[r], s0), requantise(f->sums[r] + VL, s1));
-        vi x1 = vi_pack16(requantise(f->sums[r + 1], s0), requantise(f->sums[r + 1] + VL, s1));
-        x0 = vi_min16(vi_max16(vi_adds16(x0, zp), lo), hi);
-        x1 = vi_min16(vi_max16(vi_adds16(x1, zp), lo), hi);
-        vi bytes = vi_pack_rows(x0, x1);
-        vi_store_row((uint8_t *)o->c + f->c_row[r], bytes, 0, f->n);
-        if (r + 1 < rows) vi_store_row((uint8_t *)o->c + f->c_row[r + 1], bytes, 1, f->n);
+    const int64_t n = f->n, *c_row = f->c_row;
+    const vi flip = vi_set(o->lo < 0 ? (int32_t)0x80808080 : 0);
+    const vi zp = vi_set16(o->zp + (o->lo < 0 ? 128 : 0));
+    const vi lo = vi_xor(vi_set8(o->lo), flip), hi = vi_xor(vi_set8(o->hi), flip);
+    const int32_t(*sums)[TILE_COLUMNS] = f->sums;
+    uint8_t *c = o->c;
+    for (int64_t r = 0; r < rows; r += 2, sums += 2) {
+        vi x0 = vi_pack16(requantise(sums[0], s0, large), requantise(sums[0] + VL, s1, large));
+        vi x1 = vi_pack16(requantise(sums[1], s0, large), requantise(sums[1] + VL, s1, large));
+        vi x = vi_pack_rows(vi_adds16(x0, zp), vi_adds16(x1, zp));
+        x = vi_xor(vi_min_u8(vi_max_u8(x, lo), hi), flip);
+        vi_store_row(c + c_row[r], x, 0, n);
+        if (r + 1 < rows) vi_store_row(c + c_row[r + 1], x, 1, n);
     }
+}
+
+static void finish_8(const struct finish *f, int64_t rows) {
+    vf s0 = vf_load(f->scale), s1 = vf_load(f->scale + VL);
+    if (vf_below_1(s0) && vf_below_1(s1)) requantise_rows(f, rows, s0, s1, false);
+    else requantise_rows(f, rows, s0, s1, true);
 }
 
 /* Absent bias and clip are -0 and the infinities: they change no bit. */

@@ -7,7 +7,9 @@
  * (bytes 0 and 2 of a quad, bytes 1 and 3), and qa_wide(pair) spreads a pair.
  *
  * s8 values of A enter as u8 by flipping the top bit, which adds 128 to them and to their zero
- * point. */
+ * point. Without QWIDE this happens once for all panels, too, in a copy of the rows: a flip in the
+ * tile would be a third vector instruction beside the two products of a row. QLONG(g) serves rows
+ * that are too long for the copy. */
 enum { A_AS_S8 = 0 };
 
 #include "qgemm_finish.h"
@@ -17,14 +19,9 @@ enum {
     SETS_MAX = 4, /* sums of each output */
     BLOCK_TILES = 16,
     BLOCK_ROWS = BLOCK_TILES * R_MAX,
-    BLOCK_BYTES = 192 << 10 /* of A, to stay in the second-level cache beside a panel of B */
+    BLOCK_BYTES = 192 << 10, /* of A, to stay in the second-level cache beside a panel of B */
+    READY_SIZE = 8192        /* dwords: 32 KiB of stack for rows that are made ready */
 };
-
-#ifdef QWIDE
-enum { WIDE_SIZE = 8192 /* dwords: 32 KiB of stack; the rows of a tile whose K is up to 4096 */ };
-#else
-enum { WIDE_SIZE = 0 };
-#endif
 
 #include "tiles/qgemm_block.h"
 
@@ -37,8 +34,8 @@ struct tile {
     const int8_t *b;     /* the panel at the tile's first column */
     const int32_t *init; /* initial sums, init_step from row to row */
     int64_t init_step;
-    uint32_t flip;       /* 0, or 0x80808080 for s8 A */
-    const uint32_t *wide; /* the tile's rows widened, or NULL */
+    uint32_t flip;       /* QWIDE: 0, or 0x80808080 for s8 A */
+    const uint32_t *wide; /* QWIDE: the tile's rows widened, or NULL */
     int64_t kq;          /* quads of k, and dword pairs of a widened row */
     int32_t (*sums)[TILE_COLUMNS]; /* the result */
 };
@@ -52,7 +49,10 @@ FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, c
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
         vi x = rest == FZK_QUAD ? bytes_quad(a + a_row[r]) : bytes_tail(a + a_row[r], rest);
-        struct qa ar = qa_of(vi_xor(x, flip));
+#ifdef QWIDE
+        x = vi_xor(x, flip);
+#endif
+        struct qa ar = qa_of(x);
         acc[r][0] = q_dot(acc[r][0], ar, b0);
         if (nv == 2) acc[r][1] = q_dot(acc[r][1], ar, b1);
     }
@@ -62,9 +62,10 @@ FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, c
  * chain would wait for each other. (Loops over sets that turn once would not be unrolled by clang,
  * which then leaves all sums in memory.) */
 FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const int sets) {
-    vi flip = vi_set((int32_t)t->flip);
+    vi acc[SETS_MAX][R_MAX][2], flip = vi_set((int32_t)t->flip);
+#ifdef QWIDE
     FZK_HIDE(flip);
-    vi acc[SETS_MAX][R_MAX][2];
+#endif
     FZK_UNROLL
     for (int r = 0; r < rows; r++) {
         FZK_UNROLL
@@ -159,8 +160,17 @@ static const tile_fn tiles[R_MAX + 1][2] = {TILES(TILE)};
 
 /* ---- the loops around */
 
+#ifdef QWIDE
+enum { READY_WORDS = 2 }; /* of a quad */
+
+/* Where a whole tile fits. */
+static bool is_ready(const struct fzk_qgemm *g, int64_t kq) {
+    (void)g;
+    return READY_WORDS * kq * R_MAX <= READY_SIZE;
+}
+
 /* The quads of a row as pairs of dwords; bytes past a segment's end are zero. */
-static void widen_row(const struct fzk_qgemm *g, const uint8_t *row, uint32_t *pair) {
+static void ready_row(const struct fzk_qgemm *g, const uint8_t *row, uint32_t *pair) {
     const uint32_t bytes = 0x00FF00FF, flip = g->a_signed ? 0x80808080 : 0;
     for (int64_t i = 0; i < g->n_segments; i++) {
         const uint8_t *a = row + g->segments[i].off;
@@ -181,15 +191,55 @@ static void widen_row(const struct fzk_qgemm *g, const uint8_t *row, uint32_t *p
         pair += 2;
     }
 }
+#else
+enum { READY_WORDS = 1 };
 
-static void widen_block(const struct fzk_qgemm *g, const struct block *k) {
+static bool is_ready(const struct fzk_qgemm *g, int64_t kq) { return g->a_signed && kq > 0; }
+
+/* The quads of a row of s8 with their top bits flipped; bytes past a segment's end are zero. */
+static void ready_row(const struct fzk_qgemm *g, const uint8_t *row, uint32_t *to) {
+    for (int64_t i = 0; i < g->n_segments; i++) {
+        const uint8_t *a = row + g->segments[i].off;
+        int64_t len = g->segments[i].len, quads = len / FZK_QUAD, rest = len % FZK_QUAD;
+        for (int64_t q = 0; q < quads; q++) {
+            uint32_t x;
+            memcpy(&x, a + q * FZK_QUAD, FZK_QUAD);
+            to[q] = x ^ 0x80808080;
+        }
+        to += quads;
+        if (!rest) continue;
+        *to = 0;
+        for (int64_t l = 0; l < rest; l++)
+            *to |= (uint32_t)(a[quads * FZK_QUAD + l] ^ 0x80) << 8 * l;
+        to++;
+    }
+}
+#endif
+
+/* Where the tiles find A: the matrix itself, or the block's rows made ready. */
+struct source {
+    const uint8_t *a;
+    const struct fzk_segment *segments;
+    int64_t n_segments;
+    struct fzk_segment whole;
+};
+
+static void ready_block(const struct fzk_qgemm *g, struct block *k, struct source *s) {
+    const int64_t words = READY_WORDS * k->kq;
+    *s = (struct source){g->a, g->segments, g->n_segments, {0, FZK_QUAD * k->kq}};
     for (int64_t r = 0; k->wide && r < k->rows; r++)
-        widen_row(g, (const uint8_t *)g->a + k->a_row[r], k->wide + 2 * k->kq * r);
+        ready_row(g, (const uint8_t *)g->a + k->a_row[r], k->wide + words * r);
+    if (!k->wide || READY_WORDS == 2) return;
+    for (int64_t r = 0; r < k->rows; r++) k->a_row[r] = FZK_QUAD * k->kq * r;
+    s->a = (const uint8_t *)k->wide;
+    s->segments = &s->whole;
+    s->n_segments = 1;
 }
 
 /* One panel of rows R0 .. R0 + ROWS of the block. */
-static void run_tile(const struct fzk_qgemm *g, const struct block *k, const struct panel *p,
-                     const int8_t *b, int64_t r0, int64_t rows, int64_t j) {
+static void run_tile(const struct fzk_qgemm *g, const struct block *k, const struct source *from,
+                     const struct panel *p, const int8_t *b, int64_t r0, int64_t rows,
+                     int64_t j) {
     int32_t own_init[R_MAX][FZK_PANEL] __attribute__((aligned(64)));
     int32_t sums[(R_MAX + 1) / 2 * 2][TILE_COLUMNS] __attribute__((aligned(64)));
     bool own = g->za_rows || g->zb;
@@ -199,12 +249,13 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
     for (int64_t l = 0; l < FZK_PANEL && j + l < g->n; l += TILE_COLUMNS) {
         out.c = (char *)g->out.c + (size_t)(j + l) * width;
         out.residual = g->out.residual ? g->out.residual + j + l : NULL;
-        struct tile t = {.a = g->a, .a_row = k->a_row + r0, .segments = g->segments,
-                         .n_segments = g->n_segments, .b = b + l * FZK_QUAD,
+        struct tile t = {.a = from->a, .a_row = k->a_row + r0, .segments = from->segments,
+                         .n_segments = from->n_segments, .b = b + l * FZK_QUAD,
                          .init = (own ? own_init[0] : p->init) + l,
                          .init_step = own ? FZK_PANEL : 0,
                          .flip = g->a_signed ? 0x80808080 : 0,
-                         .wide = k->wide ? k->wide + 2 * k->kq * r0 : NULL, .kq = k->kq,
+                         .wide = k->wide ? k->wide + READY_WORDS * k->kq * r0 : NULL,
+                         .kq = k->kq,
                          .sums = sums};
         struct finish f = {.sums = (const int32_t(*)[TILE_COLUMNS])sums, .out = &out,
                            .n = g->n - j - l, .c_row = k->c_row + r0, .r_row = k->r_row + r0,
@@ -216,7 +267,7 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
     }
 }
 
-static void run_block(const struct fzk_qgemm *g, const struct block *k) {
+static void run_block(const struct fzk_qgemm *g, const struct block *k, const struct source *from) {
     struct panel p;
     int64_t n_tiles = (k->rows + R_MAX - 1) / R_MAX;
     clear_panel(&p);
@@ -226,36 +277,44 @@ static void run_block(const struct fzk_qgemm *g, const struct block *k) {
         int64_t r0 = 0;
         for (int64_t i = 0; i < n_tiles; i++) {
             int64_t end = k->rows * (i + 1) / n_tiles;
-            run_tile(g, k, &p, b, r0, end - r0, j);
+            run_tile(g, k, from, &p, b, r0, end - r0, j);
             r0 = end;
         }
     }
 }
 
-/* Tiles of a block: those whose rows of A fit the cache, or the widened rows their place. */
-static int64_t block_tiles(int64_t kq) {
-    int64_t bytes = FZK_QUAD * kq * R_MAX, pairs = 2 * kq * R_MAX;
-    int64_t tiles_fit = bytes ? BLOCK_BYTES / bytes : BLOCK_TILES;
-    if (pairs && pairs <= WIDE_SIZE) tiles_fit = WIDE_SIZE / pairs;
-    if (tiles_fit > BLOCK_TILES) tiles_fit = BLOCK_TILES;
-    return tiles_fit < 1 ? 1 : tiles_fit;
+/* Rows of a block: those of A fit the cache, or those that are made ready, WORDS dwords each, their
+ * place. */
+static int64_t block_rows(int64_t kq, int64_t words) {
+    int64_t bytes = FZK_QUAD * kq, fit = bytes ? BLOCK_BYTES / bytes : BLOCK_ROWS;
+    if (words) fit = READY_SIZE / words;
+    if (fit >= BLOCK_ROWS) return BLOCK_ROWS;
+    if (fit >= R_MAX) return fit / R_MAX * R_MAX;
+    return words ? fit : R_MAX;
 }
 
 /* Tiles are as equal as possible: 49 rows are 12, 12, 12 and 13. */
 void CAT(fzk_qgemm_u8s8_, QISA)(const struct fzk_qgemm *g) {
     struct block k;
+    struct source from;
     k.kq = 0;
     for (int64_t s = 0; s < g->n_segments; s++)
         k.kq += (g->segments[s].len + FZK_QUAD - 1) / FZK_QUAD;
-    uint32_t wide[WIDE_SIZE + 1];
-    k.wide = WIDE_SIZE > 0 && 2 * k.kq * R_MAX <= WIDE_SIZE ? wide : NULL;
-    int64_t n_tiles = (g->m + R_MAX - 1) / R_MAX, per_block = block_tiles(k.kq);
-    int64_t n_blocks = (n_tiles + per_block - 1) / per_block, i0 = 0;
+    uint32_t wide[READY_SIZE];
+    int64_t words = is_ready(g, k.kq) ? READY_WORDS * k.kq : 0;
+#ifndef QWIDE
+    if (words > READY_SIZE) {
+        QLONG(g);
+        return;
+    }
+#endif
+    k.wide = words ? wide : NULL;
+    int64_t rows = block_rows(k.kq, words), n_blocks = (g->m + rows - 1) / rows, i0 = 0;
     for (int64_t i = 0; i < n_blocks; i++) {
         int64_t end = g->m * (i + 1) / n_blocks;
         fill_block(g, i0, end - i0, &k);
-        widen_block(g, &k);
-        run_block(g, &k);
+        ready_block(g, &k, &from);
+        run_block(g, &k, &from);
         i0 = end;
     }
 }

@@ -42,20 +42,24 @@ FZK_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 FZK_INLINE vf vf_of(vi v) { return _mm512_cvtepi32_ps(v); }
 FZK_INLINE vi vf_round(vf v) { return _mm512_cvtps_epi32(v); }
 
-/* 32 lanes of 16 bits. */
+/* True if all lanes are smaller than 1 in magnitude. */
+FZK_INLINE bool vf_below_1(vf v) {
+    return !_mm512_cmp_ps_mask(_mm512_abs_ps(v), vf_set(1), _CMP_NLT_UQ);
+}
+
 FZK_INLINE vi vi_set16(int32_t x) { return _mm512_set1_epi16((short)x); }
 FZK_INLINE vi vi_adds16(vi a, vi b) { return _mm512_adds_epi16(a, b); }
-FZK_INLINE vi vi_max16(vi a, vi b) { return _mm512_max_epi16(a, b); }
-FZK_INLINE vi vi_min16(vi a, vi b) { return _mm512_min_epi16(a, b); }
+FZK_INLINE vi vi_set8(int32_t x) { return _mm512_set1_epi8((char)x); }
+FZK_INLINE vi vi_max_u8(vi a, vi b) { return _mm512_max_epu8(a, b); }
+FZK_INLINE vi vi_min_u8(vi a, vi b) { return _mm512_min_epu8(a, b); }
 
-/* A row's 2 * VL sums as 16 bits, saturated, in the order of the lanes; two such rows as low bytes,
- * in natural order, the second row behind the first; and row I of these to memory. */
+/* A row's 2 * VL sums as 16 bits, saturated, in the order of the lanes; two such rows as u8,
+ * saturated, in natural order, the second row behind the first; and row I of these to memory. */
 FZK_INLINE vi vi_pack16(vi a, vi b) { return _mm512_packs_epi32(a, b); }
 FZK_INLINE vi vi_pack_rows(vi a, vi b) {
-    vi byte = vi_set16(0xFF);
-    vi both = _mm512_packus_epi16(_mm512_and_si512(a, byte), _mm512_and_si512(b, byte));
     return _mm512_permutexvar_epi32(
-        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), both);
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+        _mm512_packus_epi16(a, b));
 }
 FZK_INLINE void vi_store_row(uint8_t *p, vi rows, int i, int64_t n) {
     __m256i row = i ? _mm512_extracti64x4_epi64(rows, 1) : _mm512_castsi512_si256(rows);

@@ -3,6 +3,7 @@
 #define FZ_KERNELS_QGEMM_V8_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "x86.h"
@@ -44,19 +45,24 @@ FZK_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 FZK_INLINE vf vf_of(vi v) { return _mm256_cvtepi32_ps(v); }
 FZK_INLINE vi vf_round(vf v) { return _mm256_cvtps_epi32(v); }
 
-/* 16 lanes of 16 bits. */
+/* True if all lanes are smaller than 1 in magnitude. */
+FZK_INLINE bool vf_below_1(vf v) {
+    vf size = _mm256_andnot_ps(vf_set(-0.0f), v);
+    return !_mm256_movemask_ps(_mm256_cmp_ps(size, vf_set(1), _CMP_NLT_UQ));
+}
+
 FZK_INLINE vi vi_set16(int32_t x) { return _mm256_set1_epi16((short)x); }
 FZK_INLINE vi vi_adds16(vi a, vi b) { return _mm256_adds_epi16(a, b); }
-FZK_INLINE vi vi_max16(vi a, vi b) { return _mm256_max_epi16(a, b); }
-FZK_INLINE vi vi_min16(vi a, vi b) { return _mm256_min_epi16(a, b); }
+FZK_INLINE vi vi_set8(int32_t x) { return _mm256_set1_epi8((char)x); }
+FZK_INLINE vi vi_max_u8(vi a, vi b) { return _mm256_max_epu8(a, b); }
+FZK_INLINE vi vi_min_u8(vi a, vi b) { return _mm256_min_epu8(a, b); }
 
-/* A row's 2 * VL sums as 16 bits, saturated, in the order of the lanes; two such rows as low bytes,
- * in natural order, the second row behind the first; and row I of these to memory. */
+/* A row's 2 * VL sums as 16 bits, saturated, in the order of the lanes; two such rows as u8,
+ * saturated, in natural order, the second row behind the first; and row I of these to memory. */
 FZK_INLINE vi vi_pack16(vi a, vi b) { return _mm256_packs_epi32(a, b); }
 FZK_INLINE vi vi_pack_rows(vi a, vi b) {
-    vi byte = vi_set16(0xFF);
-    vi both = _mm256_packus_epi16(_mm256_and_si256(a, byte), _mm256_and_si256(b, byte));
-    return _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 FZK_INLINE void vi_store_row(uint8_t *p, vi rows, int i, int64_t n) {
     __m128i row = i ? _mm256_extracti128_si256(rows, 1) : _mm256_castsi256_si128(rows);
