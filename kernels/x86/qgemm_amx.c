@@ -24,6 +24,10 @@ enum {
 };
 
 #include "qgemm_amx_rows.h"
+
+struct pair;
+static void finish_some(const struct rows *w, struct pair *p, int64_t rows);
+
 #include "qgemm_amx_tile.h"
 
 /* Of two tiles of A and a panel: their sums, and what ends them. */
@@ -31,34 +35,45 @@ struct pair {
     int32_t sums[2 * TILE_ROWS + 2][TILE_COLUMNS] __attribute__((aligned(64)));
     const struct panel *panel;
     int64_t first, tiles, j; /* tiles of the block, column of C */
+    int64_t done;            /* rows that are finished */
+    struct fzk_qout out;
+    struct finish finish;
 };
 
-/* The rows of a tile that are rows of C, in stretches. */
-static void finish_tile(const struct fzk_qgemm *g, const struct rows *w, const struct pair *p,
-                        int64_t i) {
-    struct fzk_qout out = g->out;
-    int64_t at = (p->first + i) * TILE_ROWS;
-    out.c = (char *)out.c + (size_t)p->j * (out.kind == FZK_QOUT_8 ? 1 : 4);
-    out.residual = out.residual ? out.residual + p->j : NULL;
-    struct finish f = {.out = &out, .n = g->n - p->j, .scale = p->panel->scale,
-                       .bias = p->panel->bias};
-    if (f.n > TILE_COLUMNS) f.n = TILE_COLUMNS;
+static void begin_finish(const struct fzk_qgemm *g, struct pair *p) {
+    p->out = g->out;
+    p->out.c = (char *)g->out.c + (size_t)p->j * (g->out.kind == FZK_QOUT_8 ? 1 : 4);
+    p->out.residual = g->out.residual ? g->out.residual + p->j : NULL;
+    p->finish = (struct finish){.out = &p->out, .n = g->n - p->j, .scale = p->panel->scale,
+                                .bias = p->panel->bias};
+    if (p->finish.n > TILE_COLUMNS) p->finish.n = TILE_COLUMNS;
+    p->done = 0;
+}
+
+/* Those of rows FROM to END that are rows of C, in stretches. */
+static void finish_stretch(const struct rows *w, struct pair *p, int64_t from, int64_t end) {
+    const int64_t at = p->first * TILE_ROWS;
     const bool *own = w->own + at;
-    for (int64_t r = 0, end; r < w->height; r = end) {
-        end = r + 1;
+    struct finish *f = &p->finish;
+    for (int64_t r = from, next; r < end; r = next) {
+        next = r + 1;
         if (!own[r]) continue;
-        while (end < w->height && own[end]) end++;
-        f.sums = p->sums + i * TILE_ROWS + r;
-        f.c_row = w->block.c_row + at + r;
-        f.r_row = w->block.r_row + at + r;
-        f.row_scale = w->block.row_scale + at + r;
-        finish_rows(&f, end - r);
+        while (next < end && own[next]) next++;
+        f->sums = (const int32_t(*)[TILE_COLUMNS])(p->sums + r);
+        f->c_row = w->block.c_row + at + r;
+        f->r_row = w->block.r_row + at + r;
+        f->row_scale = w->block.row_scale + at + r;
+        finish_rows(f, next - r);
     }
 }
 
-static void finish_pair(const struct fzk_qgemm *g, const struct rows *w, struct pair *p) {
-    for (int64_t i = 0; i < p->tiles; i++) finish_tile(g, w, p, i);
-    p->tiles = 0;
+/* Finishes ROWS more rows of a pair, or those that are left. */
+static void finish_some(const struct rows *w, struct pair *p, int64_t rows) {
+    int64_t end = p->tiles * TILE_ROWS;
+    if (end - p->done < rows) rows = end - p->done;
+    if (rows <= 0) return;
+    finish_stretch(w, p, p->done, p->done + rows);
+    p->done += rows;
 }
 
 /* The last chunks of segments that are cut unevenly: zeros, then the k that are left. */
@@ -79,8 +94,24 @@ struct group {
     int turn;
 };
 
+/* Lines of C, and of the residual, that the pair will write or read: they come while k runs. */
+static void fetch_outputs(const struct rows *w, const struct pair *p) {
+    const int64_t at = p->first * TILE_ROWS, wide = p->finish.n * 4;
+    const char *c = p->out.c, *residual = (const char *)p->out.residual;
+    if (p->out.kind == FZK_QOUT_8) return;
+    for (int64_t r = 0; r < p->tiles * TILE_ROWS; r++) {
+        const char *row = c + w->block.c_row[at + r] * 4;
+        if (!w->own[at + r]) continue;
+        for (int64_t l = 0; l < wide; l += LINE) __builtin_prefetch(row + l, 1);
+        __builtin_prefetch(row + wide - 1, 1);
+        if (!residual) continue;
+        row = residual + w->block.r_row[at + r] * 4;
+        for (int64_t l = 0; l < wide; l += LINE) __builtin_prefetch(row + l, 0);
+    }
+}
+
 /* One pair, from tile FIRST on, times panel I of the group. While its products are on their way the
- * pair before it is finished. */
+ * pair before it is finished, some rows between two chunks. */
 static void run_pair(const struct fzk_qgemm *g, const struct rows *w, struct multiply *m,
                      struct group *all, int64_t first, int64_t i) {
     int32_t init[2 * TILE_ROWS][FZK_PANEL] __attribute__((aligned(64)));
@@ -91,15 +122,18 @@ static void run_pair(const struct fzk_qgemm *g, const struct rows *w, struct mul
     now->first = first;
     now->tiles = w->n_tiles - first < 2 ? 1 : 2;
     now->j = m->j + i * FZK_PANEL;
+    begin_finish(g, now);
+    fetch_outputs(w, now);
     const int64_t nv = g->n - now->j > VL ? 2 : 1;
     if (own) fill_init(g, &w->block, p, first * TILE_ROWS, now->tiles * TILE_ROWS, now->j, init);
     m->init = own ? init[0] : p->init;
     m->init_step = own ? (int64_t)sizeof init[0] : 0;
     m->a[0] = w->a[first];
     m->a[1] = w->a[first + now->tiles - 1];
-    multiply(m, now->tiles, nv);
     all->turn ^= 1;
-    finish_pair(g, w, &all->pairs[all->turn]);
+    m->before = &all->pairs[all->turn];
+    multiply(m, now->tiles, nv);
+    finish_some(w, m->before, 2 * TILE_ROWS);
     keep(now->sums, now->tiles, nv);
 }
 
@@ -116,7 +150,7 @@ static void run_group(const struct fzk_qgemm *g, const struct rows *w, struct mu
             m->n_ahead = lines * (t + 1) / n_pairs - lines * t / n_pairs;
             run_pair(g, w, m, all, 2 * t, i);
         }
-    finish_pair(g, w, &all->pairs[all->turn ^ 1]);
+    finish_some(w, &all->pairs[all->turn ^ 1], 2 * TILE_ROWS);
 }
 
 /* Panels of a group. The last chunks of segments that are cut unevenly are made for one. */
@@ -128,7 +162,7 @@ static int64_t group_size(const struct rows *w, int64_t step) {
 static void run_block(const struct fzk_qgemm *g, const struct rows *w) {
     struct group all;
     int8_t tails[TAILS][TAIL_BYTES] __attribute__((aligned(64)));
-    struct multiply m = {.chunks = w->chunks, .lda = w->lda, .tails = tails,
+    struct multiply m = {.chunks = w->chunks, .lda = w->lda, .tails = tails, .rows = w,
                          .a_signed = g->a_signed != 0};
     const int64_t most = group_size(w, w->block.kq * QUAD_STEP);
     const int64_t n_panels = (g->n + FZK_PANEL - 1) / FZK_PANEL;
@@ -136,6 +170,7 @@ static void run_block(const struct fzk_qgemm *g, const struct rows *w) {
     all.step = w->block.kq * QUAD_STEP;
     all.turn = 0;
     all.pairs[0].tiles = all.pairs[1].tiles = 0;
+    all.pairs[0].done = all.pairs[1].done = 0;
     for (int64_t i = 0; i < most && i < n_panels; i++) clear_panel(&all.panels[i]);
     for (; m.j < g->n; m.j += all.n * FZK_PANEL, b += all.n * all.step) {
         int64_t left = n_panels - m.j / FZK_PANEL;

@@ -161,6 +161,7 @@ static void fill_tile(const struct fzk_qgemm *g, struct rows *w, int64_t t, int6
     int64_t y = begin / w->pitch, x = begin - y * w->pitch;
     w->a[at] = (const uint8_t *)g->a + y * g->run_stride + x * g->lda;
     if (w->mode == PACKED) w->a[at] = packed;
+    memset(w->own + at * TILE_ROWS, 0, TILE_ROWS * sizeof *w->own);
     for (int64_t r = 0; r < w->height; r++, packed += w->lda) {
         int64_t l = at * TILE_ROWS + r;
         bool real = x < run && y * run + x < g->m;

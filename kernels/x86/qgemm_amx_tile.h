@@ -4,6 +4,12 @@
 
 #define TILE_LOAD(t, p, step)                                                                      \
     __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(p), "r"((int64_t)(step)) : "memory")
+/* What is not read again soon: it does not push the other operand out of the first-level cache. */
+#define TILE_STREAM(t, p, step)                                                                    \
+    __asm__ volatile("tileloaddt1 (%0,%1,1), %%tmm" #t                                             \
+                     :                                                                             \
+                     : "r"(p), "r"((int64_t)(step))                                                \
+                     : "memory")
 #define TILE_STORE(t, p, step)                                                                     \
     __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)"                                           \
                      :                                                                             \
@@ -39,17 +45,19 @@ struct multiply {
     int64_t j;                   /* the panel's first column */
     const int8_t *ahead;         /* N_AHEAD lines to fetch for later, or NULL */
     int64_t n_ahead;
+    const struct rows *rows;
+    struct pair *before;         /* finished while k runs */
 };
 
 /* One chunk. */
 FZK_INLINE void chunk(const struct multiply *m, const uint8_t *a0, const uint8_t *a1,
                       const int8_t *b, const int tiles, const int nv, const bool sign) {
-    TILE_LOAD(6, b, QUAD_STEP);
+    TILE_STREAM(6, b, QUAD_STEP);
     TILE_LOAD(4, a0, m->lda);
     if (sign) TILE_DOT("bss", 0, 4, 6);
     else TILE_DOT("bus", 0, 4, 6);
     if (nv == 2) {
-        TILE_LOAD(7, b + QUAD_STEP / 2, QUAD_STEP);
+        TILE_STREAM(7, b + QUAD_STEP / 2, QUAD_STEP);
         if (sign) TILE_DOT("bss", 1, 4, 7);
         else TILE_DOT("bus", 1, 4, 7);
     }
@@ -71,18 +79,27 @@ FZK_INLINE void start(const struct multiply *m, const int tiles, const int nv) {
     if (nv == 2) TILE_LOAD(3, second + 64, m->init_step);
 }
 
-/* Fetches the lines that are due after one more chunk. */
-FZK_INLINE void fetch(const struct multiply *m, int64_t *at, int64_t per_chunk) {
-    for (int64_t l = 0; l < per_chunk && *at < m->n_ahead; l++, ++*at)
-        _mm_prefetch((const char *)m->ahead + *at * LINE, _MM_HINT_T1);
+/* What is done beside each chunk: lines to fetch, rows of the pair before to finish. */
+struct beside {
+    int64_t at, lines, rows;
+};
+
+static struct beside share(const struct multiply *m) {
+    const int64_t n = m->chunks.per_segment * m->chunks.n_segments;
+    return (struct beside){0, m->ahead ? up(m->n_ahead, n) : 0, up(TILE_ROWS, n) * 2};
+}
+
+FZK_INLINE void work_beside(const struct multiply *m, struct beside *s) {
+    for (int64_t l = 0; l < s->lines && s->at < m->n_ahead; l++, s->at++)
+        _mm_prefetch((const char *)m->ahead + s->at * LINE, _MM_HINT_T1);
+    finish_some(m->rows, m->before, s->rows);
 }
 
 FZK_INLINE void products(const struct multiply *m, const int tiles, const int nv, const bool sign) {
     const struct chunks *k = &m->chunks;
     const int8_t *b = m->b;
-    int64_t at = 0, whole = k->per_segment - (k->twice != 0);
-    int64_t per_chunk = m->ahead ? (m->n_ahead + k->per_segment * k->n_segments - 1) /
-                                       (k->per_segment * k->n_segments) : 0;
+    int64_t whole = k->per_segment - (k->twice != 0);
+    struct beside beside = share(m);
     start(m, tiles, nv);
     for (int64_t s = 0; s < k->n_segments; s++) {
         const uint8_t *a0 = m->a[0] + k->segments[s].off, *a1 = m->a[1] + k->segments[s].off;
@@ -92,13 +109,13 @@ FZK_INLINE void products(const struct multiply *m, const int tiles, const int nv
             a0 += k->depth * FZK_QUAD;
             a1 += k->depth * FZK_QUAD;
             b += k->depth * QUAD_STEP;
-            fetch(m, &at, per_chunk);
+            work_beside(m, &beside);
         }
         if (!k->twice) continue;
         int64_t back = k->twice * FZK_QUAD;
         chunk(m, a0 - back, a1 - back, m->tails[s], tiles, nv, sign);
         b += (k->depth - k->twice) * QUAD_STEP;
-        fetch(m, &at, per_chunk);
+        work_beside(m, &beside);
     }
 }
 

@@ -59,21 +59,22 @@ static void finish_8(const struct finish *f, int64_t rows) {
     else requantise_rows(f, rows, s0, s1, true);
 }
 
-/* Absent bias and clip are -0 and the infinities: they change no bit. */
-FZK_INLINE void dequantise(const struct finish *f, int64_t r, int64_t v, vf lo, vf hi) {
-    vf scale = vf_mul(vf_set(f->row_scale[r]), vf_load(f->scale + v));
-    vf x = vf_add(vf_mul(vf_of(vi_load(f->sums[r] + v)), scale), vf_load(f->bias + v));
-    if (f->out->residual)
-        x = vf_add(x, vf_load_n(f->out->residual + f->r_row[r] + v, f->n - v));
-    vf_store((float *)f->out->c + f->c_row[r] + v, vf_min(hi, vf_max(lo, x)), f->n - v);
+/* An absent bias is -0, which changes no bit. */
+FZK_INLINE void dequantise(const struct finish *f, int64_t r, int64_t v, vf col, vf bias) {
+    const struct fzk_qout *o = f->out;
+    vf x = vf_mul(vf_of(vi_load(f->sums[r] + v)), vf_mul(vf_set(f->row_scale[r]), col));
+    x = vf_add(x, bias);
+    if (o->residual) x = vf_add(x, vf_load_n(o->residual + f->r_row[r] + v, f->n - v));
+    if (o->clip) x = vf_min(vf_set(o->hi_f), vf_max(vf_set(o->lo_f), x));
+    vf_store((float *)o->c + f->c_row[r] + v, x, f->n - v);
 }
 
 static void finish_f32(const struct finish *f, int64_t rows) {
-    vf lo = vf_set(f->out->clip ? f->out->lo_f : -__builtin_inff());
-    vf hi = vf_set(f->out->clip ? f->out->hi_f : __builtin_inff());
+    const vf c0 = vf_load(f->scale), c1 = vf_load(f->scale + VL);
+    const vf b0 = vf_load(f->bias), b1 = vf_load(f->bias + VL);
     for (int64_t r = 0; r < rows; r++) {
-        dequantise(f, r, 0, lo, hi);
-        if (f->n > VL) dequantise(f, r, VL, lo, hi);
+        dequantise(f, r, 0, c0, b0);
+        if (f->n > VL) dequantise(f, r, VL, c1, b1);
     }
 }
 

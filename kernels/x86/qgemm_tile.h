@@ -267,7 +267,8 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
     }
 }
 
-static void run_block(const struct fzk_qgemm *g, const struct block *k, const struct source *from) {
+static void run_block(const struct fzk_qgemm *g, const struct block *k,
+                      const struct source *from) {
     struct panel p;
     int64_t n_tiles = (k->rows + R_MAX - 1) / R_MAX;
     clear_panel(&p);
