@@ -1,5 +1,5 @@
-/* The integer GEMM for AVX-VNNI: vpdpbusd in 256 bits. 6 x 16 outputs: 12 sums, two vectors of B and
- * one of A fill 15 registers. */
+/* The integer GEMM for AVX-VNNI: vpdpbusd in 256 bits. 6 x 16 outputs: 12 sums, two vectors of B
+ * and one of A fill 15 registers. */
 #include "qgemm_v8.h"
 
 #define QISA avxvnni
