@@ -43,6 +43,29 @@ static void binary(struct kt *t, bool add) {
 static void add(struct kt *t) { binary(t, true); }
 static void mul(struct kt *t) { binary(t, false); }
 
+/* All pairs of bytes, with scales whose sums lie halfway between two integers, or next to it. */
+static void pairs(struct kt *t) {
+    static const float ratios[][2] = {
+        {0.5f, 0.5f}, {0.5f, 0.25f}, {1, 1}, {0x1.fffffep-2f, 0.5f}, {1.5f, -0.5f}, {8, 8.1f},
+        {7.5f, 0.1f}, {0x1p-20f, 0x1.000002p-1f}, {0.01f, 0.49f}, {100, 3}};
+    for (size_t i = 0; i < (t->quick ? 6 : 4 * sizeof ratios / sizeof ratios[0]); i++) {
+        const float *r = ratios[i % (sizeof ratios / sizeof ratios[0])];
+        kt_step(t, "ratios %d", (int)i);
+        struct fzk_qbinary q = operands(t, 65536, i & 1, 1, 1);
+        uint8_t *a = kt_buffer(t, q.n, 1), *b = kt_buffer(t, q.n, 1);
+        for (int64_t l = 0; l < q.n; l++) a[l] = (uint8_t)l, b[l] = (uint8_t)(l >> 8);
+        q.a = a;
+        q.b = b;
+        q.sc = scale(t);
+        q.sa = r[0] * q.sc;
+        q.sb = r[1] * q.sc;
+        kt_protect(t);
+        q.c = kt_buffer(t, q.n, 1);
+        t->k->qadd_u8(&q);
+        kt_check(t, q.c, q.n, 1);
+    }
+}
+
 static void call_add(const struct fzk_table *k, void *arg) { k->qadd_u8(arg); }
 static void bench_add(struct kt *t) {
     struct fzk_qbinary q = operands(t, 20000, false, 1, 1);
@@ -155,6 +178,7 @@ static void bench_max(struct kt *t) {
 
 const struct kt_case qgemm_elementwise_cases[] = {
     {"qadd_u8/lengths", KT_KERNEL(qadd_u8), add, bench_add},
+    {"qadd_u8/pairs", KT_KERNEL(qadd_u8), pairs, NULL},
     {"qmul_u8/lengths", KT_KERNEL(qmul_u8), mul, NULL},
     {"lut_u8/lengths", KT_KERNEL(lut_u8), lut, bench_lut},
     {"qmaxpool_u8/windows", KT_KERNEL(qmaxpool_u8), max_pool, bench_max},
