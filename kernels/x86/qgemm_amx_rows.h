@@ -138,18 +138,51 @@ static void fill_row(const struct fzk_qgemm *g, struct block *k, int64_t y, int6
         k->excess[at] = (uint32_t)g->k * za - row_sum(g, (const uint8_t *)g->a + k->a_row[at]);
 }
 
-/* The segments of a row side by side; the bytes that fill a quad are zero. */
-static void pack_row(const struct fzk_qgemm *g, const uint8_t *row, uint8_t *to) {
+/* Some bytes of a segment of a tile's rows, on their way into the copy. */
+struct piece {
+    const uint8_t *from;
+    const int64_t *a_row;
+    uint8_t *to;
+    int64_t len, rows, lda, room; /* bytes, and what the copy's row has left */
+};
+
+/* The first N of 64 bytes, N > 0. */
+FZK_INLINE __mmask64 first_bytes(int64_t n) { return ~(uint64_t)0 >> (LINE - n); }
+
+/* 1 to 64 bytes of each row, then zeros: to the end of a vector, or of the quad where the row has
+ * no room. */
+FZK_INLINE void pack_piece(const struct piece *p) {
+    const __mmask64 real = first_bytes(p->len);
+    const __mmask64 kept = first_bytes(p->room >= LINE ? LINE : up(p->len, FZK_QUAD) * FZK_QUAD);
+    uint8_t *to = p->to;
+    for (int64_t r = 0; r < p->rows; r++, to += p->lda)
+        _mm512_mask_storeu_epi8(to, kept, _mm512_maskz_loadu_epi8(real, p->from + p->a_row[r]));
+}
+
+/* The same for up to 32 bytes, which cross fewer lines. */
+FZK_INLINE void pack_short(const struct piece *p) {
+    const __mmask32 real = ~(uint32_t)0 >> (32 - p->len);
+    uint8_t *to = p->to;
+    for (int64_t r = 0; r < p->rows; r++, to += p->lda)
+        _mm256_storeu_si256((__m256i *)to,
+                            _mm256_maskz_loadu_epi8(real, p->from + p->a_row[r]));
+}
+
+/* The rows of a tile, their segments side by side, each with zeros up to whole quads. What a vector
+ * writes behind one segment the next one writes again. */
+static void pack_rows(const struct fzk_qgemm *g, const struct rows *w, int64_t at, uint8_t *to) {
+    struct piece p = {.a_row = w->block.a_row + at * TILE_ROWS, .rows = w->height, .lda = w->lda,
+                      .room = w->lda};
     for (int64_t s = 0; s < g->n_segments; s++) {
-        int64_t len = g->segments[s].len;
-        for (int64_t l = 0; l < len; l += LINE) {
-            int64_t n = len - l < LINE ? len - l : LINE;
-            __mmask64 real = ~(uint64_t)0 >> (LINE - n);
-            __mmask64 quads = ~(uint64_t)0 >> (LINE - up(n, FZK_QUAD) * FZK_QUAD);
-            _mm512_mask_storeu_epi8(
-                to + l, quads, _mm512_maskz_loadu_epi8(real, row + g->segments[s].off + l));
+        const int64_t len = g->segments[s].len;
+        p.from = (const uint8_t *)g->a + g->segments[s].off;
+        for (int64_t l = 0; l < len; l += LINE, p.from += LINE) {
+            p.len = len - l < LINE ? len - l : LINE;
+            p.to = to + w->lda - p.room;
+            if (p.len <= 32 && p.room >= 32) pack_short(&p);
+            else pack_piece(&p);
+            p.room -= up(p.len, FZK_QUAD) * FZK_QUAD;
         }
-        to += up(len, FZK_QUAD) * FZK_QUAD;
     }
 }
 
@@ -162,18 +195,17 @@ static void fill_tile(const struct fzk_qgemm *g, struct rows *w, int64_t t, int6
     w->a[at] = (const uint8_t *)g->a + y * g->run_stride + x * g->lda;
     if (w->mode == PACKED) w->a[at] = packed;
     memset(w->own + at * TILE_ROWS, 0, TILE_ROWS * sizeof *w->own);
-    for (int64_t r = 0; r < w->height; r++, packed += w->lda) {
+    for (int64_t r = 0; r < w->height; r++) {
         int64_t l = at * TILE_ROWS + r;
         bool real = x < run && y * run + x < g->m;
         w->own[l] = real && begin + r >= from;
         w->block.minus_za[l] = w->block.excess[l] = 0;
         if (real) fill_row(g, &w->block, y, x, l);
-        if (w->mode == PACKED)
-            pack_row(g, (const uint8_t *)g->a + w->block.a_row[l], packed);
         if (++x < w->pitch) continue;
         x = 0;
         y++;
     }
+    if (w->mode == PACKED) pack_rows(g, w, at, packed);
 }
 
 /* Makes tiles I .. I + N ready. */
