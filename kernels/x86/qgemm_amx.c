@@ -50,20 +50,24 @@ static void begin_finish(const struct fzk_qgemm *g, struct pair *p) {
     p->done = 0;
 }
 
-/* Those of rows FROM to END that are rows of C, in stretches. */
-static void finish_stretch(const struct rows *w, struct pair *p, int64_t from, int64_t end) {
-    const int64_t at = p->first * TILE_ROWS;
-    const bool *own = w->own + at;
+static void finish_from(const struct rows *w, struct pair *p, int64_t r, int64_t rows) {
+    const int64_t at = p->first * TILE_ROWS + r;
     struct finish *f = &p->finish;
+    f->sums = (const int32_t(*)[TILE_COLUMNS])(p->sums + r);
+    f->c_row = w->block.c_row + at;
+    f->r_row = w->block.r_row + at;
+    f->row_scale = w->block.row_scale + at;
+    finish_rows(f, rows);
+}
+
+/* Those of rows FROM to END that are rows of C, in stretches. */
+static void finish_stretches(const struct rows *w, struct pair *p, int64_t from, int64_t end) {
+    const bool *own = w->own + p->first * TILE_ROWS;
     for (int64_t r = from, next; r < end; r = next) {
         next = r + 1;
         if (!own[r]) continue;
         while (next < end && own[next]) next++;
-        f->sums = (const int32_t(*)[TILE_COLUMNS])(p->sums + r);
-        f->c_row = w->block.c_row + at + r;
-        f->r_row = w->block.r_row + at + r;
-        f->row_scale = w->block.row_scale + at + r;
-        finish_rows(f, next - r);
+        finish_from(w, p, r, next - r);
     }
 }
 
@@ -72,7 +76,9 @@ static void finish_some(const struct rows *w, struct pair *p, int64_t rows) {
     int64_t end = p->tiles * TILE_ROWS;
     if (end - p->done < rows) rows = end - p->done;
     if (rows <= 0) return;
-    finish_stretch(w, p, p->done, p->done + rows);
+    if (w->all_own[p->first] && w->all_own[p->first + p->tiles - 1])
+        finish_from(w, p, p->done, rows);
+    else finish_stretches(w, p, p->done, p->done + rows);
     p->done += rows;
 }
 

@@ -39,6 +39,7 @@ struct rows {
     int64_t n_tiles;
     const uint8_t *a[BLOCK_TILES];
     bool own[BLOCK_ROWS];
+    bool all_own[BLOCK_TILES]; /* 16 rows of the tile, all of them its own */
     struct block block;
 };
 
@@ -123,19 +124,30 @@ static void tile_rows(const struct rows *w, int64_t t, int64_t *begin, int64_t *
     *begin = *from + w->height > limit ? limit - w->height : *from;
 }
 
-/* Offsets, scale and zero points of row X of run Y of C, at AT of the block. */
-static void fill_row(const struct fzk_qgemm *g, struct block *k, int64_t y, int64_t x, int64_t at) {
+/* Scale and zero points of row I of C, at AT of the block, where rows have their own. */
+static void fill_row(const struct fzk_qgemm *g, struct block *k, int64_t i, int64_t at) {
     const struct fzk_qout *o = &g->out;
-    int64_t i = y * g->run + x;
-    k->a_row[at] = y * g->run_stride + x * g->lda;
-    k->c_row[at] = y * o->c_run_stride + x * o->ldc;
-    k->r_row[at] = y * o->r_run_stride + x * o->ldr;
     if (o->kind == FZK_QOUT_F32) k->row_scale[at] = o->row_scale ? o->row_scale[i] : o->a_scale;
     if (!g->za_rows && !g->zb) return;
     uint32_t za = (uint32_t)(g->za_rows ? g->za_rows[i] : g->za);
     k->minus_za[at] = -za;
     if (g->zb)
         k->excess[at] = (uint32_t)g->k * za - row_sum(g, (const uint8_t *)g->a + k->a_row[at]);
+}
+
+/* Rows X to X + N of run Y of C, from AT of the block on. */
+static void fill_run(const struct fzk_qgemm *g, struct block *k, int64_t y, int64_t x, int64_t n,
+                     int64_t at) {
+    const struct fzk_qout *o = &g->out;
+    int64_t a = y * g->run_stride + x * g->lda, c = y * o->c_run_stride + x * o->ldc;
+    int64_t r = y * o->r_run_stride + x * o->ldr;
+    for (int64_t l = at; l < at + n; l++, a += g->lda, c += o->ldc, r += o->ldr) {
+        k->a_row[l] = a;
+        k->c_row[l] = c;
+        k->r_row[l] = r;
+    }
+    if (o->kind != FZK_QOUT_F32 && !g->za_rows && !g->zb) return;
+    for (int64_t l = 0; l < n; l++) fill_row(g, k, y * g->run + x + l, at + l);
 }
 
 /* Some bytes of a segment of a tile's rows, on their way into the copy. */
@@ -186,25 +198,28 @@ static void pack_rows(const struct fzk_qgemm *g, const struct rows *w, int64_t a
     }
 }
 
-/* Tile T, as number AT of the block. */
+/* Tile T, as number AT of the block. Its rows come in stretches of real ones, between runs of which
+ * there may be others. */
 static void fill_tile(const struct fzk_qgemm *g, struct rows *w, int64_t t, int64_t at,
                       uint8_t *packed) {
-    int64_t begin, from, run = g->run ? g->run : g->m;
+    int64_t begin, from, run = g->run ? g->run : g->m, first = at * TILE_ROWS, real = 0;
     tile_rows(w, t, &begin, &from);
     int64_t y = begin / w->pitch, x = begin - y * w->pitch;
     w->a[at] = (const uint8_t *)g->a + y * g->run_stride + x * g->lda;
     if (w->mode == PACKED) w->a[at] = packed;
-    memset(w->own + at * TILE_ROWS, 0, TILE_ROWS * sizeof *w->own);
-    for (int64_t r = 0; r < w->height; r++) {
-        int64_t l = at * TILE_ROWS + r;
-        bool real = x < run && y * run + x < g->m;
-        w->own[l] = real && begin + r >= from;
-        w->block.minus_za[l] = w->block.excess[l] = 0;
-        if (real) fill_row(g, &w->block, y, x, l);
-        if (++x < w->pitch) continue;
-        x = 0;
-        y++;
+    memset(w->own + first, 0, TILE_ROWS * sizeof *w->own);
+    memset(w->block.minus_za + first, 0, TILE_ROWS * sizeof *w->block.minus_za);
+    memset(w->block.excess + first, 0, TILE_ROWS * sizeof *w->block.excess);
+    for (int64_t r = 0, n; r < w->height; r += n, x = 0, y++) {
+        int64_t end = run < g->m - y * run ? run : g->m - y * run; /* of the run */
+        n = w->pitch - x < w->height - r ? w->pitch - x : w->height - r;
+        int64_t some = end - x < n ? end - x : n;
+        if (some <= 0) continue;
+        fill_run(g, &w->block, y, x, some, first + r);
+        for (int64_t l = 0; l < some; l++) w->own[first + r + l] = begin + r + l >= from;
+        real += some;
     }
+    w->all_own[at] = real == TILE_ROWS && begin == from;
     if (w->mode == PACKED) pack_rows(g, w, at, packed);
 }
 
