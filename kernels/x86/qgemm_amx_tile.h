@@ -86,7 +86,8 @@ struct beside {
 
 static struct beside share(const struct multiply *m) {
     const int64_t n = m->chunks.per_segment * m->chunks.n_segments;
-    return (struct beside){0, m->ahead ? up(m->n_ahead, n) : 0, n < 4 ? 2 * TILE_ROWS : up(TILE_ROWS, n) * 2};
+    return (struct beside){.lines = m->ahead ? up(m->n_ahead, n) : 0,
+                           .rows = n < 4 ? 2 * TILE_ROWS : up(TILE_ROWS, n) * 2};
 }
 
 FZK_INLINE void work_beside(const struct multiply *m, struct beside *s) {
