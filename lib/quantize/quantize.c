@@ -17,6 +17,10 @@ enum { MAX_LABELS = 100000000 };
 
 fz_status_t fzi_quantize_report_progress(struct fz_quantizer *q, double done, const char *phase) {
     const fz_quantize_options_t *o = q->options;
+    if (q->phase) {
+        phase = q->phase;
+        done = q->phase_done + q->phase_part * done;
+    }
     if (o->progress && o->progress(o->progress_context, done, phase))
         return fzi_error(FZ_E_CANCELLED, "quantising was cancelled");
     return FZ_OK;
@@ -80,15 +84,38 @@ static fz_status_t keep_graph(struct fz_quantizer *q) {
     return FZ_OK;
 }
 
+/* Moves scales between layers by what the values are like, which changes what they are like. */
+static fz_status_t move_scales(struct fz_quantizer *q) {
+    uint64_t flags = q->options->flags;
+    bool level = !(flags & FZ_QUANTIZE_NO_EQUALISATION);
+    if (level) FZ_TRY(fzi_quantize_level(q));
+    if (flags & FZ_QUANTIZE_SMOOTH) FZ_TRY(fzi_quantize_smooth(q));
+    return level || flags & FZ_QUANTIZE_SMOOTH ? calibrate(q) : FZ_OK;
+}
+
+/* The means of what layers read, for bias correction. */
+static fz_status_t see_means(struct fz_quantizer *q) {
+    const char **names = fzi_arena_array(&q->arena, q->n_layers, sizeof *names);
+    size_t n = 0;
+    if (!names) return fzi_error(FZ_E_NOMEM, "no memory for names");
+    for (size_t i = 0; i < q->n_layers; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < n && !seen; k++) seen = strcmp(names[k], q->layers[i].in) == 0;
+        if (!seen) names[n++] = q->layers[i].in;
+    }
+    return fzi_quantize_calibrate(q, names, n);
+}
+
 static fz_status_t measure(struct fz_quantizer *q) {
     const fz_quantize_options_t *o = q->options;
     bool budget = o->max_drop > 0 || o->min_sqnr > 0;
+    bool correct = !(o->flags & FZ_QUANTIZE_NO_BIAS_CORRECTION);
     if (o->kind == FZ_QUANTIZE_STATIC) {
         FZ_TRY(calibrate(q));
-        if (o->flags & FZ_QUANTIZE_SMOOTH) {
-            FZ_TRY(fzi_quantize_smooth(q));
-            FZ_TRY(calibrate(q));
-        }
+        FZ_TRY(move_scales(q));
+        if (correct) FZ_TRY(fzi_quantize_round_means(q));
+    } else if (o->kind == FZ_QUANTIZE_WEIGHTS_INT8 && correct && has_samples(q)) {
+        FZ_TRY(see_means(q));
     }
     return budget ? fzi_quantize_budget(q) : FZ_OK;
 }
@@ -187,6 +214,7 @@ fz_status_t fzi_quantize(const char *onnx_path, const char *out_path,
     fzk_table_fill(&q.k, fzk_cpu_mask());
     uint64_t old = fzi_fpenv_enter();
     fz_status_t status = run(&q, onnx_path, out_path, hex);
+    fzi_quantize_forget(&q);
     fzi_fpenv_leave(old);
     fzi_data_close(q.data);
     fzi_source_close(&q.source);

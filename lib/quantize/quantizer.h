@@ -36,15 +36,19 @@ struct fz_stat {
     uint64_t n;            /* elements seen */
     int32_t axis;          /* of the channels; -1: the last */
     int64_t n_channels;
-    double *sums, *peaks;  /* per channel: sum, largest size */
+    double *sums, *squares, *peaks; /* per channel: sum, sum of squares, largest size */
     uint64_t per_channel;  /* elements of each channel */
     bool chosen;           /* SCALE is what the options make of it */
     struct fz_scale scale;
+    double *rounded;       /* per channel: sum of the values as numbers of ROUNDED_SCALE; or NULL */
+    struct fz_scale rounded_scale;
 };
 
 void fzi_stat_init(struct fz_stat *stat, const char *name, int32_t axis);
 /* Adds the elements of the binary32 tensor T. FZ_E_VALUE for a NaN or an infinity. */
 fz_status_t fzi_stat_add(struct fz_stat *stat, struct fz_arena *arena, const fz_tensor_t *t);
+/* Adds those of T to the sums of rounded values. */
+void fzi_stat_add_rounded(struct fz_stat *stat, const fz_tensor_t *t);
 /* Adds FROM's range and histogram to TO. */
 void fzi_stat_merge(struct fz_stat *to, const struct fz_stat *from);
 
@@ -108,10 +112,14 @@ struct fz_quantizer {
     uint64_t original_size;
     struct fz_score score;   /* of the final model */
     bool scored;
+    struct fz_reference *reference; /* the float model and its outputs (score.c); or NULL */
+    const char *phase;       /* a longer task, of which what reports its progress is a part ... */
+    double phase_done, phase_part; /* ... the share that lies before it, and its own; or NULL */
     const char *why;         /* why the budget kept what it kept; or NULL */
     double started;
 };
 
+/* Tells the caller that DONE of PHASE, or of this part of q->phase, is done. */
 fz_status_t fzi_quantize_report_progress(struct fz_quantizer *q, double done, const char *phase);
 
 /* ---- stages (stage.c): a graph of its own, imported from memory */
@@ -148,6 +156,8 @@ fz_status_t fzi_stage_run(struct fz_quantizer *q, struct fz_stage *stage, fz_mod
 fz_status_t fzi_quantize_prepare(struct fz_quantizer *q, const char *path);
 fz_status_t fzi_quantize_equalise(struct fz_quantizer *q, struct fz_pass *pass);
 fz_status_t fzi_quantize_smooth(struct fz_quantizer *q);
+/* Gives the channels of what convolutions read a like reach, by the statistics. */
+fz_status_t fzi_quantize_level(struct fz_quantizer *q);
 /* The layers that KIND can quantise, with what the options say about them. */
 fz_status_t fzi_quantize_select(struct fz_quantizer *q);
 fz_status_t fzi_quantize_calibrate(struct fz_quantizer *q, const char *const *names, size_t n);
@@ -165,6 +175,8 @@ fz_status_t fzi_quantize_static(struct fz_quantizer *q, struct fz_stage *stage);
 /* The names of the values that static quantisation needs the ranges of. */
 fz_status_t fzi_quantize_wanted(struct fz_quantizer *q, struct fz_stage *stage,
                                 const char ***names, size_t *n);
+/* The means of what static quantisation makes of the activations, for bias correction. */
+fz_status_t fzi_quantize_round_means(struct fz_quantizer *q);
 fz_status_t fzi_quantize_dynamic(struct fz_quantizer *q, struct fz_stage *stage);
 fz_status_t fzi_quantize_weights(struct fz_quantizer *q, struct fz_stage *stage);
 fz_status_t fzi_quantize_half(struct fz_quantizer *q, struct fz_stage *stage);
@@ -172,6 +184,8 @@ fz_status_t fzi_quantize_half(struct fz_quantizer *q, struct fz_stage *stage);
  * layer's result as well. */
 fz_status_t fzi_quantize_score(struct fz_quantizer *q, struct fz_stage *stage, size_t limit,
                                bool layers, struct fz_score *out);
+/* Releases the float model that fzi_quantize_score() keeps. */
+void fzi_quantize_forget(struct fz_quantizer *q);
 fz_status_t fzi_quantize_budget(struct fz_quantizer *q);
 fz_status_t fzi_quantize_report(struct fz_quantizer *q, uint64_t size);
 /* The whole way; HEX as fz_quantize_file() has it. */
@@ -209,5 +223,32 @@ struct fz_blocks {
 void fzi_blocks_nearest(const struct fz_blocks *b);
 /* FZ_E_VALUE if H is not positive definite even when its diagonal is raised. */
 fz_status_t fzi_blocks_feedback(const struct fz_blocks *b, double *h);
+
+/* ---- biases (bias.c) */
+
+/* A layer's weights W and the int8 NUMBERS and SCALES (along AXIS) that stand for them; X: the
+ * scale of its input, NULL where that stays float. */
+struct fz_rounded {
+    const struct fz_value *w, *numbers, *scales;
+    int32_t axis;
+    const struct fz_scale *x;
+};
+/* Takes out of BIAS, a number for each output of NODE, what rounding adds to its mean, as far as
+ * the means of its input are known. */
+void fzi_bias_correct(struct fz_quantizer *q, const struct fz_node *node,
+                      const struct fz_layer *layer, const struct fz_rounded *rounded, float *bias);
+/* A copy of the bias of a Conv or Gemm of N outputs, zeros for none; *OUT is NULL if it has another
+ * form. */
+fz_status_t fzi_bias_values(struct fz_stage *stage, const struct fz_node *node, int64_t n,
+                            float **out);
+/* Room for input 2. */
+fz_status_t fzi_bias_append(struct fz_stage *stage, struct fz_node *node);
+/* Makes BIAS the bias of NODE, named by BASE if it had none. */
+fz_status_t fzi_bias_set(struct fz_stage *stage, struct fz_node *node, const char *base,
+                         const float *bias, int64_t n);
+/* The constant row of N that ADD, the only reader of MatMul NODE or NULL, adds to its result, as
+ * values to change; or NULL. */
+float *fzi_bias_behind(struct fz_stage *stage, const struct fz_node *node, struct fz_node *add,
+                       int64_t n);
 
 #endif

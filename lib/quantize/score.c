@@ -28,6 +28,103 @@ double fzi_score_sqnr(const struct fz_score *score) {
     return worst;
 }
 
+/* ---- the float model, whose outputs are the same in every comparison */
+
+static const size_t kept_memory = (size_t)512 << 20;
+
+struct answer {
+    fz_tensor_t *out; /* copies; NULL: not kept */
+    double seconds;
+};
+
+struct fz_reference {
+    fz_model_t *model;
+    fz_session_t *session;
+    fz_tensor_t *out;       /* of the last run */
+    uint32_t n_out;
+    struct answer *answers; /* of the first samples */
+    size_t n, capacity, used;
+};
+
+static fz_status_t open_reference(struct fz_quantizer *q) {
+    struct fz_stage s;
+    struct fz_reference *r = fzi_arena_alloc(&q->arena, sizeof *r);
+    if (!r) return no_memory();
+    q->reference = r;
+    FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &s));
+    r->n_out = s.graph->n_outputs;
+    r->out = fzi_arena_array(&q->arena, r->n_out, sizeof *r->out);
+    fz_status_t status = r->out ? fzi_stage_run(q, &s, &r->model, &r->session) : no_memory();
+    fzi_stage_close(&s);
+    return status;
+}
+
+void fzi_quantize_forget(struct fz_quantizer *q) {
+    struct fz_reference *r = q->reference;
+    if (!r) return;
+    for (size_t i = 0; i < r->n; i++)
+        for (uint32_t k = 0; r->answers[i].out && k < r->n_out; k++)
+            fzi_free(r->answers[i].out[k].data);
+    for (size_t i = 0; i < r->n; i++) fzi_free(r->answers[i].out);
+    fzi_free(r->answers);
+    fz_session_close(r->session);
+    fz_model_close(r->model);
+    q->reference = NULL;
+}
+
+/* Keeps the last answer as that of sample R->n, as long as there is room; without memory it is
+ * computed again. */
+static void keep(struct fz_reference *r, double seconds) {
+    size_t size = 0;
+    for (uint32_t k = 0; k < r->n_out; k++) size += r->out[k].size;
+    if (size > kept_memory - r->used) return;
+    if (r->n == r->capacity) {
+        size_t more = r->capacity ? 2 * r->capacity : 64;
+        struct answer *grown = fzi_calloc(more, sizeof *grown);
+        if (!grown) return;
+        if (r->n) memcpy(grown, r->answers, r->n * sizeof *grown);
+        fzi_free(r->answers);
+        r->answers = grown;
+        r->capacity = more;
+    }
+    fz_tensor_t *out = fzi_calloc(r->n_out, sizeof *out);
+    bool good = out;
+    for (uint32_t k = 0; good && k < r->n_out; k++) {
+        out[k] = r->out[k];
+        out[k].data = fzi_calloc(r->out[k].size + 1, 1);
+        good = out[k].data;
+        if (good && r->out[k].size) memcpy(out[k].data, r->out[k].data, r->out[k].size);
+    }
+    for (uint32_t k = 0; !good && out && k < r->n_out; k++) fzi_free(out[k].data);
+    if (!good) {
+        fzi_free(out);
+        return;
+    }
+    r->answers[r->n++] = (struct answer){out, seconds};
+    r->used += size;
+}
+
+/* The float model's outputs for sample I, which IN holds. */
+static fz_status_t ask_reference(struct fz_quantizer *q, size_t i, const fz_tensor_t *in,
+                                 const fz_tensor_t **out, double *seconds) {
+    struct fz_reference *r = q->reference;
+    if (i < r->n) {
+        *out = r->answers[i].out;
+        *seconds += r->answers[i].seconds;
+        return FZ_OK;
+    }
+    memset(r->out, 0, r->n_out * sizeof *r->out);
+    double start = now();
+    FZ_TRY(theirs(fz_session_run(r->session, in, q->graph->n_inputs, r->out, r->n_out)));
+    double passed = now() - start;
+    if (i == r->n) keep(r, passed);
+    *out = r->out;
+    *seconds += passed;
+    return FZ_OK;
+}
+
+/* ---- two models */
+
 struct runner {
     fz_model_t *model;
     fz_session_t *session;
@@ -37,10 +134,12 @@ struct runner {
     double seconds;
 };
 
-/* Two of them, the float one first, and what is summed up. */
+/* Two of them, the float one first, and what is summed up. Without a look at layers the reference
+ * is the first. */
 struct match {
     struct fz_quantizer *q;
     struct runner run[2];
+    const fz_tensor_t *plain; /* the float model's outputs */
     uint32_t n_public;
     bool layers;
     double *signal, *noise; /* of each layer */
@@ -94,19 +193,23 @@ static uint64_t count_right(const struct fz_quantizer *q, const fz_tensor_t *t, 
     return right;
 }
 
-static fz_status_t run_both(struct match *m, const fz_tensor_t *in) {
-    for (int i = 0; i < 2; i++) {
-        struct runner *r = &m->run[i];
-        memset(r->out, 0, r->n_out * sizeof *r->out);
-        double start = now();
-        FZ_TRY(theirs(fz_session_run(r->session, in, m->q->graph->n_inputs, r->out, r->n_out)));
-        r->seconds += now() - start;
-    }
+static fz_status_t run_one(struct match *m, struct runner *r, const fz_tensor_t *in) {
+    memset(r->out, 0, r->n_out * sizeof *r->out);
+    double start = now();
+    FZ_TRY(theirs(fz_session_run(r->session, in, m->q->graph->n_inputs, r->out, r->n_out)));
+    r->seconds += now() - start;
     return FZ_OK;
 }
 
+static fz_status_t run_both(struct match *m, size_t sample, const fz_tensor_t *in) {
+    m->plain = m->run[0].out;
+    if (m->layers) FZ_TRY(run_one(m, &m->run[0], in));
+    else FZ_TRY(ask_reference(m->q, sample, in, &m->plain, &m->run[0].seconds));
+    return run_one(m, &m->run[1], in);
+}
+
 static void add_sample(struct match *m) {
-    const fz_tensor_t *a = m->run[0].out, *b = m->run[1].out;
+    const fz_tensor_t *a = m->plain, *b = m->run[1].out;
     struct fz_score *s = m->score;
     uint64_t rows;
     s->n_outputs = m->n_public < FZ_SCORE_OUTPUTS ? m->n_public : FZ_SCORE_OUTPUTS;
@@ -132,7 +235,7 @@ static fz_status_t walk(struct match *m, size_t limit, const char *phase) {
     for (size_t i = 0; status == FZ_OK && found && i < limit; i++) {
         status = fzi_quantize_sample(q, i, in, &found);
         if (status != FZ_OK || !found) break;
-        status = run_both(m, in);
+        status = run_both(m, i, in);
         if (status == FZ_OK) add_sample(m);
         if (status == FZ_OK)
             status = fzi_quantize_report_progress(q, (double)(i + 1) / (double)n, phase);
@@ -155,26 +258,32 @@ static fz_status_t finish(struct match *m) {
     return FZ_OK;
 }
 
-static fz_status_t score(struct match *m, struct fz_stage *plain, struct fz_stage *quantised,
-                         size_t limit) {
-    m->signal = fzi_arena_array(&plain->arena, m->q->n_layers, sizeof *m->signal);
-    m->noise = fzi_arena_array(&plain->arena, m->q->n_layers, sizeof *m->noise);
+static fz_status_t score(struct match *m, struct fz_stage *quantised, size_t limit) {
+    struct fz_quantizer *q = m->q;
+    struct fz_stage plain = {0};
+    fz_status_t status = FZ_OK;
+    m->signal = fzi_arena_array(&quantised->arena, q->n_layers, sizeof *m->signal);
+    m->noise = fzi_arena_array(&quantised->arena, q->n_layers, sizeof *m->noise);
     if (!m->signal || !m->noise) return no_memory();
-    FZ_TRY(open_runner(m, plain, 0));
-    FZ_TRY(open_runner(m, quantised, 1));
-    FZ_TRY(walk(m, limit, m->layers ? "measure" : "compare"));
-    return finish(m);
+    if (m->layers) {
+        status = fzi_stage_open(q, q->base, q->base_size, &plain);
+        if (status == FZ_OK) status = open_runner(m, &plain, 0);
+    } else if (!q->reference) {
+        status = open_reference(q);
+    }
+    if (status == FZ_OK) status = open_runner(m, quantised, 1);
+    if (status == FZ_OK) status = walk(m, limit, m->layers ? "measure" : "compare");
+    if (status == FZ_OK) status = finish(m);
+    fzi_stage_close(&plain);
+    return status;
 }
 
 fz_status_t fzi_quantize_score(struct fz_quantizer *q, struct fz_stage *stage, size_t limit,
                                bool layers, struct fz_score *out) {
-    struct fz_stage plain;
     *out = (struct fz_score){0};
-    FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &plain));
-    struct match m = {.q = q, .n_public = plain.graph->n_outputs, .layers = layers, .score = out};
-    fz_status_t status = score(&m, &plain, stage, limit);
+    struct match m = {.q = q, .n_public = stage->graph->n_outputs, .layers = layers, .score = out};
+    fz_status_t status = score(&m, stage, limit);
     close_runner(&m.run[0]);
     close_runner(&m.run[1]);
-    fzi_stage_close(&plain);
     return status;
 }

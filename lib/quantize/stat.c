@@ -47,30 +47,55 @@ static fz_status_t find_range(struct fz_stat *s, const float *x, int64_t n) {
     return FZ_OK;
 }
 
+/* Elements before and behind AXIS. */
+static void around(const fz_tensor_t *t, int32_t axis, int64_t *outer, int64_t *inner) {
+    *outer = *inner = 1;
+    for (int32_t d = 0; d < axis; d++) *outer *= t->dims[d];
+    for (int32_t d = axis + 1; d < t->rank; d++) *inner *= t->dims[d];
+}
+
 static void add_channels(struct fz_stat *s, struct fz_arena *arena, const fz_tensor_t *t) {
     int32_t axis = s->axis < 0 ? t->rank - 1 : s->axis;
     if (axis < 0 || axis >= t->rank || s->n_channels < 0) return;
     if (!s->n_channels) {
         s->n_channels = t->dims[axis];
         s->sums = fzi_arena_array(arena, (size_t)s->n_channels, sizeof *s->sums);
+        s->squares = fzi_arena_array(arena, (size_t)s->n_channels, sizeof *s->squares);
         s->peaks = fzi_arena_array(arena, (size_t)s->n_channels, sizeof *s->peaks);
     }
-    if (s->n_channels != t->dims[axis] || !s->sums || !s->peaks) {
+    if (s->n_channels != t->dims[axis] || !s->sums || !s->squares || !s->peaks) {
         s->n_channels = -1;
         return;
     }
-    int64_t outer = 1, inner = 1;
-    for (int32_t d = 0; d < axis; d++) outer *= t->dims[d];
-    for (int32_t d = axis + 1; d < t->rank; d++) inner *= t->dims[d];
+    int64_t outer, inner;
+    around(t, axis, &outer, &inner);
     const float *x = t->data;
     for (int64_t o = 0; o < outer; o++)
         for (int64_t c = 0; c < s->n_channels; c++)
             for (int64_t i = 0; i < inner; i++, x++) {
                 double v = (double)*x, size = v < 0 ? -v : v;
                 s->sums[c] += v;
+                s->squares[c] += v * v;
                 if (size > s->peaks[c]) s->peaks[c] = size;
             }
     s->per_channel += (uint64_t)(outer * inner);
+}
+
+static double rounded(double x, const struct fz_scale *s) {
+    double y = fzi_nearest(x / (double)s->scale) * (double)s->scale;
+    return y < s->low ? s->low : y > s->high ? s->high : y;
+}
+
+void fzi_stat_add_rounded(struct fz_stat *s, const fz_tensor_t *t) {
+    int32_t axis = s->axis < 0 ? t->rank - 1 : s->axis;
+    if (s->n_channels <= 0 || axis < 0 || axis >= t->rank || t->dims[axis] != s->n_channels) return;
+    int64_t outer, inner;
+    around(t, axis, &outer, &inner);
+    const float *x = t->data;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t c = 0; c < s->n_channels; c++)
+            for (int64_t i = 0; i < inner; i++, x++)
+                s->rounded[c] += rounded((double)*x, &s->rounded_scale);
 }
 
 /* The integer below X, which is small. */

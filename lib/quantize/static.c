@@ -288,68 +288,14 @@ static void redirect(struct fz_node *node) {
 
 /* ---- weights and biases */
 
-/* E[x] of each input channel, or NULL. */
-static const struct fz_stat *means_of(const struct plan *p, const struct fz_layer *layer) {
-    const struct fz_stat *stat = fzi_stat_of(p->q, layer->in);
-    return stat && stat->n_channels > 0 && stat->per_channel ? stat : NULL;
-}
-
-/* What rounding the weights adds to the mean of output channel C: sum over i of E[x_i] times the
- * errors of its weights (Nagel et al., "Data-free quantization", 2019, with measured means). */
-static double mean_shift(const struct fz_tensor *w, const int8_t *y, const float *scales,
-                         int32_t axis, int64_t group, int64_t c, const struct fz_stat *stat) {
-    const float *x = w->data;
-    double sum = 0, n = (double)stat->per_channel, scale = (double)scales[c];
-    if (w->rank == 2) {
-        int64_t k = w->dims[1 - axis], step = axis ? w->dims[1] : 1;
-        int64_t at = axis ? c : c * w->dims[1];
-        for (int64_t i = 0; i < k && i < stat->n_channels; i++, at += step)
-            sum += stat->sums[i] / n * (y[at] * scale - (double)x[at]);
-        return sum;
-    }
-    int64_t inner = 1, ins = w->dims[1], first = c / (w->dims[0] / group) * ins;
-    for (int32_t d = 2; d < w->rank; d++) inner *= w->dims[d];
-    for (int64_t i = 0; i < ins && first + i < stat->n_channels; i++) {
-        double error = 0;
-        for (int64_t e = 0; e < inner; e++) {
-            int64_t at = (c * ins + i) * inner + e;
-            error += y[at] * scale - (double)x[at];
-        }
-        sum += stat->sums[first + i] / n * error;
-    }
-    return sum;
-}
-
-/* The bias of a Conv or Gemm, one number for each output, as values to change; NULL if it has
- * another form. A missing one is zeros. */
-static float *bias_of(struct plan *p, const struct fz_node *node, int64_t n, bool *other) {
-    const struct fz_value *b = fzi_in(node, 2);
-    *other = is(node, "MatMul") ||
-             (b && (!fzi_is_constant(b) || b->t.dtype != FZ_TYPE_F32 || b->t.rank != 1 ||
-                    b->t.dims[0] != n));
-    if (*other) return NULL;
-    float *values = fzi_arena_array(&p->stage->arena, (size_t)n, sizeof *values);
-    if (values && b) memcpy(values, b->t.data, (size_t)n * sizeof *values);
-    return values;
-}
-
-static bool append_bias(struct plan *p, struct fz_node *node) {
-    if (node->n_in > 2) return true;
-    struct fz_value **in = fzi_arena_array(&p->stage->arena, 3, sizeof *in);
-    if (!in) return false;
-    for (uint32_t i = 0; i < node->n_in; i++) in[i] = node->in[i];
-    node->in = in;
-    node->n_in = 3;
-    return true;
-}
-
 /* The bias as int32 at the scale of the products, which is what the integer form needs. */
 static fz_status_t set_bias(struct plan *p, struct fz_node *node, const char *base,
                             const float *bias, int64_t n, float x_scale, const float *w_scales) {
     struct fz_stage *s = p->stage;
     const struct fz_value *old = fzi_in(node, 2);
     const char *name = old ? old->name : fzi_arena_format(&s->arena, "%s_bias", base);
-    if (!name || !append_bias(p, node)) return no_memory();
+    if (!name) return no_memory();
+    FZ_TRY(fzi_bias_append(s, node));
     struct fz_value *numbers = fzi_stage_constant(s, fzi_arena_format(&s->arena, "%s_quantized",
                                                                       name), FZ_TYPE_I32, 1, &n);
     struct fz_value *scales = fzi_stage_constant(s, fzi_arena_format(&s->arena, "%s_scale", name),
@@ -367,55 +313,69 @@ static fz_status_t set_bias(struct plan *p, struct fz_node *node, const char *ba
     return fzi_weight_dequantize(p->q, s, node, 2, numbers, scales, NULL, 0, 0);
 }
 
-/* Takes what rounding has added to each output's mean out of the bias, or of the sum behind a
- * MatMul. */
-static void correct(struct plan *p, const struct fz_node *node, const struct fz_layer *layer,
-                    const struct fz_value *w, const struct fz_value *numbers,
-                    const struct fz_value *scales, int32_t axis, float *bias) {
-    const struct fz_stat *stat = means_of(p, layer);
-    int64_t group = 1;
-    if (!stat || p->q->options->flags & FZ_QUANTIZE_NO_BIAS_CORRECTION) return;
-    if (fzi_attr_int(node, "group", 1, &group) != FZ_OK || group < 1) return;
-    const float *s = scales->t.data;
-    for (int64_t c = 0; c < w->t.dims[axis]; c++)
-        bias[c] -= (float)mean_shift(&w->t, numbers->t.data, s, axis, group, c, stat);
-}
-
-/* The constant row that alone is added to NODE's result, as values to change; or NULL. */
-static float *added_row(struct plan *p, const struct fz_node *node, int64_t n) {
-    const struct info *info = info_of(node->out[0]);
-    struct fz_node *add = info ? info->reader : NULL;
-    if (!add || !is(add, "Add")) return NULL;
-    uint32_t k = add->in[0] == node->out[0] ? 1 : 0;
-    const struct fz_value *row = add->in[k];
-    if (!fzi_is_constant(row) || row->t.dtype != FZ_TYPE_F32 || row->t.rank != 1 ||
-        row->t.dims[0] != n)
-        return NULL;
-    struct fz_value *own = fzi_stage_constant(p->stage, row->name, FZ_TYPE_F32, 1, &n);
-    if (!own) return NULL;
-    memcpy(own->t.data, row->t.data, row->t.size);
-    add->in[k] = own;
-    return own->t.data;
-}
-
 static fz_status_t set_weights(struct plan *p, struct fz_node *node,
                                const struct fz_layer *layer) {
     int32_t axis = fzi_weight_axis(node);
     const struct fz_value *w = node->in[1];
     int64_t n = w->t.dims[axis];
     struct fz_value *numbers, *scales;
-    bool other;
-    float x_scale = info_of(node->in[0])->scale.scale, *bias = bias_of(p, node, n, &other);
-    if (!bias && !other) return no_memory();
-    FZ_TRY(fzi_weight_int8(p->stage, w, axis, bias, (double)x_scale, false, &numbers, &scales));
-    float *row = bias ? bias : added_row(p, node, n);
-    if (row) correct(p, node, layer, w, numbers, scales, axis, row);
-    if (bias) FZ_TRY(set_bias(p, node, w->name, bias, n, x_scale, scales->t.data));
+    const struct fz_scale *x = &info_of(node->in[0])->scale;
+    float *bias;
+    FZ_TRY(fzi_bias_values(p->stage, node, n, &bias));
+    FZ_TRY(fzi_weight_int8(p->stage, w, axis, bias, (double)x->scale, false, &numbers, &scales));
+    struct fz_rounded rounded = {w, numbers, scales, axis, x};
+    float *row = bias ? bias : fzi_bias_behind(p->stage, node, info_of(node->out[0])->reader, n);
+    if (row) fzi_bias_correct(p->q, node, layer, &rounded, row);
+    if (bias) FZ_TRY(set_bias(p, node, w->name, bias, n, x->scale, scales->t.data));
     struct fz_value *zeros =
         fzi_stage_constant(p->stage, fzi_arena_format(&p->stage->arena, "%s_zero_point", w->name),
                            FZ_TYPE_I8, 1, &n);
     if (!zeros) return no_memory();
     return fzi_weight_dequantize(p->q, p->stage, node, 1, numbers, scales, zeros, axis, 0);
+}
+
+/* ---- means of rounded activations */
+
+static fz_status_t see_rounded(struct fz_quantizer *q, void *arg, size_t i, const fz_tensor_t *t) {
+    struct fz_stat *const *stats = arg;
+    (void)q;
+    fzi_stat_add_rounded(stats[i], t);
+    return FZ_OK;
+}
+
+static fz_status_t list_rounded(struct plan *p, struct fz_stat **stats, const char **names,
+                                size_t *n) {
+    struct fz_quantizer *q = p->q;
+    for (const struct info *i = p->first; i; i = i->next) {
+        struct fz_stat *stat = i->wanted ? fzi_stat_of(q, i->value->name) : NULL;
+        if (!stat || stat->n_channels <= 0) continue;
+        stat->rounded = fzi_arena_array(&q->arena, (size_t)stat->n_channels, sizeof *stat->rounded);
+        if (!stat->rounded) return no_memory();
+        stat->rounded_scale = i->scale;
+        stats[*n] = stat;
+        names[(*n)++] = stat->name;
+    }
+    return FZ_OK;
+}
+
+static fz_status_t round_means(struct fz_quantizer *q, struct fz_stage *stage) {
+    struct plan p;
+    size_t n = 0;
+    FZ_TRY(make_plan(&p, q, stage));
+    FZ_TRY(set_scales(&p));
+    struct fz_stat **stats = fzi_arena_array(&stage->arena, p.n_wanted, sizeof *stats);
+    const char **names = fzi_arena_array(&stage->arena, p.n_wanted, sizeof *names);
+    if (!stats || !names) return no_memory();
+    FZ_TRY(list_rounded(&p, stats, names, &n));
+    return fzi_quantize_observe(q, names, n, see_rounded, stats);
+}
+
+fz_status_t fzi_quantize_round_means(struct fz_quantizer *q) {
+    struct fz_stage s;
+    FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &s));
+    fz_status_t status = round_means(q, &s);
+    fzi_stage_close(&s);
+    return status;
 }
 
 fz_status_t fzi_quantize_static(struct fz_quantizer *q, struct fz_stage *stage) {

@@ -15,6 +15,18 @@ static bool is(const struct fz_node *node, const char *type) {
 
 /* ---- int8 */
 
+/* The float bias, or the row that is added, makes good for the weights' mean error. */
+static fz_status_t correct(struct fz_quantizer *q, struct fz_stage *s, struct fz_node *node,
+                           const struct fz_rounded *r) {
+    int64_t n = r->w->t.dims[r->axis];
+    float *bias;
+    if (!q->n_stats) return FZ_OK;
+    FZ_TRY(fzi_bias_values(s, node, n, &bias));
+    float *row = bias ? bias : fzi_bias_behind(s, node, fzi_value_reader(node->out[0]), n);
+    if (row) fzi_bias_correct(q, node, fzi_layer_of(q, node), r, row);
+    return bias ? fzi_bias_set(s, node, r->w->name, bias, n) : FZ_OK;
+}
+
 static fz_status_t set_int8(struct fz_quantizer *q, struct fz_stage *s, struct fz_node *node,
                             uint32_t i) {
     struct fz_value *numbers, *scales;
@@ -24,6 +36,8 @@ static fz_status_t set_int8(struct fz_quantizer *q, struct fz_stage *s, struct f
     FZ_TRY(fzi_weight_int8(s, node->in[i], axis, NULL, 1, false, &numbers, &scales));
     struct fz_value *zeros = name ? fzi_stage_constant(s, name, FZ_TYPE_I8, 1, &n) : NULL;
     if (!zeros) return no_memory();
+    struct fz_rounded rounded = {node->in[i], numbers, scales, axis, NULL};
+    if (i == 1) FZ_TRY(correct(q, s, node, &rounded));
     return fzi_weight_dequantize(q, s, node, i, numbers, scales, zeros, axis, 0);
 }
 
