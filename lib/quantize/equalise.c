@@ -52,7 +52,8 @@ fz_status_t fzi_quantize_equalise(struct fz_quantizer *q, struct fz_pass *pass) 
     for (int sweep = 0; sweep < SWEEPS; sweep++)
         for (struct fz_node *node = pass->graph->first; node; node = node->next) {
             struct fz_filters a, b;
-            if (fzi_filters_read(node, &a) && next_conv(&a, &b)) FZ_TRY(balance(pass->graph, &a, &b));
+            if (fzi_filters_read(node, &a) && next_conv(&a, &b))
+                FZ_TRY(balance(pass->graph, &a, &b));
         }
     return FZ_OK;
 }
@@ -96,7 +97,8 @@ static bool is_row(const struct fz_value *v, int64_t n) {
 static fz_status_t smooth(struct fz_graph *graph, struct fz_node *norm,
                           const struct fz_stat *stat) {
     const struct fz_value *v = norm->out[0];
-    float *gain = fzi_own_input(graph, norm, 1), *shift = fzi_in(norm, 2) ? fzi_own_input(graph, norm, 2) : NULL;
+    float *gain = fzi_own_input(graph, norm, 1);
+    float *shift = fzi_in(norm, 2) ? fzi_own_input(graph, norm, 2) : NULL;
     double *peaks = fzi_arena_array(graph->arena, (size_t)stat->n_channels, sizeof *peaks);
     if (!gain || !peaks || (!shift && fzi_in(norm, 2))) return no_memory();
     for (struct fz_node *node = graph->first; node; node = node->next) {

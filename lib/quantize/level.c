@@ -136,7 +136,7 @@ static double best_factors(struct level *l) {
 
 /* ---- where the division goes */
 
-/* Where channel C of a value of RANK dimensions lies in the constant V; -1 if V has another shape. */
+/* Where channel C of a value of RANK dimensions lies in the constant V; -1 for another shape. */
 static int64_t place(const struct fz_value *v, int32_t rank, int64_t n, int64_t c) {
     int32_t axis = v->t.rank - rank + 1;
     for (int32_t d = 0; d < v->t.rank; d++)
