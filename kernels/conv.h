@@ -26,6 +26,7 @@ struct fzk_dwconv_f32 {
     int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     int64_t clip; /* 1: t = lo > x ? lo : x; y = hi < t ? hi : t */
     float lo, hi;
+    int64_t round; /* FZK_ROUND_ bits */
 };
 
 /* Winograd F(2x2, 3x3), stride 1: output tile (ty, tx) is pixels (2 ty .. 2 ty + 1, 2 tx .. 2 tx +
@@ -48,13 +49,14 @@ struct fzk_winograd_output_f32 {
     const float *m;
     int64_t m_matrix, m_row;
     const float *bias;     /* channels values or NULL */
-    const float *residual; /* NULL: none; may be out itself, with the same strides */
+    const float *residual; /* NULL: none; out itself only if nothing is rounded */
     int64_t residual_row, residual_pixel;
     float *out;
     int64_t out_row, out_pixel, height, width; /* of the output */
     int64_t channels, tiles_x, tile_begin, tile_end;
     int64_t clip;
     float lo, hi;
+    int64_t round; /* FZK_ROUND_ bits */
 };
 
 /* Pooling over windows of an unpadded image, output rows [row_begin, row_end). Output (y, x) takes

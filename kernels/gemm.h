@@ -9,6 +9,17 @@ enum {
     FZK_K_BLOCK = 256    /* terms of one chain; see README.md */
 };
 
+/* Where a result is rounded to a 16-bit type on its way out: the type, and behind which sums. The
+ * number stays in binary32; a NaN becomes the canonical one. The numbers stand in files. */
+enum {
+    FZK_ROUND_F16 = 1,
+    FZK_ROUND_BF16 = 2,
+    FZK_ROUND_TYPE = 3,     /* the bits of the type; 0: nothing is rounded */
+    FZK_ROUND_SUM = 4,      /* the chain */
+    FZK_ROUND_BIAS = 8,     /* behind the bias, whether there is one or not */
+    FZK_ROUND_RESIDUAL = 16 /* behind the residual */
+};
+
 /* A run of LEN consecutive k whose A elements lie at row + OFF, row + OFF + 1 ... */
 struct fzk_segment {
     int64_t off; /* in elements */
@@ -22,8 +33,9 @@ struct fzk_segment {
  * B is packed in panels [ceil(n/32)][K][32], columns past n zero. Rows of C and residual are ldc
  * and ldr elements apart. Rows of A come in runs, a convolution's output rows: row i starts at a +
  * i / run * run_stride + i % run * lda; run = 0 means one run of all m rows. C overlaps no input,
- * but residual may be C itself (same pointer, same stride). k runs through the segments in order,
- * in blocks of FZK_K_BLOCK that ignore segment borders. m, n >= 0; K = 0 gives +0 for the chain. */
+ * but residual may be C itself (same pointer, same stride) where nothing is rounded. k runs through
+ * the segments in order, in blocks of FZK_K_BLOCK that ignore segment borders. m, n >= 0; K = 0
+ * gives +0 for the chain. */
 struct fzk_gemm_f32 {
     int64_t m, n, k; /* k: sum of the segments' lengths */
     const float *a;
@@ -40,6 +52,21 @@ struct fzk_gemm_f32 {
     int64_t ldr;
     int64_t clip;          /* 1: t = lo > x ? lo : x; y = hi < t ? hi : t */
     float lo, hi;
+    int64_t round;         /* FZK_ROUND_ bits */
+};
+
+/* The end of a product alone: C[i][j] = act(C[i][j] + bias[j] + residual[i][j]), each sum rounded
+ * as ROUND says, 0 <= i < m, 0 <= j < n. Residual is C itself or does not overlap it. */
+struct fzk_finish_f32 {
+    int64_t m, n;
+    float *c;
+    int64_t ldc;
+    const float *bias;     /* n values or NULL */
+    const float *residual; /* NULL: none */
+    int64_t ldr;
+    int64_t clip;
+    float lo, hi;
+    int64_t round;
 };
 
 /* Packs B (k x n, element (i, j) at b + i * row_stride + j * col_stride) into panels

@@ -33,6 +33,8 @@ FZK_INLINE void store_first(float *p, int64_t n, float32x4_t v) {
 #define MAX(a, b) at_least(a, b)
 enum { LANES = 4, PIXELS = 7 };
 
+#define FINISH fzk_finish_f32_c
+
 #include "tiles/dwconv_f32_tile.h"
 
 void fzk_dwconv_f32_neon(const struct fzk_dwconv_f32 *d) { dwconv(d); }

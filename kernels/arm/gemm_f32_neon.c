@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fma.h"
+#define FINISH fzk_finish_f32_c
 #include "tiles/gemm_f32_sweep.h"
 
 enum {

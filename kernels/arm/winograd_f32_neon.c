@@ -186,6 +186,10 @@ __attribute__((noinline)) static void output_rest(const struct fzk_winograd_outp
 }
 
 void fzk_winograd_output_f32_neon(const struct fzk_winograd_output_f32 *w) {
+    if (w->round) {
+        fzk_winograd_output_f32_c(w);
+        return;
+    }
     for (int64_t tile = w->tile_begin; tile < w->tile_end; tile++) {
         int64_t c = output_tile(w, tile, 0, 1);
         if (c < w->channels) output_rest(w, tile, c);

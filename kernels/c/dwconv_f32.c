@@ -3,7 +3,7 @@
  *
  * The chains of a few neighbouring pixels and of a vector or more of channels go side by side, so
  * that they stay in registers and a weight serves several pixels. */
-#include "vec.h"
+#include "finish.h"
 
 enum {
     PIXELS = 4,
@@ -71,7 +71,8 @@ FZK_VEC_INLINE void tile(const struct fzk_dwconv_f32 *d, int pixels, int64_t y, 
         for (int v = 0; v < VECS && v * FZK_LANES < n; v++) {
             fzk_vec value = sums[p][v];
             int64_t left = n - v * FZK_LANES;
-            if (d->bias) value = value + fzk_load(d->bias + channel + v * FZK_LANES, left);
+            const float *bias = d->bias ? d->bias + channel + v * FZK_LANES : NULL;
+            value = fzk_finish(value, left, bias, NULL, d->round);
             if (d->clip) value = fzk_clip(value, d->lo, d->hi);
             fzk_store(out + p * d->out_pixel + v * FZK_LANES, value, left);
         }

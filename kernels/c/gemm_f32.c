@@ -3,7 +3,7 @@
  *
  * The chains of a few rows and a part of a panel go side by side, so that they stay in registers
  * on any target and an element of B serves several rows. */
-#include "vec.h"
+#include "finish.h"
 
 enum {
     ROWS = 4,
@@ -69,11 +69,11 @@ FZK_VEC_INLINE void chains(const struct fzk_gemm_f32 *g, int rows, int64_t i, in
     fold(rows, first, y, s);
 }
 
-/* Bias, residual, clip and store of the N columns of row I from J on. */
+/* Bias, residual, rounding, clip and store of the N columns of row I from J on. */
 FZK_VEC_INLINE void finish(const struct fzk_gemm_f32 *g, fzk_vec x, int64_t i, int64_t j,
                            int64_t n) {
-    if (g->bias) x = x + fzk_load(g->bias + j, n);
-    if (g->residual) x = x + fzk_load(g->residual + i * g->ldr + j, n);
+    x = fzk_finish(x, n, g->bias ? g->bias + j : NULL,
+                   g->residual ? g->residual + i * g->ldr + j : NULL, g->round);
     if (g->clip) x = fzk_clip(x, g->lo, g->hi);
     fzk_store(g->c + i * g->ldc + j, x, n);
 }

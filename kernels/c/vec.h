@@ -8,6 +8,7 @@
 #include <immintrin.h>
 enum { FZK_LANES = 16 };
 #elif defined(__AVX__)
+#include <immintrin.h>
 enum { FZK_LANES = 8 };
 #else
 enum { FZK_LANES = 4 };

@@ -1,5 +1,5 @@
 /* The transforms of Winograd F(2x2, 3x3): rows first, then columns, terms left to right. */
-#include "vec.h"
+#include "finish.h"
 
 /* B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1] times a column. */
 static inline void times_bt(fzk_vec out[4], fzk_vec a, fzk_vec b, fzk_vec c, fzk_vec d) {
@@ -46,9 +46,9 @@ void FZK_NAME(winograd_input_f32)(const struct fzk_winograd_input_f32 *w) {
 /* Bias, residual, clip and store of N channels of an output pixel. */
 static inline void finish(const struct fzk_winograd_output_f32 *w, int64_t y, int64_t x, int64_t c,
                           int64_t n, fzk_vec value) {
-    if (w->bias) value += fzk_load(w->bias + c, n);
-    if (w->residual)
-        value += fzk_load(w->residual + y * w->residual_row + x * w->residual_pixel + c, n);
+    const float *residual =
+        w->residual ? w->residual + y * w->residual_row + x * w->residual_pixel + c : NULL;
+    value = fzk_finish(value, n, w->bias ? w->bias + c : NULL, residual, w->round);
     if (w->clip) value = fzk_clip(value, w->lo, w->hi);
     fzk_store(w->out + y * w->out_row + x * w->out_pixel + c, value, n);
 }

@@ -7,6 +7,7 @@
  *   MEMORY_OPERANDS                    1: a multiply-add can take its input from memory
  *   FIRST(n)                           the mask of the first n lanes, n > 0
  *   SPLAT(x), ZERO(), ADD, FMADD, MIN, MAX
+ *   FINISH                             the finish_f32 that ends what is rounded to half precision
  * The common kernels (3 x 3 and 5 x 5, stride 1 and 2; 7 x 7, stride 1; not dilated) take tiles of
  * two output rows by PIXELS or HALF_PIXELS, so that an input row serves all windows that it lies
  * in. Any other shape takes one row and addresses each tap. A row's last tile moves back to
@@ -261,13 +262,31 @@ static void panel(const struct fzk_dwconv_f32 *d, int64_t c, int64_t y, int64_t 
               general_part_one);
 }
 
+/* Rounds ROWS output rows from Y on, of the panel of channels that starts at C. */
+static void round_panel(const struct fzk_dwconv_f32 *d, int64_t c, int64_t y, int64_t rows) {
+    int64_t left = d->channels - c;
+    for (int64_t r = y; r < y + rows; r++)
+        FINISH(&(struct fzk_finish_f32){
+            .m = d->width, .n = left < FZK_PANEL ? left : FZK_PANEL, .ldc = d->out_pixel,
+            .c = d->out + r * d->out_row + c, .bias = d->bias ? d->bias + c : NULL,
+            .clip = d->clip, .lo = d->lo, .hi = d->hi, .round = d->round});
+}
+
 /* Rows outermost: the few input rows of a strip stay in the cache while all channels pass. */
 static void dwconv(const struct fzk_dwconv_f32 *d) {
+    struct fzk_dwconv_f32 sums = *d;
     int kind = square_kind(d);
     int64_t rows;
+    if (d->round) {
+        sums.bias = NULL;
+        sums.clip = 0;
+    }
     for (int64_t y = d->row_begin; y < d->row_end; y += rows) {
         rows = kind >= 0 && d->row_end - y >= 2 ? 2 : 1;
-        for (int64_t c = 0; c < d->channels; c += FZK_PANEL) panel(d, c, y, rows, kind);
+        for (int64_t c = 0; c < d->channels; c += FZK_PANEL) {
+            panel(&sums, c, y, rows, kind);
+            if (d->round) round_panel(d, c, y, rows);
+        }
     }
 }
 

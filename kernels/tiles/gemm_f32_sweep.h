@@ -3,7 +3,8 @@
  * at blocks into spans: C holds the sum so far, and all of B is read once.
  *
  * Rows split evenly: 49 rows are 13 + 12 + 12 + 12, never 14 + 14 + 14 + 7. Two short runs share a
- * tile: a convolution to 7 x 7 pixels fills 14 rows. */
+ * tile: a convolution to 7 x 7 pixels fills 14 rows. The including file defines FINISH, the
+ * finish_f32 that ends what is rounded to half precision. */
 #ifndef FZ_KERNELS_GEMM_F32_SWEEP_H
 #define FZ_KERNELS_GEMM_F32_SWEEP_H
 
@@ -47,16 +48,28 @@ struct block {
     struct span k;
 };
 
+/* What rounds stores its sums first: they stay in the nearest cache. */
+static void round_tile(const struct fzk_gemm_f32 *g, const struct block *at, int64_t j) {
+    int64_t n = g->n - j < at->n * FZK_PANEL ? g->n - j : at->n * FZK_PANEL;
+    struct fzk_finish_f32 f = {
+        .m = at->rows, .n = n, .c = g->c + at->i * g->ldc + j, .ldc = g->ldc,
+        .bias = g->bias ? g->bias + j : NULL, .ldr = g->ldr, .clip = g->clip, .lo = g->lo,
+        .hi = g->hi, .round = g->round,
+        .residual = g->residual ? g->residual + at->i * g->ldr + j : NULL};
+    FINISH(&f);
+}
+
 static void run_tile(const struct fzk_gemm_f32 *g, const struct block *at, tile_fn fn) {
     int64_t j = at->p * FZK_PANEL, left = g->n - (at->p + at->n - 1) * FZK_PANEL;
+    int ends = at->k.ends && !g->round;
     fn(&(struct tile){.g = g, .a0 = at->a0, .a1 = at->a1,
                       .b = g->b + j * g->k + at->k.off * FZK_PANEL, .k = at->k, .next = at->next,
                       .step = at->step, .next_by_off = at->next_by_off,
-                      .c = g->c + at->i * g->ldc + j, .clip = g->clip && at->k.ends,
-                      .bias = g->bias && at->k.ends ? g->bias + j : NULL,
-                      .residual = g->residual && at->k.ends ? g->residual + at->i * g->ldr + j
-                                                            : NULL,
+                      .c = g->c + at->i * g->ldc + j, .clip = g->clip && ends,
+                      .bias = g->bias && ends ? g->bias + j : NULL,
+                      .residual = g->residual && ends ? g->residual + at->i * g->ldr + j : NULL,
                       .width = left < FZK_PANEL ? left : FZK_PANEL});
+    if (g->round && at->k.ends) round_tile(g, at, j);
 }
 
 /* Sets rows, a0 and a1 of the tile that starts at row at->i. */

@@ -27,6 +27,8 @@ FZK_INLINE __m256i first(int64_t n) {
 #define MEMORY_OPERANDS 1
 enum { LANES = 8, PIXELS = 4 };
 
+#define FINISH fzk_finish_f32_v3
+
 #include "tiles/dwconv_f32_tile.h"
 
 void fzk_dwconv_f32_avx2(const struct fzk_dwconv_f32 *d) { dwconv(d); }

@@ -21,6 +21,8 @@
 #define MEMORY_OPERANDS 1
 enum { LANES = 16, PIXELS = 7 };
 
+#define FINISH fzk_finish_f32_v4
+
 #include "tiles/dwconv_f32_tile.h"
 
 void fzk_dwconv_f32_avx512(const struct fzk_dwconv_f32 *d) { dwconv(d); }

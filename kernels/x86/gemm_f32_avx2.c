@@ -7,6 +7,7 @@
 #include <immintrin.h>
 
 #include "x86.h"
+#define FINISH fzk_finish_f32_v3
 #include "tiles/gemm_f32_sweep.h"
 
 enum {

@@ -21,17 +21,24 @@ enum {
     FZ_ACT_GELU_TANH = FZ_ACT_FN + FZK_FN_GELU_TANH
 };
 
-/* Part of params structs. a and b hold binary32 values. */
+/* Part of params structs. a and b hold binary32 values. ROUND: where results of half precision that
+ * are kept in binary32 are rounded: FZK_ROUND_ bits, and FZ_ACT_ROUND behind the function. */
+enum { FZ_ACT_ROUND = 32 };
 struct fz_act {
     int64_t kind;
     double a, b;
+    int64_t round;
 };
 
-/* Reads attributes act, a and b: for the frozen forms' tests. */
+/* Reads attributes act, a, b and round: for the frozen forms' tests. */
 fz_status_t fzi_act_lower(const struct fz_node *node, struct fz_act *act);
-/* FZ_E_FORMAT unless ACT is of a known kind. */
-fz_status_t fzi_act_check(const struct fz_op *op, const struct fz_act *act);
-/* Sets the clip members of G; leaves every other kind to fzi_act_run. */
+/* FZ_E_FORMAT unless ACT is of a known kind and rounds as it can; ROUNDS false: not at all. */
+fz_status_t fzi_act_check(const struct fz_op *op, const struct fz_act *act, bool rounds);
+/* FZK_ROUND_ bits of type DTYPE, 0 if that is no half precision. */
+int64_t fzi_round_type(int32_t dtype);
+/* Rounds N values at X to the type in ROUND; 0: changes nothing. */
+void fzi_round_run(const struct fzk_table *k, int64_t round, float *x, int64_t n);
+/* Sets the clip and rounding members of G; leaves every other kind to fzi_act_run. */
 void fzi_act_clip(const struct fz_act *act, struct fzk_gemm_f32 *g);
 /* True if fzi_act_run has work to do: any kind but none and clip. */
 bool fzi_act_runs(const struct fz_act *act);

@@ -77,6 +77,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     {.name = onnx, .domain = "", .since = first, .until = last, .rev = 1,                          \
      .flags = FZ_OP_IN_PLACE | FZ_OP_HALF, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,   \
      .attrs = known, .params_size = sizeof(struct fz_pairs_params), .kind = row,                   \
+     .round_at = offsetof(struct fz_pairs_params, round),                                          \
      .lower = lowering, .infer = infer, .run = run}
 
 const struct fz_op fz_ops_arith[] = {

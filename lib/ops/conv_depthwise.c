@@ -27,19 +27,15 @@ static void add_residual(const struct fz_conv_job *job, const struct fz_rect *r,
                          int64_t last) {
     const struct fz_act *act = &job->p->act;
     int64_t c = job->p->cout, pixel = fzi_conv_pixel(job), width = job->g->out[2];
-    float lo = (float)act->a, hi = (float)act->b;
-    for (int64_t i = 0; i < r->rows * r->cols; i++) {
-        int64_t at = i / r->cols * width + i % r->cols;
-        float *y = job->y + fzi_tile_out(job, r) + at * pixel;
-        const float *residual = job->residual + fzi_tile_residual(job, r) + at * c;
-        for (int64_t j = first; j < last; j++) {
-            float x = y[j] + residual[j];
-            if (act->kind == FZ_ACT_CLIP) {
-                float t = lo > x ? lo : x;
-                x = hi < t ? hi : t;
-            }
-            y[j] = x;
-        }
+    int64_t sums = FZK_ROUND_SUM | FZK_ROUND_BIAS;
+    for (int64_t i = 0; i < r->rows; i++) {
+        struct fzk_finish_f32 f = {
+            .m = r->cols, .n = last - first, .ldc = pixel, .ldr = c,
+            .c = job->y + fzi_tile_out(job, r) + i * width * pixel + first,
+            .residual = job->residual + fzi_tile_residual(job, r) + i * width * c + first,
+            .clip = act->kind == FZ_ACT_CLIP, .lo = (float)act->a, .hi = (float)act->b,
+            .round = act->round & ~(sums | FZ_ACT_ROUND)};
+        job->env->k->finish_f32(&f);
     }
 }
 
@@ -57,7 +53,8 @@ static void convolve(const struct fz_conv_job *job, const struct fz_rect *r, int
         .kernel_h = p->kernel[1], .kernel_w = p->kernel[2], .stride_h = p->stride[1],
         .stride_w = p->stride[2], .dilation_h = p->dilation[1], .dilation_w = p->dilation[2],
         .clip = p->act.kind == FZ_ACT_CLIP && !job->residual, .lo = (float)p->act.a,
-        .hi = (float)p->act.b};
+        .hi = (float)p->act.b,
+        .round = p->act.round & ~(int64_t)(FZ_ACT_ROUND | FZK_ROUND_RESIDUAL)};
     job->env->k->dwconv_f32(&d);
 }
 

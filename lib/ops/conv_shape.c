@@ -104,7 +104,7 @@ fz_status_t fzi_conv_check(const struct fz_op *op, const struct fz_conv_params *
             good = false;
     }
     if (!good) return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
-    return fzi_act_check(op, &p->act);
+    return fzi_act_check(op, &p->act, !p->blas && strcmp(op->name, "Conv") == 0);
 }
 
 /* SAME shares the padding out as ONNX says: the odd one behind for UPPER, in front for LOWER. */

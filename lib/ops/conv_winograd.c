@@ -106,7 +106,8 @@ static void output(const struct fz_conv_job *job, const struct fz_rect *r, int64
         .residual_row = width * p->cout, .residual_pixel = p->cout,
         .out = job->y + fzi_tile_out(job, r) + first, .out_row = width * pixel, .out_pixel = pixel,
         .height = r->rows, .width = r->cols, .channels = n, .tiles_x = tiles_x, .tile_end = tiles,
-        .clip = p->act.kind == FZ_ACT_CLIP, .lo = (float)p->act.a, .hi = (float)p->act.b};
+        .clip = p->act.kind == FZ_ACT_CLIP, .lo = (float)p->act.a, .hi = (float)p->act.b,
+        .round = p->act.round & ~(int64_t)FZ_ACT_ROUND};
     if (job->residual) w.residual = job->residual + fzi_tile_residual(job, r) + first;
     job->env->k->winograd_output_f32(&w);
 }

@@ -91,7 +91,7 @@ static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
 const struct fz_op fz_ops_frozen_conv[] = {
     {.name = "Conv", .domain = "frozen", .since = 1, .rev = 1, .flags = FZ_OP_APART,
      .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1,
-     .attrs = "auto_pad kernel_shape strides dilations pads group cin cout algorithm act a b",
+     .attrs = "auto_pad kernel_shape strides dilations pads group cin cout algorithm act a b round",
      .params_size = sizeof(struct fz_conv_params), .lower = lower, .infer = infer,
      .scratch = scratch, .run = run, .rows = rows, .macs = macs},
     {0},

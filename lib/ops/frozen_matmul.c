@@ -62,7 +62,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     if (p->k < 0 || p->n < 1 || p->k >= 1ll << 40 || p->n >= 1ll << 40 || p->blas < 0 ||
         p->blas > 1)
         return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
-    FZ_TRY(fzi_act_check(op, &p->act));
+    FZ_TRY(fzi_act_check(op, &p->act, !p->blas));
     for (uint32_t i = 0; i < 4; i++) FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32)));
     FZ_TRY(check_weights(op, call));
     FZ_TRY(fzi_infer_bias(op, call, 2, p->n));
@@ -113,7 +113,7 @@ static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
 
 const struct fz_op fz_ops_frozen_matmul[] = {
     {.name = "MatMul", .domain = "frozen", .since = 1, .rev = 1,
-     .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1, .attrs = "k n blas act a b",
+     .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1, .attrs = "k n blas act a b round",
      .params_size = sizeof(struct fz_frozen_matmul_params), .lower = lower, .infer = infer,
      .scratch = scratch, .run = run, .macs = macs},
     {0},

@@ -34,7 +34,7 @@ static fz_status_t check_params(const struct fz_op *op, const struct fz_narrow_p
     if (good && has_scale(p))
         good = p->block >= 1 && p->block < limit && (p->block % 16 == 0 || p->block >= p->k);
     if (!good) return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
-    return fzi_act_check(op, &p->act);
+    return fzi_act_check(op, &p->act, true);
 }
 
 /* Input I must have DTYPE and three dims, as far as they are known. */
@@ -172,6 +172,18 @@ static struct fzk_narrow weights_at(const struct fz_call *call, int64_t first) {
         .scale = scale ? scale + at : NULL, .zero = zero ? zero + at : NULL};
 }
 
+/* Product G with its sums rounded, which that kernel does not know. */
+static void finish_few(const struct fzk_table *k, const struct fzk_ngemm_f32 *g, int64_t round) {
+    struct fzk_ngemm_f32 sums = *g;
+    struct fzk_finish_f32 f = {.m = g->m, .n = g->n, .c = g->c, .ldc = g->ldc, .bias = g->bias,
+                               .residual = g->residual, .ldr = g->ldr, .clip = g->clip,
+                               .lo = g->lo, .hi = g->hi, .round = round & ~(int64_t)FZ_ACT_ROUND};
+    sums.bias = sums.residual = NULL;
+    sums.clip = 0;
+    k->ngemm_f32(&sums);
+    k->finish_f32(&f);
+}
+
 /* Panels [FIRST, LAST) as they are stored. */
 static void multiply_few(const struct cut *cut, int64_t first, int64_t last) {
     const struct fz_call *call = cut->call;
@@ -183,7 +195,8 @@ static void multiply_few(const struct cut *cut, int64_t first, int64_t last) {
         .a = data(call, 0), .lda = p->k, .c = (float *)call->out[0]->data + at, .ldc = p->n,
         .bias = bias ? bias + at : NULL, .residual = residual ? residual + at : NULL, .ldr = p->n,
         .clip = p->act.kind == FZ_ACT_CLIP, .lo = (float)p->act.a, .hi = (float)p->act.b};
-    call->env->k->ngemm_f32(&g);
+    if (p->act.round) finish_few(call->env->k, &g, p->act.round);
+    else call->env->k->ngemm_f32(&g);
 }
 
 /* Panels [FIRST, LAST), widened into WIDE. */
@@ -247,7 +260,7 @@ static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
 const struct fz_op fz_ops_frozen_matmul_narrow[] = {
     {.name = "MatMulNarrow", .domain = "frozen", .since = 1, .rev = 1, .flags = FZ_OP_HALF,
      .min_in = 2, .max_in = FZ_NARROW_INPUTS, .min_out = 1, .max_out = 1,
-     .attrs = "k n form block middle act a b", .params_size = sizeof(struct fz_narrow_params),
+     .attrs = "k n form block middle act a b round", .params_size = sizeof(struct fz_narrow_params),
      .lower = lower, .infer = infer, .scratch = scratch, .run = run, .macs = macs},
     {0},
 };

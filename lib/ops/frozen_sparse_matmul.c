@@ -56,7 +56,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
         return fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
     if (call->n_in != PANELS + 1)
         return fzi_error(FZ_E_FORMAT, "%s: it takes %d inputs", op->name, PANELS + 1);
-    FZ_TRY(fzi_act_check(op, &p->act));
+    FZ_TRY(fzi_act_check(op, &p->act, false));
     FZ_TRY(check_types(op, call));
     FZ_TRY(check_table(op, call, VALUES, -1, FZK_PANEL));
     FZ_TRY(check_table(op, call, SEGMENTS, -1, 2));

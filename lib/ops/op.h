@@ -18,6 +18,8 @@
 #ifndef FZ_OP_H
 #define FZ_OP_H
 
+#include <stddef.h>
+
 #include "graph/graph.h"
 #include "kernels.h"
 
@@ -111,6 +113,8 @@ struct fz_op {
     uint8_t min_out, max_out;
     const char *attrs;         /* attribute names that lower knows, separated by blanks */
     size_t params_size;
+    size_t round_at;           /* offset in params of an int64_t: FZK_ROUND_F16 or FZK_ROUND_BF16
+                                  there rounds float32 results to half precision. 0: has none */
     int64_t kind;              /* families: which row of the body's table; copied nowhere */
 
     /* Reads attributes into PARAMS (zeroed, params_size bytes). May append constant inputs to the

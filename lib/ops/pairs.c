@@ -1,11 +1,13 @@
 /* The body of elementwise operators with two operands. */
 #include "ops/pairs.h"
 
+#include "ops/act.h"
 #include "ops/walk.h"
 
 enum {
     GRAIN = 16384, /* elements of a task: some 10 us */
-    SHORT = 192    /* runs below this many elements are gathered */
+    SHORT = 192,   /* runs below this many elements are gathered */
+    NEAR = 2048    /* elements that stay in the nearest cache until they are rounded */
 };
 
 fz_status_t fzi_pairs_lower(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -39,6 +41,9 @@ static fz_status_t place(const struct fz_op *op, const struct fz_pairs_params *p
 fz_status_t fzi_pairs_shape(const struct fz_op *op, const struct fz_call *call,
                             const struct fz_pairs_params *params, fz_tensor_t *out) {
     fz_tensor_t b = *call->in[1], shape = {0};
+    if (params->round < 0 || params->round > FZK_ROUND_BF16)
+        return fzi_error(FZ_E_FORMAT, "%s: unknown rounding %lld", op->name,
+                         (long long)params->round);
     FZ_TRY(place(op, params, call->in[0], &b));
     const fz_tensor_t *const both[2] = {call->in[0], &b};
     FZ_TRY(fzi_infer_broadcast(op, both, 2, &shape));
@@ -52,6 +57,7 @@ struct job {
     const fz_tensor_t *in[2], *out;
     bool dense[2]; /* the operand's elements are the output's, in its order */
     struct fz_walk walk;
+    int64_t round;
 };
 
 struct buffers {
@@ -71,6 +77,7 @@ static void run_block(const struct job *job, struct buffers *buffers, const stru
     const fz_tensor_t *out = job->out;
     void *y = fzi_wide_target(out->dtype, out->data, pos, &buffers->out);
     job->fn(job->k, n, in[0], step[0], in[1], step[1], y);
+    fzi_round_run(job->k, job->round, y, n);
     fzi_wide_store(job->k, out->dtype, out->data, pos, n, y);
 }
 
@@ -111,6 +118,7 @@ static void run_blocks(const struct job *job, int64_t begin, int64_t end) {
         }
         void *y = fzi_wide_target(job->out->dtype, job->out->data, begin, &buffers.out);
         job->fn(job->k, n, in[0], 1, in[1], 1, y);
+        fzi_round_run(job->k, job->round, y, n);
         fzi_wide_store(job->k, job->out->dtype, job->out->data, begin, n, y);
     }
 }
@@ -121,7 +129,7 @@ static void run_range(void *arg, int64_t begin, int64_t end) {
     struct fz_walk_at at;
     bool native = fzi_wide_native(job->in[0]->dtype) && fzi_wide_native(job->in[1]->dtype) &&
                   fzi_wide_native(job->out->dtype);
-    int64_t most = native ? INT64_MAX : FZ_WIDE_BLOCK;
+    int64_t most = !native ? FZ_WIDE_BLOCK : job->round ? NEAR : INT64_MAX;
     int64_t last = job->walk.dims[job->walk.rank - 1];
     bool moves = fzi_type_width(job->in[0]->dtype) <= 8 && fzi_type_width(job->in[1]->dtype) <= 8;
     if (last < SHORT && job->walk.rank > 1 && moves) {
@@ -143,7 +151,8 @@ fz_status_t fzi_pairs_run(const struct fz_call *call, const struct fz_pairs_para
     fz_tensor_t *out = call->out[0];
     static const struct fz_op unnamed = {.name = "broadcast"};
     FZ_TRY(place(&unnamed, params, call->in[0], &b));
-    struct job job = {call->env->k, fn, {call->in[0], &b}, out, {false, false}, {0}};
+    struct job job = {call->env->k, fn, {call->in[0], &b}, out, {false, false}, {0}, 0};
+    if (out->dtype == FZ_TYPE_F32) job.round = params->round;
     if (swap) job.in[0] = &b, job.in[1] = call->in[0];
     fzi_walk_init(&job.walk, out, job.in, 2);
     for (int i = 0; i < 2; i++)

@@ -64,6 +64,7 @@ struct fz_pairs_params {
     int64_t axis;
     int64_t has_axis;
     int64_t option;    /* the row's own: fmod, direction */
+    int64_t round;     /* FZK_ROUND_F16, FZK_ROUND_BF16: float32 results are rounded; or 0 */
 };
 
 /* Reads axis and broadcast where OP ends at opset 6. */

@@ -92,6 +92,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     {.name = "Pow", .domain = "", .since = first, .until = last, .rev = 1,                         \
      .flags = FZ_OP_IN_PLACE | FZ_OP_HALF, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,   \
      .attrs = known, .params_size = sizeof(struct fz_pairs_params), .lower = fzi_pairs_lower,      \
+     .round_at = offsetof(struct fz_pairs_params, round),                                          \
      .infer = infer, .run = run}
 
 const struct fz_op fz_ops_pow[] = {

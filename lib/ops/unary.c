@@ -1,13 +1,18 @@
 /* Elementwise functions of one operand: y = f(x). Floats go through the kernels' functions, each
  * the expression that kernels/numeric.h gives it (half precision by way of binary32); integers,
  * where ONNX has them, wrap modulo 2^n. */
+#include "ops/act.h"
 #include "ops/wide.h"
 
-enum { GRAIN = 8192 }; /* elements of a task */
+enum {
+    GRAIN = 8192, /* elements of a task */
+    NEAR = 2048   /* elements that stay in the nearest cache until they are rounded */
+};
 
 struct params {
-    int64_t fn;  /* FZK_FN_ */
-    double a, b; /* binary32 values */
+    int64_t fn;    /* FZK_FN_ */
+    double a, b;   /* binary32 values */
+    int64_t round; /* FZK_ROUND_F16, FZK_ROUND_BF16: float32 results are rounded; or 0 */
 };
 
 /* The float attributes of a function, in the order of its parameters. */
@@ -73,8 +78,9 @@ static uint64_t types_of(int64_t fn) {
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
-    if (p->fn != op->kind && !(op->kind == FZK_FN_GELU && p->fn == FZK_FN_GELU_TANH))
-        return fzi_error(FZ_E_FORMAT, "%s: unknown function", op->name);
+    bool known = p->fn == op->kind || (op->kind == FZK_FN_GELU && p->fn == FZK_FN_GELU_TANH);
+    if (!known || p->round < 0 || p->round > FZK_ROUND_BF16)
+        return fzi_error(FZ_E_FORMAT, "%s: unknown function or rounding", op->name);
     FZ_TRY(fzi_infer_type(op, call, 0, types_of(op->kind)));
     fzi_infer_like(call, 0, call->in[0]->dtype, call->in[0]);
     return FZ_OK;
@@ -96,6 +102,7 @@ static void map_block(const struct job *job, int64_t first, int64_t n) {
     switch (fzi_wide_of(type)) {
     case FZ_WIDE_F32:
         job->k->unary_f32((int32_t)p->fn, y, x, n, (float)p->a, (float)p->b);
+        if (type == FZ_TYPE_F32) fzi_round_run(job->k, p->round, y, n);
         break;
     case FZ_WIDE_F64: job->k->unary_f64((int32_t)p->fn, y, x, n, p->a, p->b); break;
     default: map_int(p->fn, y, x, n, fzi_type_is_signed(type)); break;
@@ -105,7 +112,9 @@ static void map_block(const struct job *job, int64_t first, int64_t n) {
 
 static void map_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
-    int64_t most = fzi_wide_native(job->in->dtype) ? end - begin : FZ_WIDE_BLOCK;
+    int64_t most = !fzi_wide_native(job->in->dtype) ? FZ_WIDE_BLOCK
+                   : job->p->round                  ? NEAR
+                                                    : end - begin;
     for (int64_t i = begin; i < end; i += most) map_block(job, i, fzi_min_i64(most, end - i));
 }
 
@@ -120,7 +129,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     {.name = onnx, .domain = family, .since = first, .until = last, .rev = 1,                      \
      .flags = FZ_OP_IN_PLACE | FZ_OP_HALF, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,   \
      .attrs = known, .params_size = sizeof(struct params), .kind = FZK_FN_##function,              \
-     .lower = lower, .infer = infer, .run = run}
+     .lower = lower, .infer = infer, .run = run, .round_at = offsetof(struct params, round)}
 #define ROW(onnx, first, function, known) ROW_OF("", onnx, first, 0, function, known)
 
 const struct fz_op fz_ops_unary[] = {

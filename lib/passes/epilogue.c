@@ -41,7 +41,9 @@ static bool has_act(struct fz_node *node) {
 static bool set_act(struct fz_node *node, const struct fz_act *act) {
     struct fz_packed_params *p = packed_of(node);
     if (!p) {
+        int64_t round = act_of(node)->round;
         *act_of(node) = *act;
+        act_of(node)->round = round;
         return true;
     }
     if (act->kind != FZ_ACT_CLIP) return false;
@@ -145,13 +147,14 @@ static bool recognise(const struct fz_node *reader, struct fz_act *act) {
             return true;
         }
     if (fzi_pass_is(reader, "Relu")) {
-        *act = (struct fz_act){FZ_ACT_CLIP, 0, __builtin_inf()};
+        *act = (struct fz_act){.kind = FZ_ACT_CLIP, .b = __builtin_inf()};
         return true;
     }
     if (fzi_pass_is(reader, "Clip")) {
+        /* A bound that is absent is none; before opset 11 it is the largest number. */
+        double far = reader->op->until ? (double)__FLT_MAX__ : __builtin_inf();
         act->kind = FZ_ACT_CLIP;
-        return limit(reader, 1, "min", -(double)__FLT_MAX__, &act->a) &&
-               limit(reader, 2, "max", (double)__FLT_MAX__, &act->b);
+        return limit(reader, 1, "min", -far, &act->a) && limit(reader, 2, "max", far, &act->b);
     }
     if (fzi_pass_is(reader, "LeakyRelu")) {
         act->kind = FZ_ACT_LEAKY_RELU;
@@ -178,13 +181,52 @@ static void try_affine(struct fz_pass *pass, struct fz_graph *graph, struct fz_n
     struct fz_act *act = act_of(node);
     struct fz_node *add = fzi_value_reader(mul->out[0]);
     double a, b;
-    if (!act || act->kind != FZ_ACT_HARD_SWISH || !add || !fzi_pass_is(add, "Add")) return;
+    if (!act || act->kind != FZ_ACT_HARD_SWISH || act->round) return;
+    if (!add || !fzi_pass_is(add, "Add")) return;
     if (fzi_pass_with_scalar(mul, &a) != node->out[0] ||
         fzi_pass_with_scalar(add, &b) != mul->out[0] || add->out[0]->graph != graph)
         return;
-    *act = (struct fz_act){FZ_ACT_HARD_SWISH_AFFINE, a, b};
+    *act = (struct fz_act){.kind = FZ_ACT_HARD_SWISH_AFFINE, .a = a, .b = b};
     absorb(pass, graph, node, mul);
     absorb(pass, graph, node, add);
+    *done = true;
+}
+
+/* True if NODE's sums can be rounded one by one. */
+static bool knows_rounding(const struct fz_node *node) {
+    if (fzi_pass_is_frozen(node, "MatMul"))
+        return !((const struct fz_frozen_matmul_params *)node->params)->blas;
+    if (fzi_pass_is_frozen(node, "Conv"))
+        return !((const struct fz_conv_params *)node->params)->blas;
+    return fzi_pass_is_frozen(node, "MatMulNarrow");
+}
+
+/* Where NODE would round what it makes now: FZK_ROUND_ bits without a type; 0: nowhere. */
+static int64_t rounding_stage(struct fz_node *node) {
+    if (act_of(node)->kind == FZ_ACT_CLIP) return 0;
+    if (has_act(node)) return FZ_ACT_ROUND;
+    if (fzi_in(node, residual_at(node))) return FZK_ROUND_RESIDUAL;
+    return fzi_in(node, bias_at(node)) ? FZK_ROUND_BIAS : FZK_ROUND_SUM;
+}
+
+/* Where NODE, an elementwise operator, is told to round; NULL: it cannot. */
+static int64_t *rounding_of(const struct fz_node *node) {
+    size_t at = node->op->round_at;
+    return at ? (int64_t *)((char *)node->params + at) : NULL;
+}
+
+/* A frozen.RoundHalf behind NODE. */
+static void try_round(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                      struct fz_node *reader, bool *done) {
+    int64_t type, stage = FZK_ROUND_TYPE;
+    if (fzi_attr_int(reader, "round", 0, &type) != FZ_OK) return;
+    int64_t *round = rounding_of(node);
+    if (!round && !knows_rounding(node)) return;
+    if (!round) round = &act_of(node)->round;
+    if (!node->op->round_at) stage = rounding_stage(node);
+    if (!stage || *round & stage || (*round && (*round & FZK_ROUND_TYPE) != type)) return;
+    *round |= type | (stage & ~(int64_t)FZK_ROUND_TYPE);
+    absorb(pass, graph, node, reader);
     *done = true;
 }
 
@@ -196,7 +238,12 @@ static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_
         bool here = reader && reader->out[0] && reader->out[0]->graph == graph;
         if (!here || node->out[0]->graph != graph) return FZ_OK;
         struct fz_act next;
-        if (fzi_pass_is(reader, "Add")) {
+        if (rounding_of(reader) && *rounding_of(reader)) return FZ_OK;
+        if (fzi_pass_is_frozen(reader, "RoundHalf")) {
+            try_round(pass, graph, node, reader, &done);
+        } else if (node->op->round_at) {
+            return FZ_OK;
+        } else if (fzi_pass_is(reader, "Add")) {
             FZ_TRY(try_add(pass, graph, node, reader, &done));
         } else if (fzi_pass_is(reader, "Mul")) {
             try_affine(pass, graph, node, reader, &done);
@@ -212,8 +259,14 @@ static fz_status_t grow(struct fz_pass *pass, struct fz_graph *graph, struct fz_
 
 fz_status_t fzi_pass_epilogue(struct fz_pass *pass, struct fz_graph *graph) {
     fzi_graph_count_uses(pass->graph);
-    /* A node that grows moves to where its last reader was, and what it absorbs goes. */
-    for (struct fz_node *node = graph->first; node; node = node->next)
-        if (act_of(node) || packed_of(node)) FZ_TRY(grow(pass, graph, node));
+    /* A node that grows moves to where its last reader was, and what it absorbs goes: the walk goes
+     * on behind where it has been. */
+    for (struct fz_node *node = graph->first, *next; node; node = next) {
+        struct fz_node *before = node->prev;
+        if (act_of(node) || packed_of(node) || node->op->round_at)
+            FZ_TRY(grow(pass, graph, node));
+        if (node->prev == before) next = node->next;
+        else next = before ? before->next : graph->first;
+    }
     return FZ_OK;
 }

@@ -341,7 +341,7 @@ static bool is_scalar_quantisation(const struct fz_node *node) {
 static bool is_elementwise(const struct fz_node *node) {
     static const char *const others[] = {"Cast", "Where", "Clip", NULL};
     if (fzi_pass_is_frozen(node, "QAdd") || fzi_pass_is_frozen(node, "QMul")) return true;
-    if (is_scalar_quantisation(node)) return true;
+    if (is_scalar_quantisation(node) || fzi_pass_is_frozen(node, "RoundHalf")) return true;
     if (node->op->domain[0] || node->n_out != 1 || node->op->flags & FZ_OP_VIEW) return false;
     for (int i = 0; others[i]; i++)
         if (strcmp(node->op->name, others[i]) == 0) return true;

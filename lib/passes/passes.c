@@ -17,6 +17,8 @@ static const struct row rows[] = {
     {"narrow", fzi_pass_narrow_weights, false},
     {"fold", fzi_pass_fold, true},
     {"clean", fzi_pass_clean, false},
+    {"round", fzi_pass_round, false},
+    {"clean", fzi_pass_clean, false},
     {"affine", fzi_pass_affine, false},
     {"batchnorm", fzi_pass_batchnorm, false},
     {"affine", fzi_pass_affine, false},

@@ -114,8 +114,8 @@ void kt_bench(struct kt *t, double work, void (*call)(const struct fzk_table *k,
               void *arg, const char *format, ...) KT_PRINTF(5, 6);
 
 /* ---- the families */
-extern const struct kt_case gemm_cases[], narrow_cases[], conv_cases[], pool_cases[], tree_cases[],
-    qgemm_cases[], qdwconv_cases[],
+extern const struct kt_case gemm_cases[], finish_cases[], narrow_cases[], conv_cases[],
+    pool_cases[], tree_cases[], qgemm_cases[], qdwconv_cases[],
     qgemm_elementwise_cases[], math_cases[], math_rows_cases[],
     value_cases[], environment_cases[];
 /* others: one line each, here and in kernels_test.c */

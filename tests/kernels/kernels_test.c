@@ -19,6 +19,7 @@
 
 static const struct kt_case *const families[] = {
     gemm_cases,
+    finish_cases,
     narrow_cases,
     conv_cases,
     pool_cases,

@@ -50,6 +50,22 @@ static void gemm_f32(struct kt *t) {
     }
 }
 
+static void finish_f32(struct kt *t) {
+    for (struct visit v = {0}; next(t, &v);) {
+        struct fzk_finish_f32 f = {.m = 2, .n = v.n, .ldc = v.n, .ldr = v.n, .clip = v.i & 1,
+                                   .lo = -1, .hi = 1e30f, .round = 1 + (v.i & 1)};
+        f.round |= v.i * FZK_ROUND_SUM & 7 * FZK_ROUND_SUM;
+        f.bias = v.i & 2 ? kt_f32(t, v.n, v.values) : NULL;
+        f.residual = v.i & 4 ? kt_f32(t, 2 * v.n, v.values) : NULL;
+        float *from = kt_f32(t, 2 * v.n, v.values);
+        kt_protect(t);
+        f.c = kt_buffer(t, 2 * v.n, 4);
+        for (int64_t i = 0; i < 2 * v.n; i++) f.c[i] = from[i];
+        t->k->finish_f32(&f);
+        kt_check_f32(t, f.c, 2 * v.n);
+    }
+}
+
 static void pack_b_f32(struct kt *t) {
     for (struct visit v = {0}; next(t, &v);) {
         int64_t k = 1 + v.i % 9, to = (v.n + FZK_PANEL - 1) / FZK_PANEL * k * FZK_PANEL;
@@ -439,7 +455,7 @@ static void qdwconv_u8s8(struct kt *t) {
 
 #define ROW(name) {#name "/values", KT_KERNEL(name), name, NULL},
 const struct kt_case value_cases[] = {
-    ROW(gemm_f32) ROW(pack_b_f32) ROW(dwconv_f32) ROW(winograd_input_f32) ROW(winograd_output_f32)
+    ROW(gemm_f32) ROW(finish_f32) ROW(pack_b_f32) ROW(dwconv_f32) ROW(winograd_input_f32) ROW(winograd_output_f32)
     ROW(maxpool_f32) ROW(avgpool_f32) ROW(unary_f32) ROW(unary_f64) ROW(binary_f32)
     ROW(binary_f64) ROW(reduce_f32) ROW(minmax_f32) ROW(softmax_f32) ROW(logsoftmax_f32)
     ROW(norm_f32) ROW(f16_to_f32) ROW(f32_to_f16) ROW(bf16_to_f32) ROW(f32_to_bf16)

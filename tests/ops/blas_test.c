@@ -88,7 +88,7 @@ static void test_conv(const struct fz_blas *blas, const int64_t x[4], const int6
     fz_tensor_t *in[] = {tensor(4, x), NULL, tensor(1, w)}, *blas_in[] = {in[0], NULL, in[2]};
     fz_tensor_t out = {0};
     check(fzi_conv_choose(&conv, &weights.t, false, &p) == FZ_OK, "choice");
-    p.act = (struct fz_act){FZ_ACT_CLIP, 0, 6};
+    p.act = (struct fz_act){.kind = FZ_ACT_CLIP, .b = 6};
     q = p;
     q.blas = 1;
     check(fzi_conv_pack(graph, &weights, &p, &packed) == FZ_OK, "packing");
