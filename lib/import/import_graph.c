@@ -60,7 +60,9 @@ static const char *node_name(const fz_pb_node *proto) {
     return proto->op_type;
 }
 
-/* The version of the node's domain that the model, or the function around it, imports. */
+/* The version of the node's domain that the model, or the function around it, imports. The
+ * optimiser of ONNX Runtime does not import com.microsoft, which has had no other version than
+ * 1. */
 static fz_status_t find_opset(const struct fz_scope *scope, const fz_pb_node *proto,
                               int32_t *out) {
     const char *domain = fzi_import_domain(proto->domain);
@@ -70,7 +72,10 @@ static fz_status_t find_opset(const struct fz_scope *scope, const fz_pb_node *pr
         *out = (int32_t)item->version;
         return FZ_OK;
     }
-    return fzi_error(FZ_E_FORMAT, "the opset of domain '%s' is not imported", domain);
+    if (strcmp(domain, "com.microsoft") != 0)
+        return fzi_error(FZ_E_FORMAT, "the opset of domain '%s' is not imported", domain);
+    *out = 1;
+    return FZ_OK;
 }
 
 /* Resolves the names that the node reads and writes. */

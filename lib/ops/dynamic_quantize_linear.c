@@ -56,18 +56,23 @@ static void quantize(void *arg, int64_t begin, int64_t end) {
 }
 
 /* scale = (high - low) / 255, zero = round(0 - low / scale) in [0, 255]; if empty 1 and 0. */
-static void choose(const float range[2], struct job *j) {
+static void choose(const float range[2], float *scale, int32_t *zero) {
     float low = range[0] < 0 ? range[0] : 0, high = range[1] > 0 ? range[1] : 0;
-    j->scale = (high - low) / 255.0f;
-    j->zero = 0;
-    if (!(j->scale > 0)) j->scale = 1;
-    else j->zero = (int32_t)fzi_quant_round(0 - low, j->scale, 0, 0, 255);
+    *scale = (high - low) / 255.0f;
+    *zero = 0;
+    if (!(*scale > 0)) *scale = 1;
+    else *zero = (int32_t)fzi_quant_round(0 - low, *scale, 0, 0, 255);
+}
+
+void fzi_quant_choose(const struct fzk_table *k, const float *x, int64_t n, float *scale,
+                      int32_t *zero) {
+    float range[2] = {0, 0};
+    if (n) k->minmax_f32(range, x, n);
+    choose(range, scale, zero);
 }
 
 static void choose_from(struct job *j) {
-    float range[2] = {0, 0};
-    if (j->n) j->call->env->k->minmax_f32(range, j->x, j->n);
-    choose(range, j);
+    fzi_quant_choose(j->call->env->k, j->x, j->n, &j->scale, &j->zero);
 }
 
 /* The ranges of equal parts of a long tensor. */
@@ -100,7 +105,7 @@ static void choose_from_parts(struct job *j) {
         if (!(r[0] >= p.ranges[0][0])) p.ranges[0][0] = r[0];
         if (!(r[1] <= p.ranges[0][1])) p.ranges[0][1] = r[1];
     }
-    choose(p.ranges[0], j);
+    choose(p.ranges[0], &j->scale, &j->zero);
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {

@@ -130,6 +130,26 @@ static fz_status_t softmax(struct fz_lower *lower, struct fz_node *node) {
     return finish(&e, made ? made->out[0] : NULL, 3);
 }
 
+/* QLinearConv of ai.onnx, whose images may have their channels last. */
+static fz_status_t conv(struct fz_lower *lower, struct fz_node *node) {
+    struct fz_compose e = {.lower = lower, .node = node};
+    static const char *const names[] = {"auto_pad", "dilations", "group", "kernel_shape", "pads",
+                                        "strides"};
+    struct fz_value *in[9] = {0};
+    struct fz_attr attrs[FZ_COUNT(names)];
+    size_t n = 0;
+    int64_t last;
+    FZ_TRY(fzi_attr_int(node, "channels_last", 0, &last));
+    for (size_t i = 0; i < FZ_COUNT(names); i++) fzi_compose_keep(&e, names[i], attrs, &n);
+    for (uint32_t i = 0; i < 9; i++) in[i] = fzi_in(node, i);
+    int32_t rank = last ? fzi_compose_rank(&e, in[0], "the input") : 0;
+    if (last && e.status == FZ_OK) in[0] = move_channels(&e, in[0], rank, false);
+    struct fz_value *y = fzi_compose(&e, "QLinearConv", in, 9, attrs, n);
+    if (last && e.status == FZ_OK) y = move_channels(&e, y, rank, true);
+    e.out[0] = y;
+    return fzi_compose_done(&e);
+}
+
 /* The int32 bias C at the scale alpha * a_scale * b_scale. */
 static struct fz_value *gemm_bias(struct fz_compose *e, double alpha) {
     struct fz_node *node = e->node;
@@ -179,6 +199,8 @@ const struct fz_op fz_ops_qlinear[] = {
     ROW("QLinearSigmoid", SIGMOID, 1, 5, "", one),
     ROW("QLinearLeakyRelu", LEAKY_RELU, 1, 5, "alpha", one),
     ROW("QLinearSoftmax", SOFTMAX, 1, 5, "axis opset", softmax),
+    ROW("QLinearConv", 0, 8, 9, "auto_pad channels_last dilations group kernel_shape pads strides",
+        conv),
     ROW("QGemm", 0, 1, 9, "alpha transA transB", gemm),
     {0},
 };

@@ -40,6 +40,10 @@ static inline int64_t fzi_quant_zero(const fz_tensor_t *zero, int64_t i) {
     return zero ? fzi_tensor_int(zero, i) : 0;
 }
 
+/* The scale and the zero point that DynamicQuantizeLinear gives N numbers. */
+void fzi_quant_choose(const struct fzk_table *k, const float *x, int64_t n, float *scale,
+                      int32_t *zero);
+
 /* A scale or zero point of one element as a scalar; FZ_E_SHAPE unless T has one element. */
 fz_status_t fzi_quant_scalar_shape(const struct fz_op *op, const fz_tensor_t *t, const char *what);
 

@@ -112,9 +112,9 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
 }
 
 /* Lengths are values, so they are checked where they are read. */
-static fz_status_t read_lens(const struct fz_op *op, const struct fz_call *call,
-                             const struct fz_rnn_sizes *s, int64_t *lens) {
-    const fz_tensor_t *t = call->n_in > 4 ? call->in[4] : NULL;
+fz_status_t fzi_rnn_lengths(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                            const struct fz_rnn_sizes *s, int64_t *lens) {
+    const fz_tensor_t *t = call->n_in > i ? call->in[i] : NULL;
     for (int64_t b = 0; b < s->batch; b++) {
         lens[b] = t ? fzi_tensor_int(t, b) : s->steps;
         if (lens[b] < 0 || lens[b] > s->steps)
@@ -149,7 +149,7 @@ static void copy_state(const struct fz_rnn_params *p, const struct fz_rnn_sizes 
 }
 
 /* Batch rows of the same length go together. */
-static void range(void *arg, int64_t begin, int64_t end) {
+void fzi_rnn_range(void *arg, int64_t begin, int64_t end) {
     const struct fz_rnn_pass *pass = arg;
     for (int64_t b = begin, next; b < end; b = next) {
         for (next = b + 1; next < end && pass->lens[next] == pass->lens[b];) next++;
@@ -200,7 +200,8 @@ static void run_direction(const struct fz_op *op, const struct fz_call *call,
     if (pass.y) pass.y += d * (p->layout ? 1 : s->batch) * s->hidden;
     copy_state(p, s, d, data(call, 5), pass.h, false);
     copy_state(p, s, d, data(call, 6), pass.c, false);
-    fzi_run_range(env, s->batch, 1 + 20000 / (s->steps * s->columns + 1), range, &pass);
+    fzi_run_range(env, s->batch, 1 + 20000 / (s->steps * s->columns + 1), fzi_rnn_range,
+                  &pass);
     copy_state(p, s, d, pass.h, result(call, 1), true);
     copy_state(p, s, d, pass.c, result(call, 2), true);
 }
@@ -223,7 +224,7 @@ static void direction_task(void *arg, size_t d) {
  * rows, each has a thread. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
-    FZ_TRY(read_lens(op, call, &s, call->scratch));
+    FZ_TRY(fzi_rnn_lengths(op, call, 4, &s, call->scratch));
     if (side_by_side(call, &s)) {
         struct directions both = {op, call, &s, *call->env};
         both.env.threads = 1;

@@ -57,6 +57,19 @@ void fzi_rnn_pack_direction(const struct fz_rnn_sizes *s, const float *w, const 
 /* A frozen form's op->kind is FZ_RNN_FROZEN + gates. */
 enum { FZ_RNN_FROZEN = 16 };
 
+/* Recurrent weights of bytes, packed by fzi_qmatmul_pack: each row of the state is quantised as by
+ * DynamicQuantizeLinear before its product, which ends in
+ * (float)acc * (h_scale * scale_c) + gx. */
+struct fz_rnn_bytes {
+    const int8_t *w;
+    const int32_t *sums, *zeros; /* zeros: of the columns, or NULL */
+    const float *scale;          /* n_scale numbers: one, or one for each column */
+    int32_t n_scale;
+    uint8_t *h;                  /* [batch][hidden]: the quantised state */
+    float *h_scales;             /* [batch] each */
+    int32_t *h_zeros;
+};
+
 /* One direction of one call: some rows of the batch through all time steps. */
 struct fz_rnn_pass {
     const struct fzk_table *k;
@@ -65,6 +78,7 @@ struct fz_rnn_pass {
     const struct fz_rnn_act *act; /* three */
     bool backwards;
     const float *r;               /* packed */
+    const struct fz_rnn_bytes *bytes; /* not NULL: LSTM alone, in place of r */
     const float *r_bias;          /* of GRU's h with linear_before_reset, or NULL */
     const float *peephole;        /* LSTM: i, o, f; or NULL */
     const float *gx;              /* chain(W, x) + bias, a row for each row of X */
@@ -76,5 +90,18 @@ struct fz_rnn_pass {
 };
 /* Batch rows [BEGIN, END), which all are LENS[BEGIN] steps long. */
 void fzi_rnn_rows(const struct fz_rnn_pass *pass, int64_t begin, int64_t end);
+/* The same of rows of any lengths, for fzi_run_range: ARG is the pass. */
+void fzi_rnn_range(void *arg, int64_t begin, int64_t end);
+
+/* FZ_E_FORMAT unless P is what lower may have made; a frozen form has a hidden state. */
+fz_status_t fzi_rnn_check(const struct fz_op *op, const struct fz_rnn_params *p);
+/* Input I, if present, is of DTYPE and of these dims, as far as both are known (-1: any). */
+fz_status_t fzi_rnn_expect(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                           int32_t dtype, int32_t rank, const int64_t *dims);
+/* Everything that a run allocates for these sizes fits a size_t with room to spare. */
+bool fzi_rnn_fits(const struct fz_rnn_sizes *s);
+/* What lengths input I gives the rows: all steps if it is absent. FZ_E_VALUE. */
+fz_status_t fzi_rnn_lengths(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                            const struct fz_rnn_sizes *s, int64_t *lens);
 
 #endif

@@ -3,7 +3,28 @@
  * A gate's input is (chain(W, x) + (Wb + Rb)) + chain(R, h): gx holds the first sum for all steps,
  * the GEMM kernel adds it as a residual. What follows is elementwise, each product and sum rounded:
  * LSTM with peepholes i + P c; c' = f c + i g; h' = o h(c'). GRU: h' = (1 - z) g + z h. */
+#include "ops/quant.h"
 #include "ops/rnn.h"
+
+/* The same of bytes, for rows of the batch from B on. */
+static void recur_bytes(const struct fz_rnn_pass *pass, int64_t m, int64_t b, float *c,
+                        const float *residual) {
+    const struct fz_rnn_bytes *q = pass->bytes;
+    int64_t n = pass->s.hidden, columns = pass->s.columns;
+    struct fzk_segment segment = {0, n};
+    for (int64_t i = b; i < b + m; i++) {
+        const float *h = pass->h + i * n;
+        fzi_quant_choose(pass->k, h, n, &q->h_scales[i], &q->h_zeros[i]);
+        pass->k->quantize_f32_u8(q->h + i * n, h, n, q->h_scales[i], q->h_zeros[i]);
+    }
+    struct fzk_qgemm g = {
+        .m = m, .n = columns, .k = n, .a = q->h + b * n, .lda = n, .segments = &segment,
+        .n_segments = 1, .b = q->w, .col_sum = q->sums, .zb = q->zeros, .za_rows = q->h_zeros + b,
+        .out = {.c = c, .ldc = columns, .kind = FZK_QOUT_F32, .scale = q->scale,
+                .n_scale = q->n_scale, .row_scale = q->h_scales + b, .residual = residual,
+                .ldr = pass->b_step * columns}};
+    pass->k->qgemm_u8s8(&g);
+}
 
 /* C = chain(R, A) + residual (or + bias) for M rows of the batch: N columns of R from panel
  * FIRST. */
@@ -86,8 +107,10 @@ static void lstm_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, cons
                       bool down) {
     int64_t n = pass->s.hidden, columns = pass->s.columns;
     float *gates = pass->gates + b * columns;
-    recur(pass, down, &(struct recurrence){.m = m, .n = columns, .a = pass->h + b * n, .c = gates,
-                                           .ldc = columns, .residual = gx});
+    if (pass->bytes) recur_bytes(pass, m, b, gates, gx);
+    else
+        recur(pass, down, &(struct recurrence){.m = m, .n = columns, .a = pass->h + b * n, .c = gates,
+                                               .ldc = columns, .residual = gx});
     for (int64_t i = 0; i < m; i++)
         lstm_cell(pass, gates + i * columns, pass->c + (b + i) * n, pass->h + (b + i) * n,
                   pass->t + (b + i) * n);

@@ -97,7 +97,7 @@ fz_status_t fzi_rnn_lower(struct fz_lower *lower, struct fz_node *node, int64_t 
 static bool is_frozen(const struct fz_op *op) { return op->kind >= FZ_RNN_FROZEN; }
 
 /* Sizes are bounded so that products of two of them and of a panel fit 63 bits. */
-static fz_status_t check_params(const struct fz_op *op, const struct fz_rnn_params *p) {
+fz_status_t fzi_rnn_check(const struct fz_op *op, const struct fz_rnn_params *p) {
     const int64_t limit = 1 << 24;
     bool good = p->gates == op->kind % FZ_RNN_FROZEN && p->hidden >= is_frozen(op) &&
                 p->hidden < limit && p->input >= 0 && p->input < limit &&
@@ -131,9 +131,8 @@ struct fz_rnn_sizes fzi_rnn_measure(const struct fz_op *op, const struct fz_call
     return s;
 }
 
-/* Input I, if present, is of DTYPE and of these dims, as far as both are known (-1: any). */
-static fz_status_t expect(const struct fz_op *op, const struct fz_call *call, uint32_t i,
-                          int32_t dtype, int32_t rank, const int64_t *dims) {
+fz_status_t fzi_rnn_expect(const struct fz_op *op, const struct fz_call *call, uint32_t i,
+                           int32_t dtype, int32_t rank, const int64_t *dims) {
     const fz_tensor_t *t = i < call->n_in ? call->in[i] : NULL;
     char text[160];
     if (!t) return FZ_OK;
@@ -147,8 +146,7 @@ static fz_status_t expect(const struct fz_op *op, const struct fz_call *call, ui
                      fzi_shape_text(t, text, sizeof text));
 }
 
-/* Everything that a run allocates for these sizes fits a size_t with room to spare. */
-static bool fits(const struct fz_rnn_sizes *s) {
+bool fzi_rnn_fits(const struct fz_rnn_sizes *s) {
     const int64_t rows[] = {s->steps + 64, s->batch + 64, s->hidden + 64, 64};
     const int64_t weights[] = {s->input + s->hidden + 64, s->hidden + 64, 64};
     int64_t n;
@@ -168,23 +166,23 @@ static fz_status_t check_inputs(const struct fz_op *op, const struct fz_call *ca
     const int64_t first[] = {p->layout ? s->batch : s->dirs, p->layout ? s->dirs : s->batch, h};
     const int64_t peephole[] = {s->dirs, h < 0 ? h : 3 * h};
     bool frozen = is_frozen(op);
-    FZ_TRY(expect(op, call, 1, FZ_TYPE_F32, frozen ? 4 : 3, frozen ? packed_w : w));
-    FZ_TRY(expect(op, call, 2, FZ_TYPE_F32, frozen ? 4 : 3, frozen ? packed_r : r));
-    FZ_TRY(expect(op, call, 3, FZ_TYPE_F32, 2, bias));
-    FZ_TRY(expect(op, call, 4, FZ_TYPE_I32, 1, &s->batch));
-    FZ_TRY(expect(op, call, 5, FZ_TYPE_F32, 3, first));
-    FZ_TRY(expect(op, call, 6, FZ_TYPE_F32, 3, first));
-    return expect(op, call, 7, FZ_TYPE_F32, 2, peephole);
+    FZ_TRY(fzi_rnn_expect(op, call, 1, FZ_TYPE_F32, frozen ? 4 : 3, frozen ? packed_w : w));
+    FZ_TRY(fzi_rnn_expect(op, call, 2, FZ_TYPE_F32, frozen ? 4 : 3, frozen ? packed_r : r));
+    FZ_TRY(fzi_rnn_expect(op, call, 3, FZ_TYPE_F32, 2, bias));
+    FZ_TRY(fzi_rnn_expect(op, call, 4, FZ_TYPE_I32, 1, &s->batch));
+    FZ_TRY(fzi_rnn_expect(op, call, 5, FZ_TYPE_F32, 3, first));
+    FZ_TRY(fzi_rnn_expect(op, call, 6, FZ_TYPE_F32, 3, first));
+    return fzi_rnn_expect(op, call, 7, FZ_TYPE_F32, 2, peephole);
 }
 
 /* What is not known yet is left out of the checks; run sees everything known. */
 fz_status_t fzi_rnn_infer(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_rnn_params *p = call->params;
     const int64_t any[] = {-1, -1, -1};
-    FZ_TRY(check_params(op, p));
+    FZ_TRY(fzi_rnn_check(op, p));
     for (uint32_t i = 0; i < 3; i++)
         if (!call->in[i]) return fzi_error(FZ_E_FORMAT, "%s: input %u is absent", op->name, i);
-    FZ_TRY(expect(op, call, 0, FZ_TYPE_F32, 3, any));
+    FZ_TRY(fzi_rnn_expect(op, call, 0, FZ_TYPE_F32, 3, any));
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
     if (s.hidden == 0) return fzi_error(FZ_E_SHAPE, "%s: a hidden state of no elements", op->name);
     if (s.hidden < 0) s.hidden = FZ_DIM_UNKNOWN;
@@ -192,7 +190,7 @@ fz_status_t fzi_rnn_infer(const struct fz_op *op, const struct fz_call *call) {
         return fzi_error(FZ_E_SHAPE, "%s: an input of %lld instead of %lld values", op->name,
                          (long long)s.input, (long long)p->input);
     FZ_TRY(check_inputs(op, call, &s));
-    if (s.hidden > 0 && s.steps >= 0 && s.batch >= 0 && s.input >= 0 && !fits(&s))
+    if (s.hidden > 0 && s.steps >= 0 && s.batch >= 0 && s.input >= 0 && !fzi_rnn_fits(&s))
         return fzi_error(FZ_E_SHAPE, "%s: the sequence is too large", op->name);
     const int64_t y[2][4] = {{s.steps, s.dirs, s.batch, s.hidden},
                              {s.batch, s.steps, s.dirs, s.hidden}};

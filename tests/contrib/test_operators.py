@@ -447,3 +447,156 @@ def test_gpu_only():
     proto = agree.model("GemmFastGelu", {"x": floats(2, 3), "w": floats(3, 4)}, ["y"])
     with pytest.raises(frozen.UnsupportedError, match="GPUs.* only"):
         frozen.Model(proto.SerializeToString())
+
+
+# ---- narrow weights
+
+@pytest.mark.parametrize("table", [0, 1])
+@pytest.mark.parametrize("block", [16, 64])
+@pytest.mark.parametrize("n,k", [(7, 32), (40, 19)])
+def test_matmul_bnb4(table, block, n, k):
+    codes = integers(numpy.uint8, (n * k + 1) // 2, seed=2)
+    absmax = abs(floats((n * k + block - 1) // block, seed=3))
+    check("MatMulBnb4", {"x": floats(2, 3, k), "w": codes, "absmax": absmax},
+          constants=("w", "absmax"), K=k, N=n, block_size=block, quant_type=table)
+
+
+def packed(values, bits):
+    """The last dimension packed, the first number in the lowest bits."""
+    per = 8 // bits
+    wide = numpy.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % per)])
+    wide = wide.reshape(*wide.shape[:-1], -1, per)
+    return (wide << (numpy.arange(per) * bits)).sum(-1).astype(numpy.uint8)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("zeros", [True, False])
+@pytest.mark.parametrize("kind", [numpy.int32, numpy.int64])
+@pytest.mark.parametrize("form", [F32, numpy.float16])
+def test_gather_block(bits, zeros, kind, form):
+    rows, width, block = 11, 48, 16
+    data = packed(rng(1).integers(0, 1 << bits, (rows, width)), bits)
+    points = packed(rng(2).integers(0, 1 << bits, (rows, width // block)), bits)
+    check("GatherBlockQuantized",
+          {"data": data, "at": rng(3).integers(-rows, rows, (2, 3)).astype(kind),
+           "scales": floats(rows, width // block, seed=4).astype(form),
+           "zeros": points if zeros else None},
+          constants=("data", "scales") + (("zeros",) if zeros else ()), bits=bits,
+          block_size=block, gather_axis=0, quantize_axis=1, tolerance=1e-3 if form != F32 else 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["uint4", "int4"])
+@pytest.mark.parametrize("axes", [(0, 1), (0, 2), (1, 0), (1, 2), (2, 1)])
+@pytest.mark.parametrize("zeros", [True, False])
+def test_gather_block_nibbles(kind, axes, zeros):
+    import ml_dtypes
+    kind = getattr(ml_dtypes, kind)
+    low, high = (-8, 8) if kind == ml_dtypes.int4 else (0, 16)
+    shape, (gather, quantize) = [6, 20, 34], axes
+    blocks = list(shape)
+    blocks[quantize] = -(-shape[quantize] // 16)
+    check("GatherBlockQuantized",
+          {"data": rng(1).integers(low, high, shape).astype(kind),
+           "at": rng(3).integers(0, shape[gather], 5),
+           "scales": floats(*blocks, seed=4),
+           "zeros": rng(2).integers(low, high, blocks).astype(kind) if zeros else None},
+          constants=("data", "scales") + (("zeros",) if zeros else ()),
+          block_size=16, gather_axis=gather, quantize_axis=quantize, tolerance=1e-6)
+
+
+# ---- recurrent
+
+def lstm_steps(x, w, r, bias, h, c, backwards):
+    """One direction by NumPy: the input has one range, each row of the state its own."""
+    def quantised(a):
+        low, high = min(a.min(), 0), max(a.max(), 0)
+        s = F32((high - low) / F32(255)) or F32(1)
+        z = numpy.clip(numpy.rint(F32(0 - low) / s), 0, 255)
+        return numpy.clip(numpy.rint(a / s) + z, 0, 255) - z, s
+
+    def product(a, weights):
+        q, s = quantised(a)
+        values, scales = weights
+        return (q @ values).astype(F32) * (s * scales)
+    steps = range(len(x))
+    everything = product(x, w) + bias
+    out = numpy.zeros((len(x),) + h.shape, F32)
+    sigmoid = lambda a: 1 / (1 + numpy.exp(-a.astype(float)))  # noqa: E731
+    for t in reversed(steps) if backwards else steps:
+        gates = everything[t] + numpy.stack([product(row, r) for row in h])
+        i, o, f, g = numpy.split(gates, 4, -1)
+        c = (sigmoid(f) * c + sigmoid(i) * numpy.tanh(g)).astype(F32)
+        h = out[t] = (sigmoid(o) * numpy.tanh(c)).astype(F32)
+    return out, h, c
+
+
+@pytest.mark.parametrize("kind", [numpy.uint8, numpy.int8])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("per_column", [True, False])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_dynamic_quantize_lstm(kind, direction, per_column, batch):
+    dirs, steps, size, n = 2 if direction == "bidirectional" else 1, 6, 5, 9
+    columns = 4 * n if per_column else 1
+    scales = [rng(i).uniform(0.002, 0.004, (dirs, columns)).astype(F32) for i in (5, 6)]
+    zeros = [numpy.full((dirs, columns), 0 if kind == numpy.int8 else 120, kind) for _ in "wr"]
+    squeeze = (lambda a: a) if per_column else (lambda a: a[:, 0])
+    x, w, r = floats(steps, batch, size), integers(kind, dirs, size, 4 * n), integers(
+        kind, dirs, n, 4 * n, seed=2)
+    inputs = {"x": x, "w": w, "r": r, "b": floats(dirs, 8 * n, seed=3), "lens": None,
+              "h": floats(dirs, batch, n, seed=4), "c": floats(dirs, batch, n, seed=5), "p": None,
+              "ws": squeeze(scales[0]), "wz": squeeze(zeros[0]), "rs": squeeze(scales[1]),
+              "rz": squeeze(zeros[1])}
+    constants = ("w", "r", "b", "ws", "wz", "rs", "rz")
+    proto = agree.model("DynamicQuantizeLSTM", inputs, ["y", "hn", "cn"], constants,
+                        hidden_size=n, direction=direction)
+    feeds = {"x": x, "h": inputs["h"], "c": inputs["c"]}
+    theirs, ours = agree.run_both(proto, feeds)
+    # ONNX Runtime gives all rows of the state, or those of a thread, one range.
+    agree.assert_agree(theirs, ours, tolerance=2e-2)
+    halves = inputs["b"].reshape(dirs, 2, 4 * n).sum(1)
+    real = [[(q[d].astype(float) - z[d].astype(float), s[d]) for d in range(dirs)]
+            for q, z, s in ((w, zeros[0], scales[0]), (r, zeros[1], scales[1]))]
+    wanted = [lstm_steps(x, real[0][d], real[1][d], halves[d], inputs["h"][d], inputs["c"][d],
+                         d == 1 or direction == "reverse") for d in range(dirs)]
+    agree.assert_agree([numpy.stack([part[0] for part in wanted], 1)]
+                       + [numpy.stack([part[i] for part in wanted]) for i in (1, 2)], ours,
+                       tolerance=1e-4)
+
+
+def test_dynamic_quantize_lstm_of_uneven_rows():
+    """Rows of a batch do not change each other, but by the range of the input."""
+    n, x = 8, floats(5, 3, 4)
+    x[0, :, 0], x[0, :, 1] = 1, -1
+    inputs = {"x": x, "w": integers(numpy.int8, 1, 4, 4 * n),
+              "r": integers(numpy.int8, 1, n, 4 * n, seed=2), "b": None,
+              "lens": numpy.array([2, 5, 3], numpy.int32), "h": None, "c": None,
+              "p": floats(1, 3 * n, seed=6), "ws": floats(1) * F32(0) + F32(0.003),
+              "wz": numpy.zeros(1, numpy.int8), "rs": floats(1) * F32(0) + F32(0.003),
+              "rz": numpy.zeros(1, numpy.int8)}
+    constants = ("w", "r", "p", "ws", "wz", "rs", "rz")
+    proto = agree.model("DynamicQuantizeLSTM", inputs, ["y", "hn", "cn"], constants, hidden_size=n)
+    for value in proto.graph.input:
+        dims = value.type.tensor_type.shape.dim
+        dims[1 if len(dims) == 3 else 0].dim_param = "n"
+    theirs, ours = agree.run_both(proto, {"x": x, "lens": inputs["lens"]})
+    agree.assert_agree(theirs, ours, tolerance=2e-2)
+    with frozen.Model(proto.SerializeToString()) as model:
+        for i in range(3):
+            alone = model.run({"x": x[:, i:i + 1].copy(), "lens": inputs["lens"][i:i + 1]})
+            assert alone["y"].tobytes() == ours["y"][:, :, i:i + 1].tobytes()
+            assert alone["cn"].tobytes() == ours["cn"][:, i:i + 1].tobytes()
+
+
+@pytest.mark.parametrize("kind,z", BYTES)
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("group", [1, 2])
+def test_conv(kind, z, last, group):
+    x = integers(kind, 2, 6, 7, 9)
+    x = x.transpose(0, 2, 3, 1).copy() if last else x
+    check("QLinearConv", {"x": x, "xs": scale(0.02), "xz": zero(kind, z),
+                          "w": integers(numpy.int8, 4, 6 // group, 3, 3, seed=2),
+                          "ws": rng(3).uniform(0.01, 0.02, 4).astype(F32),
+                          "wz": numpy.zeros(4, numpy.int8), "ys": scale(0.3), "yz": zero(kind, z),
+                          "b": rng(4).integers(-9000, 9000, 4).astype(numpy.int32)},
+          constants=("xs", "xz", "w", "ws", "wz", "ys", "yz", "b"), unit=1, group=group,
+          channels_last=last, pads=[1, 0, 1, 1], strides=[2, 1])
