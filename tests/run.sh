@@ -120,6 +120,9 @@ python_environment() {
         "$build/venv/bin/pip" install -q pytest setuptools wheel >>"$build/log/venv.txt" 2>&1 &&
         "$build/venv/bin/pip" install -q -U onnx onnxruntime ml_dtypes >>"$build/log/venv.txt" 2>&1 ||
         echo "an incomplete Python environment: see $build/log/venv.txt"
+    # For tools of ONNX Runtime, which tests/contrib asks for.
+    "$build/venv/bin/pip" install -q onnx_ir sympy >>"$build/log/venv.txt" 2>&1 ||
+        echo "no onnx_ir and sympy: see $build/log/venv.txt"
     # For tests/sklearn alone, which says what it lacks.
     "$build/venv/bin/pip" install -q scikit-learn skl2onnx onnxmltools lightgbm xgboost-cpu \
         >>"$build/log/venv.txt" 2>&1 || echo "no scikit-learn: see $build/log/venv.txt"

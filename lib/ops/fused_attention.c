@@ -56,6 +56,12 @@ static struct fz_value *seen_by_lengths(struct fused *f, struct fz_value *mask) 
     int64_t batch = f->e.node->in[0]->t.rank > 0 ? f->e.node->in[0]->t.dims[0] : FZ_DIM_UNKNOWN;
     int64_t n = mask->t.dims[0];
     struct fz_value *keys = zero_to(e, count_keys(f));
+    if (batch > 0 && n == 3 * batch + 2) {
+        const int64_t from[] = {0}, to[] = {batch}; /* what follows adds lengths up */
+        mask = fzi_compose(e, "Slice", FZ_IN(mask, fzi_compose_ints(e, from, 1),
+                                             fzi_compose_ints(e, to, 1)), FZ_NO_ATTRS);
+        n = batch;
+    }
     if (n == batch) return before(f, keys, mask);
     if (batch < 0 || n != 2 * batch) {
         fzi_compose_fail(e, fzi_error(FZ_E_UNSUPPORTED, "%s: a mask of %lld numbers for a batch "
@@ -83,11 +89,29 @@ static void add_padding(struct fused *f, struct fz_value *mask) {
                                       rank));
         return;
     }
+    if (rank == 2 && mask->t.dims[1] == 1) return; /* a dummy */
     struct fz_value *seen = rank == 1 ? seen_by_lengths(f, mask)
                                       : fzi_compose_cast(e, mask, FZ_TYPE_BOOL);
     seen = fzi_compose_unsqueeze(e, seen, rank == 3 ? one : two, rank == 3 ? 1 : 2);
     struct fz_value *zero = fzi_compose_float(e, 0), *filter = fzi_compose_float(e, f->filter);
     f->mask = fzi_compose(e, "Where", FZ_IN(seen, zero, filter), FZ_NO_ATTRS);
+}
+
+/* Of keys that hold the past, too, the last query sees all. */
+static void add_order(struct fused *f) {
+    static const int64_t column[] = {1};
+    struct fz_compose *e = &f->e;
+    if (!f->causal) return;
+    struct fz_value *keys = count_keys(f), *queries = fzi_compose_dim(e, f->q, 1);
+    struct fz_value *shift = fzi_compose(e, "Sub", FZ_IN(keys, queries), FZ_NO_ATTRS);
+    struct fz_value *last = fzi_compose(e, "Add", FZ_IN(zero_to(e, queries), shift), FZ_NO_ATTRS);
+    struct fz_value *seen = fzi_compose(
+        e, "LessOrEqual", FZ_IN(zero_to(e, keys), fzi_compose_unsqueeze(e, last, column, 1)),
+        FZ_NO_ATTRS);
+    struct fz_value *added = f->mask ? f->mask : fzi_compose_float(e, 0);
+    struct fz_value *hidden = fzi_compose_float(e, -__builtin_inf());
+    f->mask = fzi_compose(e, "Where", FZ_IN(seen, added, hidden), FZ_NO_ATTRS);
+    f->causal = 0;
 }
 
 static void add_bias(struct fused *f, struct fz_value *bias) {
@@ -238,16 +262,46 @@ static fz_status_t read_inputs(struct fused *f) {
     return f->e.status;
 }
 
+/* A past in a buffer that is longer than the past: input 8 says how many tokens count. New ones are
+ * written behind them. */
+static void write_buffers(struct fused *f) {
+    static const int64_t all[] = {-1}, from[] = {0}, axis[] = {2}, perm[] = {0, 2, 1, 3};
+    struct fz_compose *e = &f->e;
+    struct fz_value *past = fzi_compose_cast(e, e->node->in[8], FZ_TYPE_I64), *parts[2];
+    struct fz_value *at = fzi_compose_reshape(e, past, all, 1);
+    struct fz_value *rows = fzi_compose_reshape(e, fzi_compose_dim(e, f->q, 0), all, 1);
+    struct fz_value *end = fzi_compose(e, "Add", FZ_IN(at, fzi_compose_dim(e, f->k, 1)),
+                                       FZ_NO_ATTRS);
+    struct fz_value *fresh[2] = {f->k, f->v}, *old[2] = {f->past_k, f->past_v};
+    const int64_t dims[] = {0, 0, f->heads, -1};
+    for (int i = 0; i < 2; i++) {
+        struct fz_value *x = fzi_compose_transpose(e, fzi_compose_reshape(e, fresh[i], dims, 4),
+                                                   perm, 4);
+        struct fz_value *where = fzi_compose(e, "Expand", FZ_IN(at, rows), FZ_NO_ATTRS);
+        e->out[1 + i] = fzi_compose(e, "TensorScatter", FZ_IN(old[i], x, where),
+                                    FZ_ATTRS(FZ_ATTR_OF_INT("axis", 2)));
+        x = fzi_compose(e, "Slice", FZ_IN(e->out[1 + i], fzi_compose_ints(e, from, 1), end,
+                                          fzi_compose_ints(e, axis, 1)), FZ_NO_ATTRS);
+        parts[i] = flatten(e, fzi_compose_transpose(e, x, perm, 4));
+    }
+    f->k = parts[0];
+    f->v = parts[1];
+    f->past_k = f->past_v = NULL;
+}
+
 static fz_status_t multi_head(struct fz_lower *lower, struct fz_node *node) {
     struct fused f = {.e = {.lower = lower, .node = node}};
     FZ_TRY(read_attributes(&f));
-    if (fzi_in(node, 8) || fzi_in(node, 9))
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: a past in a shared buffer", node->type);
+    if (fzi_in(node, 9))
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: cache_indirection of a beam search", node->type);
     FZ_TRY(read_inputs(&f));
+    bool shared = fzi_in(node, 8) && f.past_k && f.past_v;
+    if (shared) write_buffers(&f);
     add_padding(&f, fzi_in(node, 4));
     add_bias(&f, fzi_in(node, 5));
+    if (shared) add_order(&f);
     struct fz_node *made = attend(&f);
-    for (uint32_t i = 0; made && i < 3; i++) f.e.out[i] = made->out[i];
+    for (uint32_t i = 0; made && i < (shared ? 1 : 3); i++) f.e.out[i] = made->out[i];
     return fzi_compose_done(&f.e);
 }
 

@@ -44,10 +44,7 @@ static fz_status_t rotary(struct fz_lower *lower, struct fz_node *node) {
     FZ_TRY(fzi_attr_int(node, "num_heads", 0, &heads));
     FZ_TRY(fzi_attr_int(node, "rotary_embedding_dim", 0, &size));
     FZ_TRY(fzi_attr_int(node, "is_packed_batching", 0, &packed));
-    FZ_TRY(fzi_attr_float(node, "scale", 1, &scale));
-    if (packed || scale != 1)
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: %s", node->type,
-                         packed ? "is_packed_batching" : "a scale");
+    FZ_TRY(fzi_attr_float(node, "scale", 1, &scale)); /* of both ONNX Runtime makes no use */
     int32_t rank = fzi_compose_rank(&e, x, "the input");
     FZ_TRY(e.status);
     if (rank == 3 && !heads) {
@@ -65,11 +62,11 @@ static fz_status_t rotary(struct fz_lower *lower, struct fz_node *node) {
 /* ---- grouped queries */
 
 enum { QUERY, KEY, VALUE, PAST_KEY, PAST_VALUE, LAST, TOTAL, COSINES, SINES, POSITIONS, BIAS,
-       UNKNOWN };
+       SINK, UNKNOWN };
 
 struct grouped {
     struct fz_compose e;
-    int64_t heads, kv_heads, window, causal;
+    int64_t heads, kv_heads, window, causal, smooth, scores;
     struct fz_value *q, *k, *v;
     struct fz_value *tokens; /* new ones, a scalar */
     struct fz_value *start;  /* [batch, 1]: how many tokens of the past count */
@@ -77,14 +74,15 @@ struct grouped {
 };
 
 static fz_status_t read_attributes(struct grouped *g, int64_t *rotary, int64_t *interleaved) {
-    static const char *const odd[] = {"smooth_softmax", "qk_output", "kv_cache_bit_width",
-                                      "sliding_window_cache"};
+    static const char *const odd[] = {"kv_cache_bit_width", "sliding_window_cache"};
     const struct fz_node *node = g->e.node;
     int64_t value;
     FZ_TRY(fzi_attr_int(node, "num_heads", 0, &g->heads));
     FZ_TRY(fzi_attr_int(node, "kv_num_heads", 0, &g->kv_heads));
     FZ_TRY(fzi_attr_int(node, "local_window_size", -1, &g->window));
     FZ_TRY(fzi_attr_int(node, "causal", 1, &g->causal));
+    FZ_TRY(fzi_attr_int(node, "smooth_softmax", 0, &g->smooth));
+    FZ_TRY(fzi_attr_int(node, "qk_output", 0, &g->scores));
     FZ_TRY(fzi_attr_int(node, "do_rotary", 0, rotary));
     FZ_TRY(fzi_attr_int(node, "rotary_interleaved", 0, interleaved));
     for (size_t i = 0; i < FZ_COUNT(odd); i++) {
@@ -176,13 +174,18 @@ static struct fz_value *write_cache(struct grouped *g, struct fz_value *past,
                        FZ_ATTRS(FZ_ATTR_OF_INT("axis", 2)));
 }
 
-/* [batch, 1, tokens, keys]: whether a token sees a key, which is not behind it nor out of its
- * window. */
+/* [batch, 1, tokens, keys]: whether a token sees a key, which is not behind it, or else not behind
+ * the last token of its row, nor out of its window. */
 static struct fz_value *seen(struct grouped *g, struct fz_value *keys) {
     static const int64_t last[] = {2}, head[] = {1};
     struct fz_compose *e = &g->e;
     struct fz_value *at = fzi_compose_unsqueeze(e, places(g), last, 1);
     struct fz_value *key = zero_to(e, fzi_compose_dim(e, keys, 2));
+    if (!g->causal) {
+        static const int64_t rows[] = {-1, 1, 1, 1};
+        struct fz_value *end = fzi_compose_cast(e, e->node->in[LAST], FZ_TYPE_I64);
+        return two(e, "LessOrEqual", key, fzi_compose_reshape(e, end, rows, 4));
+    }
     struct fz_value *mask = two(e, "LessOrEqual", key, at);
     if (g->window > 0) {
         struct fz_value *edge = two(e, "Sub", at, fzi_compose_int(e, g->window));
@@ -191,28 +194,90 @@ static struct fz_value *seen(struct grouped *g, struct fz_value *keys) {
     return fzi_compose_unsqueeze(e, mask, head, 1);
 }
 
-static struct fz_value *mask_and_bias(struct grouped *g, struct fz_value *keys) {
+/* A number in the type of the queries. */
+static struct fz_value *number(struct grouped *g, double value) {
+    struct fz_value *x = fzi_compose_float(&g->e, value);
+    int32_t dtype = g->e.node->in[QUERY]->t.dtype;
+    return dtype == FZ_TYPE_F32 ? x : fzi_compose_cast(&g->e, x, dtype);
+}
+
+static struct fz_value *join(struct fz_compose *e, struct fz_value *a, struct fz_value *b,
+                             int64_t axis) {
+    return fzi_compose(e, "Concat", FZ_IN(a, b), FZ_ATTRS(FZ_ATTR_OF_INT("axis", axis)));
+}
+
+static struct fz_value *mask_and_bias(struct grouped *g, struct fz_value *mask) {
+    struct fz_value *bias = fzi_in(g->e.node, BIAS);
+    if (!bias && !g->smooth) return mask;
+    return fzi_compose(&g->e, "Where", FZ_IN(mask, bias ? bias : number(g, 0),
+                                             number(g, -__builtin_inf())), FZ_NO_ATTRS);
+}
+
+/* X, [batch, heads, keys, size], with a key of zeros behind the others. */
+static struct fz_value *with_zeros(struct grouped *g, struct fz_value *x) {
+    static const int64_t one[] = {0, 1}, axis[] = {2};
     struct fz_compose *e = &g->e;
-    struct fz_value *mask = seen(g, keys), *bias = fzi_in(e->node, BIAS);
-    if (!bias) return mask;
-    struct fz_value *hidden = fzi_compose_float(e, -__builtin_inf());
-    return fzi_compose(e, "Where", FZ_IN(mask, bias, hidden), FZ_NO_ATTRS);
+    return fzi_compose(e, "Pad", FZ_IN(x, fzi_compose_ints(e, one, 2), NULL,
+                                       fzi_compose_ints(e, axis, 1)), FZ_NO_ATTRS);
+}
+
+/* A softmax that has one score more, 0 or that of the head in input SINK, whose key and value are
+ * zeros: MASK, numbers, gets a column for it. */
+static struct fz_value *with_sink(struct grouped *g, struct fz_value *mask) {
+    static const int64_t all[] = {-1};
+    const int64_t dims[] = {1, g->heads, 1, 1};
+    struct fz_compose *e = &g->e;
+    struct fz_value *sink = fzi_in(e->node, SINK), *shape[3];
+    if (!sink) sink = fzi_compose(e, "Expand", FZ_IN(number(g, 0), fzi_compose_ints(e, dims, 4)),
+                                  FZ_NO_ATTRS);
+    sink = fzi_compose_reshape(e, sink, dims, 4);
+    shape[0] = fzi_compose_reshape(e, fzi_compose_dim(e, g->q, 0), all, 1);
+    shape[1] = fzi_compose_ints(e, &g->heads, 1);
+    shape[2] = fzi_compose_reshape(e, g->tokens, all, 1);
+    struct fz_value *rows = join(e, join(e, shape[0], shape[1], 0), shape[2], 0);
+    struct fz_value *keys = fzi_compose_reshape(e, fzi_compose_dim(e, mask, 3), all, 1);
+    const int64_t one = 1;
+    mask = two(e, "Expand", mask, join(e, rows, keys, 0));
+    sink = two(e, "Expand", sink, join(e, rows, fzi_compose_ints(e, &one, 1), 0));
+    return join(e, mask, sink, 3);
+}
+
+/* Scores before or after the softmax: 0 where a token does not see a key. */
+static struct fz_value *scores_of(struct grouped *g, struct fz_value *scores,
+                                  struct fz_value *mask, struct fz_value *keys) {
+    static const int64_t all[] = {-1}, from[] = {0}, axis[] = {3};
+    struct fz_compose *e = &g->e;
+    struct fz_value *n = fzi_compose_reshape(e, fzi_compose_dim(e, keys, 2), all, 1);
+    if (g->smooth)
+        scores = fzi_compose(e, "Slice", FZ_IN(scores, fzi_compose_ints(e, from, 1), n,
+                                               fzi_compose_ints(e, axis, 1)), FZ_NO_ATTRS);
+    return fzi_compose(e, "Where", FZ_IN(mask, scores, number(g, 0)), FZ_NO_ATTRS);
 }
 
 static fz_status_t attend(struct grouped *g, struct fz_value *keys, struct fz_value *values) {
     static const int64_t perm[] = {0, 2, 1, 3}, flat[] = {0, 0, -1};
     struct fz_compose *e = &g->e;
-    struct fz_attr attrs[2];
-    size_t n = 0;
+    struct fz_attr attrs[3] = {FZ_ATTR_OF_INT("qk_matmul_output_mode", g->scores == 2 ? 3 : 2)};
+    size_t n = 1;
     double scale = 0;
     FZ_TRY(fzi_attr_float(e->node, "scale", 0, &scale));
     if (scale != 0) fzi_compose_keep(e, "scale", attrs, &n);
     fzi_compose_keep(e, "softcap", attrs, &n);
-    struct fz_value *q = by_heads(e, g->q, g->heads), *mask = mask_and_bias(g, keys);
-    struct fz_value *y = fzi_compose(e, "Attention", FZ_IN(q, keys, values, mask), attrs, n);
-    e->out[0] = fzi_compose_reshape(e, fzi_compose_transpose(e, y, perm, 4), flat, 3);
+    struct fz_value *q = by_heads(e, g->q, g->heads), *mask = seen(g, keys);
+    struct fz_value *added = mask_and_bias(g, mask), *k = keys, *v = values;
+    if (g->smooth) {
+        added = with_sink(g, added);
+        k = with_zeros(g, k);
+        v = with_zeros(g, v);
+    }
+    struct fz_node *made = fzi_compose_node(e, "", "Attention", FZ_COMPOSE_OPSET,
+                                            FZ_IN(q, k, v, added), g->scores ? 4 : 1,
+                                            g->scores ? attrs : attrs + 1, g->scores ? n : n - 1);
+    if (!made) return e->status;
+    e->out[0] = fzi_compose_reshape(e, fzi_compose_transpose(e, made->out[0], perm, 4), flat, 3);
     e->out[1] = keys;
     e->out[2] = values;
+    if (g->scores) e->out[3] = scores_of(g, made->out[3], mask, keys);
     return fzi_compose_done(e);
 }
 
@@ -220,7 +285,9 @@ static fz_status_t group_query(struct fz_lower *lower, struct fz_node *node) {
     struct grouped g = {.e = {.lower = lower, .node = node}};
     int64_t rotary, interleaved;
     FZ_TRY(read_attributes(&g, &rotary, &interleaved));
-    if (!g.causal) return fzi_error(FZ_E_UNSUPPORTED, "%s: causal = 0", node->type);
+    if (fzi_in(node, SINK)) g.smooth = 1;
+    if (g.scores < 0 || g.scores > 2 || (!g.causal && g.window > 0))
+        return fzi_error(FZ_E_FORMAT, "%s: qk_output, or a window without causal", node->type);
     fzi_compose_need(&g.e, 1 << LAST | 1 << TOTAL);
     FZ_TRY(g.e.status);
     unpack(&g);
@@ -275,7 +342,7 @@ static fz_status_t gated(struct fz_lower *lower, struct fz_node *node) {
      .max_in = most, .min_out = 1, .max_out = outs, .attrs = known, .compose = how}
 
 const struct fz_op fz_ops_group_query[] = {
-    ROW("GroupQueryAttention", 1, 17, 3, "causal do_rotary k_norm_epsilon k_quant_type "
+    ROW("GroupQueryAttention", 1, 17, 4, "causal do_rotary k_norm_epsilon k_quant_type "
         "kv_cache_bit_width kv_num_heads local_window_size num_heads q_norm_epsilon "
         "qk_norm_epsilon qk_output rotary_interleaved scale sliding_window_cache smooth_softmax "
         "softcap v_quant_type", group_query),

@@ -15,8 +15,13 @@ import onnxruntime
 from onnxruntime import quantization
 from onnxruntime.quantization import QuantFormat, QuantType
 
-ONE = QuantType.QUInt8, QuantType.QInt8, QuantType.QUInt16, QuantType.QInt16
-U8, S8, U16, S16 = ONE
+import frozen
+
+U8, S8, U16, S16 = (QuantType.QUInt8, QuantType.QInt8, QuantType.QUInt16, QuantType.QInt16)
+QDQ, QOP = QuantFormat.QDQ, QuantFormat.QOperator
+LEVELS = onnxruntime.GraphOptimizationLevel
+BASIC, EXTENDED = LEVELS.ORT_ENABLE_BASIC, LEVELS.ORT_ENABLE_EXTENDED
+LAYOUT = getattr(LEVELS, "ORT_ENABLE_LAYOUT", LEVELS.ORT_ENABLE_ALL)
 
 
 @dataclasses.dataclass
@@ -79,26 +84,19 @@ def dynamic(weights, per_channel=False, **extra):
     return make
 
 
-def narrow(bits=4, block=32, symmetric=False, form=QuantFormat.QOperator, kinds=("MatMul",),
-           level=None, config=None):
+def narrow(bits=4, block=32, symmetric=False, form=QOP, kinds=("MatMul",)):
     def make(source):
         from onnxruntime.quantization import matmul_nbits_quantizer as tools
         model = with_products(onnx.load(source.path))
+        if form == QDQ or "Gather" in kinds:  # what it writes then is of opset 21
+            model = onnx.version_converter.convert_version(model, 21)
         chosen = tools.DefaultWeightOnlyQuantConfig(
-            block_size=block, is_symmetric=symmetric, accuracy_level=level, quant_format=form,
-            op_types_to_quantize=kinds, bits=bits) if config is None else config(tools)
+            block_size=block, is_symmetric=symmetric, quant_format=form,
+            op_types_to_quantize=kinds, bits=bits)
         quantiser = tools.MatMulNBitsQuantizer(model, bits=bits, algo_config=chosen)
         quantiser.process()
         return quantiser.model.model
     return make
-
-
-def k_quant(tools):
-    return tools.KQuantWeightOnlyQuantConfig()
-
-
-def round_to_nearest(tools):
-    return tools.RTNWeightOnlyQuantConfig()
 
 
 def bnb4(kind):
@@ -141,13 +139,22 @@ def with_products(model):
 
 # ---- the optimisers
 
-def transformer(half=False, level=0):
+def transformer(half=False, before=None, approximate=False, raw_mask=False):
     def make(source):
         from onnxruntime.transformers import optimizer
-        from onnxruntime.transformers.fusion_options import FusionOptions
-        model = optimizer.optimize_model(
-            source.path, source.kind, num_heads=source.heads, hidden_size=source.hidden,
-            optimization_options=FusionOptions(source.kind), opt_level=level)
+        from onnxruntime.transformers.fusion_options import AttentionMaskFormat, FusionOptions
+        options = FusionOptions(source.kind)
+        options.enable_gelu_approximation = approximate
+        if raw_mask:
+            options.use_raw_attention_mask(True)
+            options.attention_mask_format = AttentionMaskFormat.AttentionMask
+        path = source.path
+        if before:
+            path = source.place("before")
+            onnx.save(before(source), path)
+        model = optimizer.optimize_model(path, source.kind, num_heads=source.heads,
+                                         hidden_size=source.hidden, optimization_options=options,
+                                         opt_level=0)
         if half:
             model.convert_float_to_float16(keep_io_types=True)
         return model.model
@@ -174,11 +181,6 @@ def optimised(level, before=None):
         return onnx.load(place)
     return make
 
-
-LEVELS = onnxruntime.GraphOptimizationLevel
-BASIC, EXTENDED = LEVELS.ORT_ENABLE_BASIC, LEVELS.ORT_ENABLE_EXTENDED
-LAYOUT = getattr(LEVELS, "ORT_ENABLE_LAYOUT", LEVELS.ORT_ENABLE_ALL)
-QDQ, QOP = QuantFormat.QDQ, QuantFormat.QOperator
 
 # Recipes by name. FLOAT and HALF keep the meaning; the others quantise.
 FLOAT = {
@@ -230,10 +232,19 @@ NARROW = {
 }
 TRANSFORMER = {
     "fused": transformer(),
-    "fused of basic": transformer(level=1),
-    "fused of extended": transformer(level=2),
+    "fused of basic": transformer(before=optimised(BASIC)),
+    "fused, gelu approximated": transformer(approximate=True),
+    "fused, masks of keys": transformer(raw_mask=True),
 }
 FUSED_HALF = {"fused half": transformer(half=True)}
+
+
+ALL = {**FLOAT, **HALF, **QUANTISED, **NARROW, **TRANSFORMER, **FUSED_HALF}
+
+
+def recipes_for(source):
+    return [name for name in ALL if source.kind or (
+        name not in TRANSFORMER and name not in FUSED_HALF)]
 
 
 def quiet():
@@ -275,15 +286,47 @@ def run_theirs(model, feeds, literal=True):
 
 
 def noise(want, got):
-    """The error's share of the signal, by root mean squares over all answers; infinite where shapes
+    """The error's share of the signal, by root mean squares over all answers of floats, or of
+    integers where there are no others: those that are picked by floats flip. Infinite where shapes
     or types differ."""
-    error = signal = 0.0
-    for row, other in zip(want, got):
-        for a, b in zip(row, other):
-            a, b = numpy.asarray(a), numpy.asarray(b)
-            if a.shape != b.shape or a.dtype != b.dtype:
-                return float("inf")
-            a, b = a.astype(float), b.astype(float)
-            error += float(((a - b) ** 2).sum())
-            signal += float(((a - a.mean()) ** 2).sum()) if a.size else 0.0
+    pairs = [(numpy.asarray(a), numpy.asarray(b))
+             for row, other in zip(want, got) for a, b in zip(row, other)]
+    if any(a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
+        return float("inf")
+    floats = [pair for pair in pairs if pair[0].dtype.kind == "f"]
+    pairs = [(a.astype(float), b.astype(float)) for a, b in floats or pairs if a.size]
+    error = sum(float(((a - b) ** 2).sum()) for a, b in pairs)
+    signal = sum(float(((a - a.mean()) ** 2).sum()) for a, b in pairs)
     return (error / max(signal, 1e-30)) ** 0.5
+
+
+def limit(name, loss):
+    """How far two evaluations of the model that recipe NAME made may lie apart, where it lies LOSS
+    from the float model: rounding, or less than what the quantisation costs."""
+    if name in HALF or name in FUSED_HALF:
+        return 2e-3
+    return max(1e-5, 0.75 * loss) if name in QUANTISED else 1e-5
+
+
+def compare(name, source, feeds):
+    """Makes the model, runs it by both; what differs, the limit, the loss, operators of
+    com.microsoft."""
+    model = make(ALL[name], source)
+    if name == "half, inputs and outputs":
+        feeds = [{k: v.astype(numpy.float16) if v.dtype == numpy.float32 else v
+                  for k, v in feed.items()} for feed in feeds]
+    data = model.SerializeToString()
+    theirs = run_theirs(data, feeds)
+    plain = [[a.astype(b.dtype) if a.dtype.kind == "f" else a for a, b in zip(row, other)]
+             for row, other in zip(run_theirs(source.path, feeds_for(source, feeds)), theirs)]
+    with frozen.Model(data) as ours:
+        answers = [list(ours.run(feed).values()) for feed in feeds]
+    loss = noise(plain, theirs)
+    return noise(theirs, answers), limit(name, loss), loss, kinds_of(model)
+
+
+def feeds_for(source, feeds):
+    """FEEDS in the types of the float model's inputs."""
+    kinds = {v.name: onnx.helper.tensor_dtype_to_np_dtype(v.type.tensor_type.elem_type)
+             for v in onnx.load(source.path, load_external_data=False).graph.input}
+    return [{k: v.astype(kinds[k]) for k, v in feed.items()} for feed in feeds]

@@ -600,3 +600,67 @@ def test_conv(kind, z, last, group):
                           "b": rng(4).integers(-9000, 9000, 4).astype(numpy.int32)},
           constants=("xs", "xz", "w", "ws", "wz", "ys", "yz", "b"), unit=1, group=group,
           channels_last=last, pads=[1, 0, 1, 1], strides=[2, 1])
+
+
+# ---- what attention has beside
+
+def test_attention_dummy_masks():
+    for shape in ((1, 1), (2, 1)):
+        check("Attention", {"x": floats(2, 6, 16), "w": floats(16, 48, seed=2),
+                            "b": floats(48, seed=3), "mask": numpy.ones(shape, numpy.int32)},
+              constants=("w", "b"), num_heads=4)
+
+
+@pytest.mark.parametrize("op", ["Attention", "MultiHeadAttention"])
+def test_lengths_and_their_sums(op):
+    """Three lists in one: lengths, and sums of the lengths before, of queries and of keys."""
+    mask = numpy.array([6, 4, 0, 6, 12, 0, 6, 10], numpy.int32)
+    if op == "Attention":
+        check(op, {"x": floats(2, 6, 16), "w": floats(16, 48, seed=2), "b": floats(48, seed=3),
+                   "mask": mask}, constants=("w", "b"), num_heads=4)
+    else:
+        check(op, {"q": floats(2, 6, 16), "k": floats(2, 6, 16, seed=2),
+                   "v": floats(2, 6, 16, seed=3), "b": None, "mask": mask}, num_heads=4)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("past", [0, 3, 8])
+def test_multi_head_buffers(bias, past):
+    """The past lies in a buffer of nine tokens."""
+    check("MultiHeadAttention",
+          {"q": floats(2, 1, 16), "k": floats(2, 1, 16, seed=2), "v": floats(2, 1, 16, seed=3),
+           "b": floats(48, seed=7) if bias else None, "mask": None, "add": None,
+           "pk": floats(2, 4, 9, 4, seed=4), "pv": floats(2, 4, 9, 4, seed=5),
+           "n": numpy.array([past], numpy.int32)}, ("y", "ko", "vo"), num_heads=4)
+
+
+GROUPED_MORE = {
+    "smooth": ({}, {"smooth_softmax": 1}),
+    "sink": ({"sink": floats(4, seed=9)}, {}),
+    "sink and bias": ({"sink": 3 * floats(4, seed=9), "bias": True}, {"softcap": 2.0}),
+    "all keys": ({}, {"causal": 0}),
+    "window": ({"sink": floats(4, seed=9)}, {"local_window_size": 2}),
+    "turned": ({"sink": floats(4, seed=9)}, {"do_rotary": 1})}
+
+
+@pytest.mark.parametrize("case", ["prompt", "token", "more"])
+@pytest.mark.parametrize("form", GROUPED_MORE)
+@pytest.mark.parametrize("scores", [0, 1, 2])
+def test_group_query_more(case, form, scores):
+    batch, tokens, _, _, total = GROUPED[case]
+    more, attributes = GROUPED_MORE[form]
+    bias = floats(batch, 1, tokens, total, seed=8) if "bias" in more else None
+    inputs = {**grouped(*GROUPED[case]), "pos": None, "bias": bias, "sink": more.get("sink")}
+    if form == "all keys" and scores:
+        pytest.skip("what ONNX Runtime gives then is not said")
+    check("GroupQueryAttention", inputs, ("y", "ko", "vo") + (("scores",) if scores else ()),
+          num_heads=4, kv_num_heads=2, qk_output=scores, **attributes)
+
+
+def test_rotary_without_effect():
+    """Two attributes that ONNX Runtime reads and does not use."""
+    angles = rng(5).uniform(0, 6, (32, 4))
+    check("RotaryEmbedding", {"x": floats(2, 5, 24), "ids": rng().integers(0, 20, (2, 5)),
+                              "cos": numpy.cos(angles).astype(F32),
+                              "sin": numpy.sin(angles).astype(F32)}, scale=0.5,
+          is_packed_batching=1)
