@@ -78,8 +78,12 @@ static fz_status_t imputer(struct fz_lower *lower, struct fz_node *node) {
         FZ_TRY(fzi_attr_float(node, "replaced_value_float", 0, &lost));
         values = floats(&e, "imputed_value_floats", &n);
         if (!values) return fzi_error(FZ_E_FORMAT, "%s has no values", node->type);
-        gone = lost != lost ? one(&e, "IsNaN", x)
-                            : two(&e, "Equal", x, fzi_compose_float(&e, lost));
+        struct fz_value *number = fzi_compose_float(&e, lost);
+        if (x->t.dtype == FZ_TYPE_F64) {
+            values = fzi_compose_cast(&e, values, FZ_TYPE_F64);
+            number = fzi_compose_cast(&e, number, FZ_TYPE_F64);
+        }
+        gone = lost != lost ? one(&e, "IsNaN", x) : two(&e, "Equal", x, number);
     }
     e.out[0] = fzi_compose(&e, "Where", FZ_IN(gone, values, x), FZ_NO_ATTRS);
     return fzi_compose_done(&e);
@@ -309,21 +313,38 @@ static fz_status_t read_counts(const struct fz_node *node, int64_t classes, cons
     return *n <= INT32_MAX ? FZ_OK : fzi_error(FZ_E_LIMIT, "%s: too many vectors", node->type);
 }
 
+/* Probabilities of the classes from the scores Y of their pairs: that of the first one of a pair is
+ * 1 / (1 + exp(a * score + b)), 1e-7 from 0 and 1 at least. Y itself without a and b. */
+static struct fz_value *probabilities(struct fz_compose *e, struct fz_value *y, int64_t classes,
+                                      bool *found) {
+    size_t n_a, n_b, pairs = (size_t)(classes * (classes - 1) / 2);
+    struct fz_value *a = floats(e, "prob_a", &n_a), *b = floats(e, "prob_b", &n_b);
+    *found = n_a > 0;
+    if (!*found) return y;
+    if (n_a != pairs || n_b != pairs) {
+        fzi_compose_fail(e, fzi_error(FZ_E_FORMAT, "%s: %zu prob_a and %zu prob_b", e->node->type,
+                                      n_a, n_b));
+        return NULL;
+    }
+    y = one(e, "Sigmoid", one(e, "Neg", two(e, "Add", two(e, "Mul", y, a), b)));
+    y = fzi_compose(e, "Clip", FZ_IN(y, fzi_compose_float(e, 1e-7), fzi_compose_float(e, 1 - 1e-7)),
+                    FZ_NO_ATTRS);
+    struct fz_node *made = fzi_compose_node(e, "frozen", "PairProbabilities", 1, FZ_IN(y), 1,
+                                            FZ_ATTRS(FZ_ATTR_OF_INT("classes", classes)));
+    return made ? made->out[0] : NULL;
+}
+
 /* Each pair of classes has a vote; of classes with as many votes the first wins. The scores are the
  * pairs' own; of two classes, the pair's opposite and its own, as ONNX Runtime has it. */
 static fz_status_t svm_classifier(struct fz_lower *lower, struct fz_node *node) {
     struct fz_compose e = {.lower = lower, .node = node};
     struct kernel k = {0};
-    const struct fz_attr *prob = fzi_attr(node, "prob_a");
     const float *list = NULL;
     const int64_t *counts = NULL;
     size_t n_list = 0, n_rho;
     int64_t classes, n;
     struct fz_value *names = labels(&e, "classlabels_strings", "classlabels_ints", &classes);
     struct fz_value *weights = NULL, *votes[2] = {NULL}, *rho = floats(&e, "rho", &n_rho);
-    if (prob && prob->n)
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: probabilities (prob_a); convert the model with "
-                         "raw scores", node->type);
     if (classes < 2 || classes > 4096)
         return fzi_error(FZ_E_FORMAT, "%s: %lld labels", node->type, (long long)classes);
     FZ_TRY(read_counts(node, classes, &counts, &n));
@@ -341,7 +362,9 @@ static fz_status_t svm_classifier(struct fz_lower *lower, struct fz_node *node) 
     struct fz_value *count = two(&e, "Add", two(&e, "MatMul", first, votes[0]),
                                  two(&e, "MatMul", second, votes[1]));
     e.out[0] = pick(&e, names, best(&e, count));
-    e.out[1] = transform(&e, classes == 2 ? both(&e, y, false) : y);
+    bool found;
+    struct fz_value *scores = probabilities(&e, y, classes, &found);
+    e.out[1] = transform(&e, classes == 2 && !found ? both(&e, scores, false) : scores);
     return fzi_compose_done(&e);
 }
 

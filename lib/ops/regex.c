@@ -278,7 +278,7 @@ static fz_status_t read_flags(struct parser *p, bool *group) {
         else if (c == 'i') p->folds = value;
         else if (c == 's') p->dot_all = value;
         else if (c == 'm') p->multiline = value;
-        else if (c != 'U') return bad(p, "an unknown flag"); /* greed changes no full match */
+        else if (c != 'U') return bad(p, "an unknown flag"); /* greed changes no match */
     }
 }
 
@@ -389,7 +389,7 @@ static fz_status_t read_repetition(struct parser *p, uint32_t at, bool *found) {
         *found = false;
         return FZ_OK;
     }
-    (void)take(p, '?'); /* lazy: the same full matches */
+    (void)take(p, '?'); /* lazy: the same full and longest matches */
     if (min > REPEAT_MAX || max > REPEAT_MAX || (max >= 0 && min > max))
         return bad(p, "a wrong number of repetitions");
     return repeat(p, at, min, max);
@@ -458,17 +458,27 @@ void fzi_regex_free(struct fz_regex *regex) {
 
 /* ---- the machine */
 
+/* A step that the machine is in, and where the match would begin. */
+struct place {
+    size_t begin;
+    uint32_t step;
+};
+
+/* Places come in the order of their beginnings, so that a step is entered from the first one. */
 struct machine {
     const struct fz_regex *regex;
     const struct fz_string *s;
-    uint32_t *now, *then, *stack; /* steps */
-    uint32_t *seen;               /* the round in which a step was entered */
+    struct place *now, *then;
+    uint32_t *stack;   /* steps */
+    uint32_t *seen;    /* the round in which a step was entered */
     uint32_t n_now, n_then, round;
+    bool whole;        /* only a match to the end counts */
     bool done;
+    size_t begin, end; /* of the match, when done */
 };
 
 size_t fzi_regex_scratch(const struct fz_regex *regex) {
-    return (size_t)regex->n_steps * 5 * sizeof(uint32_t);
+    return (size_t)regex->n_steps * (2 * sizeof(struct place) + 3 * sizeof(uint32_t));
 }
 
 static bool is_word(const struct fz_string *s, size_t at) {
@@ -495,15 +505,22 @@ static void push(struct machine *m, uint32_t *n, uint32_t step) {
     m->stack[(*n)++] = step;
 }
 
+static void finish(struct machine *m, size_t begin, size_t at) {
+    if ((m->whole && at != m->s->size) || (m->done && m->begin < begin)) return;
+    m->done = true;
+    m->begin = begin;
+    m->end = at;
+}
+
 /* Enters STEP and all that follows from it without a character. */
-static void enter(struct machine *m, uint32_t step, size_t at) {
+static void enter(struct machine *m, uint32_t step, size_t at, size_t begin) {
     uint32_t n = 0;
     push(m, &n, step);
     while (n > 0) {
         uint32_t i = m->stack[--n];
         const struct fz_regex_step *x = &m->regex->steps[i];
-        if (x->kind == SET) m->then[m->n_then++] = i;
-        else if (x->kind == DONE) m->done = m->done || at == m->s->size;
+        if (x->kind == SET) m->then[m->n_then++] = (struct place){begin, i};
+        else if (x->kind == DONE) finish(m, begin, at);
         else if (x->kind == JUMP) push(m, &n, i + (uint32_t)x->a);
         else if (x->kind == SPLIT) {
             push(m, &n, i + (uint32_t)x->a);
@@ -525,20 +542,47 @@ static bool takes(const struct fz_regex *r, const struct fz_regex_step *x, uint3
     return found != x->negated;
 }
 
+static struct machine start(const struct fz_regex *regex, const struct fz_string *s,
+                            void *scratch) {
+    size_t n = regex->n_steps;
+    struct place *places = scratch;
+    uint32_t *room = (uint32_t *)(places + 2 * n);
+    memset(room, 0, n * sizeof *room);
+    return (struct machine){.regex = regex, .s = s, .now = places, .then = places + n,
+                            .seen = room, .stack = room + n, .round = 1};
+}
+
+/* Reads the character at *AT. What begins behind a match that there is need not go on. */
+static void step(struct machine *m, size_t *at) {
+    uint32_t c = fzi_text_next(m->s, at);
+    struct place *swap = m->now;
+    m->now = m->then, m->n_now = m->n_then;
+    m->then = swap, m->n_then = 0;
+    m->round++;
+    for (uint32_t i = 0; i < m->n_now && !(m->done && m->now[i].begin > m->begin); i++)
+        if (takes(m->regex, &m->regex->steps[m->now[i].step], c))
+            enter(m, m->now[i].step + 1, *at, m->now[i].begin);
+}
+
 bool fzi_regex_matches(const struct fz_regex *regex, const struct fz_string *s, void *scratch) {
-    uint32_t n = regex->n_steps, *room = scratch;
-    struct machine m = {.regex = regex, .s = s, .now = room, .then = room + n,
-                        .stack = room + 2 * (size_t)n, .seen = room + 4 * (size_t)n, .round = 1};
+    struct machine m = start(regex, s, scratch);
     size_t at = 0;
-    memset(m.seen, 0, n * sizeof *m.seen);
-    enter(&m, 0, 0);
-    while (at < s->size && m.n_then) {
-        uint32_t c = fzi_text_next(s, &at), *swap = m.now;
-        m.now = m.then, m.n_now = m.n_then;
-        m.then = swap, m.n_then = 0;
-        m.round++;
-        for (uint32_t i = 0; i < m.n_now; i++)
-            if (takes(regex, &regex->steps[m.now[i]], c)) enter(&m, m.now[i] + 1, at);
-    }
+    m.whole = true;
+    enter(&m, 0, 0, 0);
+    while (at < s->size && m.n_then) step(&m, &at);
     return at == s->size && m.done;
+}
+
+bool fzi_regex_find(const struct fz_regex *regex, const struct fz_string *s, size_t from,
+                    void *scratch, size_t *begin, size_t *end) {
+    struct machine m = start(regex, s, scratch);
+    size_t at = from;
+    enter(&m, 0, at, at);
+    while (at < s->size && (m.n_then || !m.done)) {
+        step(&m, &at);
+        if (!m.done) enter(&m, 0, at, at);
+    }
+    *begin = m.begin;
+    *end = m.end;
+    return m.done;
 }

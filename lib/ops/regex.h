@@ -20,5 +20,9 @@ void fzi_regex_free(struct fz_regex *regex);
 size_t fzi_regex_scratch(const struct fz_regex *regex);
 /* True if the pattern matches the whole of S. */
 bool fzi_regex_matches(const struct fz_regex *regex, const struct fz_string *s, void *scratch);
+/* The first match in S that begins at FROM or behind it; of those that begin at one place the
+ * longest. FROM <= S->size. */
+bool fzi_regex_find(const struct fz_regex *regex, const struct fz_string *s, size_t from,
+                    void *scratch, size_t *begin, size_t *end);
 
 #endif

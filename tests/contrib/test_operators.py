@@ -664,3 +664,42 @@ def test_rotary_without_effect():
                               "cos": numpy.cos(angles).astype(F32),
                               "sin": numpy.sin(angles).astype(F32)}, scale=0.5,
           is_packed_batching=1)
+
+
+# ---- text
+
+SENTENCES = ["This is the first document.", "and   this, well; the 2nd one!", "", "a b cc ddd",
+             "Ein Häuschen, naïve façade: Ünïcode", "x_y don't e-mail 3.14", "---", "aaaa"]
+TOKENIZERS = {
+    "characters": {"separators": [""]},
+    "one separator": {"separators": [" "]},
+    "expressions": {"separators": ["[.,;:!?]+", "\\s+"]},
+    "alternatives": {"separators": ["is|s", "th?e?"]},
+    "lazy": {"separators": ["a+?"]},
+    "words": {"tokenexp": "[a-zA-Z0-9_]+"},
+    "words of two": {"tokenexp": "\\b\\w\\w+\\b"},
+    "lazy words": {"tokenexp": "\\w{2,3}?"},
+    "may be empty": {"tokenexp": "[a-c]*"},
+    "begin": {"tokenexp": "^\\w+|\\w$"},
+    "first alternative": {"tokenexp": "(?i)th|this|T|the"},
+    "no greed": {"tokenexp": "(?U)\\w+s"},
+    "quoted": {"tokenexp": "\\Qe-m\\E.*?l"}}
+
+
+@pytest.mark.parametrize("form", TOKENIZERS)
+@pytest.mark.parametrize("mark,least", [(0, 1), (1, 1), (0, 3)])
+@pytest.mark.parametrize("shape", [(8,), (4, 2)])
+def test_tokenizer(form, mark, least, shape):
+    if form == "characters" and least > 1:
+        least = 1
+    x = numpy.array(SENTENCES, object).reshape(shape)
+    node = agree.helper.make_node("Tokenizer", ["x"], ["y"], domain="com.microsoft", mark=mark,
+                                  mincharnum=least, pad_value="#", **TOKENIZERS[form])
+    kind = agree.TensorProto.STRING
+    graph = agree.helper.make_graph(
+        [node], "one", [agree.helper.make_tensor_value_info("x", kind, list(shape))],
+        [agree.helper.make_tensor_value_info("y", kind, [None] * (len(shape) + 1))])
+    imports = [agree.helper.make_opsetid("", 18), agree.helper.make_opsetid("com.microsoft", 1)]
+    theirs, ours = agree.run_both(agree.helper.make_model(graph, opset_imports=imports,
+                                                          ir_version=10), {"x": x})
+    assert theirs[0].shape == ours["y"].shape and (theirs[0] == ours["y"]).all()

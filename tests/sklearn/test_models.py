@@ -4,6 +4,7 @@ models themselves predict."""
 import warnings
 
 import numpy
+import onnx
 import onnxruntime
 import pytest
 
@@ -12,11 +13,12 @@ import frozen
 skl2onnx = pytest.importorskip("skl2onnx")
 
 from skl2onnx.common.data_types import (  # noqa: E402
-    FloatTensorType, Int64TensorType, StringTensorType)
+    DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType)
 from sklearn import (  # noqa: E402
     cluster, compose, datasets, decomposition, ensemble, feature_selection, impute,
     linear_model, naive_bayes, neighbors, neural_network, pipeline, preprocessing, svm,
     tree)
+from sklearn.feature_extraction import text  # noqa: E402
 
 RANGE = 1e-5
 OPSETS = {"": 18, "ai.onnx.ml": 3}
@@ -97,6 +99,21 @@ def test_classifier(name, classes, maps):
                                                                              "rbf svm", "poly svm")
                       else None)
     check(model, proto, x[:60])
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_of_support_vectors(kernel, classes):
+    x, y = data(classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = svm.SVC(kernel=kernel, probability=True, random_state=1).fit(x, y)
+    proto = converted(model, FloatTensorType([None, x.shape[1]]),
+                      options={id(model): {"zipmap": False}})
+    check(model, proto, x[:60], tolerance=1e-4)
+    with frozen.Model(proto) as ours:
+        assert_close(model.predict_proba(x[:60]).astype(numpy.float32),
+                     list(ours.run({"X": x[:60]}).values())[1], 1e-4)
 
 
 @pytest.mark.parametrize("name", ["logistic", "bayes", "rbf svm", "forest"])
@@ -208,6 +225,99 @@ def test_clusters():
     x, _ = data()
     model = cluster.KMeans(4, n_init=2, random_state=1).fit(x)
     check(model, converted(model, FloatTensorType([None, x.shape[1]])), x[:60])
+
+
+# ---- text
+
+TEXTS = numpy.array(["This is the first document.", "This document is the second document.",
+                     "And this is the third one; it costs 5 euros", "Is this the first document?",
+                     "naïve façades don't stop", "", "a b cc dd"], object)
+VECTORISERS = {
+    "counts": text.CountVectorizer(), "tf-idf": text.TfidfVectorizer(),
+    "pairs of words": text.CountVectorizer(ngram_range=(1, 2)),
+    "logarithms": text.TfidfVectorizer(sublinear_tf=True, norm="l1"),
+    "present": text.CountVectorizer(binary=True),
+    "without stop words": text.CountVectorizer(stop_words=["is", "the"]),
+    "case counts": text.CountVectorizer(lowercase=False),
+    "characters": text.CountVectorizer(analyzer="char", ngram_range=(1, 2)),
+    "another pattern": text.CountVectorizer(token_pattern="[a-z0-9]+")}
+
+
+def without_locale(proto):
+    """ONNX Runtime asks the system for a locale, en_US unless the model names one, which may not be
+    installed; the library needs none."""
+    model = onnx.load_from_string(proto)
+    for node in model.graph.node:
+        if node.op_type == "StringNormalizer":
+            node.attribute.append(onnx.helper.make_attribute("locale", "C.UTF-8"))
+    return model.SerializeToString()
+
+
+def check_text(model, proto, predict, tolerance=RANGE):
+    feeds = {"X": TEXTS.reshape(-1, 1)}
+    theirs, _ = run_both(without_locale(proto), feeds)
+    with frozen.Model(proto) as ours:
+        got = list(ours.run(feeds).values())
+    for want, have in zip(theirs, got):
+        assert_close(want, have, tolerance)
+    predicted = getattr(model, predict)(TEXTS)
+    return predicted.toarray() if hasattr(predicted, "toarray") else predicted, got
+
+
+# The converter writes a word as letters that ASCII has, takes words of one letter into pairs, and
+# adds 1 to the logarithm of what is absent: there the library does as ONNX Runtime does.
+PLAIN = [i for i, t in enumerate(TEXTS) if t.isascii()]
+
+
+@pytest.mark.parametrize("name", VECTORISERS)
+def test_vectoriser(name):
+    model = VECTORISERS[name].fit(TEXTS)
+    predicted, got = check_text(model, converted(model, StringTensorType([None, 1])), "transform")
+    if name not in ("pairs of words", "logarithms"):
+        assert_close(predicted[PLAIN].astype(numpy.float32), got[0][PLAIN], 1e-5)
+
+
+@pytest.mark.parametrize("separators", [None, [" ", "[.]", "\\?", ","]])
+def test_tokens(separators):
+    model = text.CountVectorizer().fit(TEXTS)
+    option = {"tokenexp": None} if separators is None else {"separators": separators}
+    check_text(model, converted(model, StringTensorType([None, 1]), options={id(model): option}),
+               "transform")
+
+
+@pytest.mark.parametrize("last", [linear_model.LogisticRegression(), naive_bayes.MultinomialNB(),
+                                  linear_model.SGDClassifier(random_state=1)])
+def test_text_pipeline(last):
+    y = numpy.array([0, 1, 0, 1, 1, 0, 0])
+    first = (text.CountVectorizer(), text.TfidfTransformer()) if hasattr(
+        last, "loss") else (text.TfidfVectorizer(),)
+    model = pipeline.make_pipeline(*first, last).fit(TEXTS, y)
+    predicted, got = check_text(model, converted(model, StringTensorType([None, 1])), "predict")
+    assert (predicted[PLAIN] == got[0][PLAIN]).all()
+
+
+# ---- float64
+
+DOUBLES = {
+    "linear": linear_model.LinearRegression(), "ridge": linear_model.Ridge(),
+    "scaler": preprocessing.StandardScaler(), "range": preprocessing.MinMaxScaler(),
+    "components": decomposition.PCA(3), "neighbours": neighbors.KNeighborsRegressor(5),
+    "imputer": impute.SimpleImputer()}
+
+
+@pytest.mark.parametrize("name", DOUBLES)
+def test_float64(name):
+    x, _ = data()
+    x = x.astype(numpy.float64)
+    model = DOUBLES[name].fit(x, x[:, 0] * 2 + numpy.sin(x[:, 1]))
+    proto = converted(model, DoubleTensorType([None, x.shape[1]]))
+    predict = "predict" if hasattr(model, "predict") else "transform"
+    with frozen.Model(proto) as ours:
+        got = list(ours.run({"X": x[:60]}).values())[0]
+    wanted = getattr(model, predict)(x[:60]).reshape(got.shape)
+    assert got.dtype == numpy.float64 and abs(wanted - got).max() <= 1e-6 * abs(wanted).max()
+    if name != "imputer":  # which ONNX Runtime has for float32 only
+        check(model, proto, x[:60], predict=predict)
 
 
 # ---- LightGBM and XGBoost
