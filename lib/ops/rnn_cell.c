@@ -109,8 +109,9 @@ static void lstm_step(const struct fz_rnn_pass *pass, int64_t b, int64_t m, cons
     float *gates = pass->gates + b * columns;
     if (pass->bytes) recur_bytes(pass, m, b, gates, gx);
     else
-        recur(pass, down, &(struct recurrence){.m = m, .n = columns, .a = pass->h + b * n, .c = gates,
-                                               .ldc = columns, .residual = gx});
+        recur(pass, down,
+              &(struct recurrence){.m = m, .n = columns, .a = pass->h + b * n, .c = gates,
+                                   .ldc = columns, .residual = gx});
     for (int64_t i = 0; i < m; i++)
         lstm_cell(pass, gates + i * columns, pass->c + (b + i) * n, pass->h + (b + i) * n,
                   pass->t + (b + i) * n);
