@@ -17,6 +17,7 @@ struct span {
 };
 
 enum {
+    SMALL = 32 * 1024,   /* bytes of A and B: at most as much as the first-level cache holds */
     BIG_A = 256 * 1024,  /* bytes of A: above, its rows are worth fetching ahead of their tile,
                             with one panel of several, or where no panel is */
     NEAR_A = 384 * 1024, /* bytes of A that stay in the cache while the panels pass by */
@@ -178,15 +179,35 @@ static void sweep_spans(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, in
     }
 }
 
+/* True if all rows lie LDA apart. */
+static int one_run(const struct fzk_gemm_f32 *g) { return g->run == 0 || g->run >= g->m; }
+
+/* A small product: all of it is near, and a division would take as long as a few of its terms. */
+static void small(const struct fzk_gemm_f32 *g, int64_t max_rows, const tile_fn *single) {
+    int64_t tiles = g->m <= max_rows ? 1 : (g->m + max_rows - 1) / max_rows;
+    int64_t rows = tiles == 1 ? g->m : (g->m + tiles - 1) / tiles;
+    struct block at = {.n = 1, .k = whole_k(g), .next = g->b};
+    for (at.i = 0; at.i < g->m; at.i += rows) {
+        at.rows = rows < g->m - at.i ? rows : g->m - at.i;
+        at.a0 = g->a + at.i * g->lda;
+        at.a1 = at.a0 + (at.rows + 1) / 2 * g->lda;
+        for (at.p = 0; at.p * FZK_PANEL < g->n; at.p++) run_tile(g, &at, single[at.rows]);
+    }
+}
+
 /* GROUP_SIZE: bytes of panels that one sweep over the rows shares. Rows that follow each other in
  * memory are cut by spans of k if they do not fit the cache; those of a convolution, which share
  * their pixels, only where a panel alone is too long. */
 static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_rows,
                   const tile_fn *single) {
     int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL;
+    int cuts = g->residual != g->c && g->m > max_rows;
+    if (one_run(g) && !g->ahead && (g->m + panels * FZK_PANEL) * g->k <= SMALL / 4) {
+        small(g, max_rows, single);
+        return;
+    }
     int64_t terms = group_size / 4 / FZK_PANEL, group = terms / (g->k + 1);
     int64_t span = NEAR_A / 4 / g->m / FZK_K_BLOCK * FZK_K_BLOCK;
-    int cuts = g->residual != g->c && g->m > max_rows;
     if (group < 1) group = 1;
     if (span < FZK_K_BLOCK) span = FZK_K_BLOCK;
     if (cuts && g->n_segments == 1 && g->k > span && panels * g->k * FZK_PANEL > FAR_B / 4) {
@@ -222,8 +243,5 @@ static void skinny(const struct fzk_gemm_f32 *g, int64_t at_once, tile_fn severa
         run_tile(g, &at, n == 1 ? single : several);
     }
 }
-
-/* True if all rows lie LDA apart. */
-static int one_run(const struct fzk_gemm_f32 *g) { return g->run == 0 || g->run >= g->m; }
 
 #endif

@@ -128,7 +128,7 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call, s
 }
 
 static struct fz_heads heads_of(const fz_tensor_t *t, const int64_t dims[4]) {
-    struct fz_heads h = {t->data, dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3]};
+    struct fz_heads h = {t->data, dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3], 1};
     if (t->rank == 3) h.head = dims[3], h.token = dims[1] * dims[3];
     return h;
 }
@@ -237,11 +237,12 @@ static void present(const struct fz_call *call, const struct shapes *s, uint32_t
     if (!out && !past) return;
     if (dims[0] * dims[1] * total * dims[3] == 0) return;
     if (past && s->past) {
-        struct fz_heads old = {past->data, dims[1] * s->past * dims[3], s->past * dims[3], dims[3]};
+        struct fz_heads old = {past->data, dims[1] * s->past * dims[3], s->past * dims[3], dims[3],
+                               1};
         join(call, &old, dims, s->past, total, 0, to);
     }
     if (dims[2]) join(call, h, dims, dims[2], total, s->past, to);
-    *h = (struct fz_heads){to, dims[1] * total * dims[3], total * dims[3], dims[3]};
+    *h = (struct fz_heads){to, dims[1] * total * dims[3], total * dims[3], dims[3], 1};
 }
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {

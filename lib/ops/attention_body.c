@@ -1,5 +1,5 @@
-/* Attention by heads: keys and values are packed once for each head, then bands of queries become
- * tasks of their own, each with room for its scores. */
+/* Attention by heads: bands of queries become tasks, each with room for the packed keys and values
+ * of a head and for the scores of a band. A task packs a head when it comes to it. */
 #include "ops/attention.h"
 #include "ops/matmul.h"
 #include "ops/sum.h"
@@ -7,20 +7,31 @@
 
 enum { BAND = 64, ALIGN = 64 };
 
+/* Multiply-accumulates that are worth a task of their own; a score counts as 16. */
+#define TASK_MACS 300000u
+
 /* How the work is cut: units are bands of the queries of one head. */
 struct cut {
     const struct fz_env *env;
     const struct fz_attention *a;
-    float *keys, *values; /* packed; binary32 only */
     char *rooms;
     size_t room; /* bytes of a task */
     int64_t bands, units, count;
     int64_t mask_step[4], mask_keys;
 };
 
+/* The parts of a task's room. */
+struct room {
+    float *keys, *values; /* packed; binary32 only */
+    float *queries;       /* scaled, [band][size] */
+    void *scores;         /* [band][keys] */
+    double *wide;         /* a row in another precision */
+    int64_t packed;       /* whose head's keys and values are there; -1: nobody's */
+};
+
 static int64_t padded(int64_t n) { return fzi_ceil_div(n, FZK_PANEL) * FZK_PANEL; }
 
-/* Elements of the packed keys and values of all heads. */
+/* Elements of the packed keys and values of a head. */
 static int64_t packed_keys(const struct fz_attention *a) { return padded(a->keys) * a->size; }
 static int64_t packed_values(const struct fz_attention *a) { return padded(a->v_size) * a->keys; }
 
@@ -31,26 +42,53 @@ static int64_t band_of(const struct fz_attention *a) {
     return fzi_max_i64(1, fzi_min_i64(rows, a->queries));
 }
 
+uint64_t fzi_attention_macs(const struct fz_attention *a) {
+    return (uint64_t)a->batch * (uint64_t)a->heads * (uint64_t)a->queries * (uint64_t)a->keys *
+           (uint64_t)(a->size + a->v_size);
+}
+
+static size_t aligned(int64_t n, size_t width) { return fzi_align((size_t)n * width, ALIGN); }
+
+static size_t room_size(const struct fz_attention *a) {
+    size_t size = aligned(band_of(a) * a->keys, fzi_type_width(a->dtype)) + aligned(a->keys, 8);
+    if (a->dtype == FZ_TYPE_F32) size += aligned(packed_keys(a) + packed_values(a), 4);
+    if (a->q_by.kind != FZ_SCALE_NONE) size += aligned(band_of(a) * a->size, 4);
+    return size;
+}
+
 static void set_cut(struct cut *cut, const struct fz_env *env, const struct fz_attention *a) {
-    size_t width = fzi_type_width(a->dtype);
+    uint64_t scores = (uint64_t)(a->batch * a->heads * a->queries * a->keys);
+    uint64_t worth = (fzi_attention_macs(a) + 16 * scores) / TASK_MACS + 1;
     cut->env = env;
     cut->a = a;
     cut->bands = fzi_ceil_div(a->queries, band_of(a));
     cut->units = a->batch * a->heads * cut->bands;
-    cut->count = env->threads > 1 ? fzi_min_i64(cut->units, 4 * (int64_t)env->threads) : 1;
-    /* Scores of a band, then a row in another precision. */
-    cut->room = fzi_align((size_t)(band_of(a) * a->keys) * width, ALIGN) +
-                fzi_align((size_t)a->keys * 8, ALIGN);
+    cut->count = fzi_min_i64(cut->units, 4 * (int64_t)env->threads);
+    if (env->threads == 1) cut->count = 1;
+    if ((uint64_t)cut->count > worth) cut->count = (int64_t)worth;
+    cut->room = room_size(a);
 }
 
 size_t fzi_attention_scratch(const struct fz_env *env, const struct fz_attention *a) {
     struct cut cut = {0};
     set_cut(&cut, env, a);
-    size_t size = cut.room * (size_t)fzi_max_i64(1, cut.count);
-    if (a->dtype == FZ_TYPE_F32)
-        size += fzi_align((size_t)(a->batch * a->kv_heads * packed_keys(a)) * 4, ALIGN) +
-                fzi_align((size_t)(a->batch * a->kv_heads * packed_values(a)) * 4, ALIGN);
-    return size;
+    return cut.room * (size_t)fzi_max_i64(1, cut.count);
+}
+
+static struct room room_at(const struct cut *cut, size_t number) {
+    const struct fz_attention *a = cut->a;
+    char *at = cut->rooms + number * cut->room;
+    struct room room = {.packed = -1, .scores = at};
+    at += aligned(band_of(a) * a->keys, fzi_type_width(a->dtype));
+    room.wide = (double *)(void *)at;
+    at += aligned(a->keys, 8);
+    room.keys = (float *)(void *)at;
+    if (a->dtype == FZ_TYPE_F32) {
+        room.values = room.keys + packed_keys(a);
+        at += aligned(packed_keys(a) + packed_values(a), 4);
+    }
+    room.queries = (float *)(void *)at;
+    return room;
 }
 
 /* The mask's last dimension may be short, which hides keys; the others broadcast. */
@@ -86,11 +124,6 @@ fz_status_t fzi_attention_check(const struct fz_op *op, const struct fz_attentio
     return FZ_OK;
 }
 
-uint64_t fzi_attention_macs(const struct fz_attention *a) {
-    return (uint64_t)a->batch * (uint64_t)a->heads * (uint64_t)a->queries * (uint64_t)a->keys *
-           (uint64_t)(a->size + a->v_size);
-}
-
 static const char *head_at(const struct fz_attention *a, const struct fz_heads *h, int64_t b,
                            int64_t head, int64_t token) {
     int64_t at = b * h->batch + head * h->head + token * h->token;
@@ -99,37 +132,25 @@ static const char *head_at(const struct fz_attention *a, const struct fz_heads *
 
 /* ---- packing */
 
-static void pack_range(void *arg, int64_t begin, int64_t end) {
-    const struct cut *cut = arg;
-    const struct fz_attention *a = cut->a;
-    int64_t key_panels = fzi_ceil_div(a->keys, FZK_PANEL);
-    int64_t panels = key_panels + fzi_ceil_div(a->v_size, FZK_PANEL);
-    for (int64_t i = begin; i < end; i++) {
-        int64_t head = i / panels, panel = i % panels, b = head / a->kv_heads;
-        const struct fz_heads *from = panel < key_panels ? &a->k : &a->v;
-        const float *at = (const float *)(const void *)head_at(a, from, b, head % a->kv_heads, 0);
-        struct fzk_pack_b_f32 p = {.k = a->keys, .row_stride = from->token, .col_stride = 1};
-        if (panel < key_panels) {
-            int64_t first = panel * FZK_PANEL;
-            p = (struct fzk_pack_b_f32){.k = a->size, .row_stride = 1, .col_stride = from->token};
-            p.n = fzi_min_i64(FZK_PANEL, a->keys - first);
-            p.b = at + first * from->token;
-            p.to = cut->keys + head * packed_keys(a) + first * a->size;
-        } else {
-            int64_t first = (panel - key_panels) * FZK_PANEL;
-            p.n = fzi_min_i64(FZK_PANEL, a->v_size - first);
-            p.b = at + first;
-            p.to = cut->values + head * packed_values(a) + first * a->keys;
-        }
-        cut->env->k->pack_b_f32(&p);
-    }
+static void scale(const struct cut *cut, const struct fz_factor *by, float *x, int64_t n) {
+    int32_t fn = by->kind == FZ_SCALE_MUL ? FZK_BINARY_MUL : FZK_BINARY_DIV;
+    if (by->kind != FZ_SCALE_NONE) cut->env->k->binary_f32(fn, x, x, &by->value, n, 1, 0);
 }
 
-static void pack(struct cut *cut) {
+/* Keys and values of head KV of image B. */
+static void pack(const struct cut *cut, int64_t b, int64_t kv, struct room *room) {
     const struct fz_attention *a = cut->a;
-    int64_t panels = fzi_ceil_div(a->keys, FZK_PANEL) + fzi_ceil_div(a->v_size, FZK_PANEL);
-    fzi_run_range(cut->env, a->batch * a->kv_heads * panels, 1 + 512 / (a->size + 1), pack_range,
-                  cut);
+    struct fzk_pack_b_f32 keys = {
+        .to = room->keys, .b = (const float *)(const void *)head_at(a, &a->k, b, kv, 0),
+        .k = a->size, .n = a->keys, .row_stride = a->k.element, .col_stride = a->k.token};
+    struct fzk_pack_b_f32 values = {
+        .to = room->values, .b = (const float *)(const void *)head_at(a, &a->v, b, kv, 0),
+        .k = a->keys, .n = a->v_size, .row_stride = a->v.token, .col_stride = a->v.element};
+    if (room->packed == b * a->kv_heads + kv) return;
+    room->packed = b * a->kv_heads + kv;
+    cut->env->k->pack_b_f32(&keys);
+    cut->env->k->pack_b_f32(&values);
+    scale(cut, &a->k_by, room->keys, packed_keys(a));
 }
 
 /* ---- the bias of a row */
@@ -303,36 +324,64 @@ static void gemm(const struct cut *cut, int64_t m, int64_t n, int64_t k, const f
     cut->env->k->gemm_f32(&g);
 }
 
-static void band_f32(const struct cut *cut, int64_t b, int64_t head, int64_t first, int64_t rows,
-                     char *room) {
+/* The scores of a band are there: what the graph's own nodes would make of them. */
+static void finish_plain(const struct cut *cut, int64_t b, int64_t head, int64_t first,
+                         int64_t rows, float *x) {
     const struct fz_attention *a = cut->a;
-    int64_t kv = b * a->kv_heads + head / (a->heads / a->kv_heads);
-    float *x = (float *)(void *)room;
-    size_t size = fzi_align((size_t)(band_of(a) * a->keys) * sizeof *x, ALIGN);
-    double *wide = (double *)(void *)(room + size);
+    const struct fzk_table *k = cut->env->k;
+    const int64_t *step = a->mask_step, n = a->keys;
+    scale(cut, &a->score_by, x, rows * n);
+    if (a->mask) {
+        const float *mask = (const float *)a->mask->data + b * step[0] + head * step[1];
+        for (int64_t i = 0; i < rows; i++)
+            k->binary_f32(FZK_BINARY_ADD, x + i * n, x + i * n, mask + (first + i) * step[2], n, 1,
+                          step[3]);
+    }
+    k->softmax_f32(x, x, rows, n);
+}
+
+/* The queries of a band: as they lie, or scaled into ROOM. *LD: the distance of two. */
+static const float *queries(const struct cut *cut, int64_t b, int64_t head, int64_t first,
+                            int64_t rows, const struct room *room, int64_t *ld) {
+    const struct fz_attention *a = cut->a;
     const float *q = (const float *)(const void *)head_at(a, &a->q, b, head, first);
-    gemm(cut, rows, a->keys, a->size, q, a->q.token, cut->keys + kv * packed_keys(a), x, a->keys);
+    *ld = a->q.token;
+    if (a->q_by.kind == FZ_SCALE_NONE) return q;
+    *ld = a->size;
     for (int64_t i = 0; i < rows; i++)
-        scores_f32(cut, b, head, first + i, x + i * a->keys, wide);
-    gemm(cut, rows, a->v_size, a->keys, x, a->keys, cut->values + kv * packed_values(a),
+        memcpy(room->queries + i * a->size, q + i * a->q.token, (size_t)a->size * sizeof *q);
+    scale(cut, &a->q_by, room->queries, rows * a->size);
+    return room->queries;
+}
+
+static void band_f32(const struct cut *cut, int64_t b, int64_t head, int64_t first, int64_t rows,
+                     struct room *room) {
+    const struct fz_attention *a = cut->a;
+    float *x = room->scores;
+    int64_t ld;
+    const float *q = queries(cut, b, head, first, rows, room, &ld);
+    pack(cut, b, head / (a->heads / a->kv_heads), room);
+    gemm(cut, rows, a->keys, a->size, q, ld, room->keys, x, a->keys);
+    if (a->plain) finish_plain(cut, b, head, first, rows, x);
+    for (int64_t i = 0; !a->plain && i < rows; i++)
+        scores_f32(cut, b, head, first + i, x + i * a->keys, room->wide);
+    gemm(cut, rows, a->v_size, a->keys, x, a->keys, room->values,
          (float *)(void *)head_at(a, &a->y, b, head, first), a->y.token);
 }
 
 /* A row at a time: a plain product writes densely. */
 static void band_f64(const struct cut *cut, int64_t b, int64_t head, int64_t first, int64_t rows,
-                     char *room) {
+                     const struct room *room) {
     const struct fz_attention *a = cut->a;
     int64_t kv = head / (a->heads / a->kv_heads);
-    double *x = (double *)(void *)room;
-    size_t size = fzi_align((size_t)(band_of(a) * a->keys) * sizeof *x, ALIGN);
-    double *wide = (double *)(void *)(room + size);
+    double *x = room->scores;
     for (int64_t i = first; i < first + rows; i++) {
         struct fz_plain_product p = {
             .dtype = FZ_TYPE_F64, .m = 1, .n = a->keys, .k = a->size,
             .a = head_at(a, &a->q, b, head, i), .b = head_at(a, &a->k, b, kv, 0), .c = x,
             .a_row = 0, .a_col = 1, .b_row = 1, .b_col = a->k.token};
         fzi_plain_product(&p);
-        scores_f64(cut, b, head, i, x, wide);
+        scores_f64(cut, b, head, i, x, room->wide);
         p = (struct fz_plain_product){
             .dtype = FZ_TYPE_F64, .m = 1, .n = a->v_size, .k = a->keys, .a = x,
             .b = head_at(a, &a->v, b, kv, 0), .c = (void *)(uintptr_t)head_at(a, &a->y, b, head, i),
@@ -345,14 +394,14 @@ static void task(void *arg, size_t number) {
     const struct cut *cut = arg;
     const struct fz_attention *a = cut->a;
     int64_t i = (int64_t)number, band = band_of(a);
-    char *room = cut->rooms + number * cut->room;
+    struct room room = room_at(cut, number);
     for (int64_t u = cut->units * i / cut->count; u < cut->units * (i + 1) / cut->count; u++) {
         int64_t first = u % cut->bands * band, head = u / cut->bands;
         int64_t rows = fzi_min_i64(band, a->queries - first);
         if (cut->env->poll(cut->env) != FZ_OK) return;
         if (a->dtype == FZ_TYPE_F32)
-            band_f32(cut, head / a->heads, head % a->heads, first, rows, room);
-        else band_f64(cut, head / a->heads, head % a->heads, first, rows, room);
+            band_f32(cut, head / a->heads, head % a->heads, first, rows, &room);
+        else band_f64(cut, head / a->heads, head % a->heads, first, rows, &room);
     }
 }
 
@@ -367,23 +416,14 @@ static void zero_output(const struct fz_attention *a) {
 
 void fzi_attention_run(const struct fz_env *env, const struct fz_attention *a, void *scratch) {
     struct cut cut = {0};
-    char *at = scratch;
     if (a->batch * a->heads * a->queries == 0) return;
     if (a->keys == 0) {
         zero_output(a);
         return;
     }
     set_cut(&cut, env, a);
-    set_mask(&cut);
-    if (a->dtype == FZ_TYPE_F32) {
-        int64_t heads = a->batch * a->kv_heads;
-        cut.keys = (float *)(void *)at;
-        at += fzi_align((size_t)(heads * packed_keys(a)) * 4, ALIGN);
-        cut.values = (float *)(void *)at;
-        at += fzi_align((size_t)(heads * packed_values(a)) * 4, ALIGN);
-        pack(&cut);
-    }
-    cut.rooms = at;
+    if (!a->plain) set_mask(&cut);
+    cut.rooms = scratch;
     if (cut.count == 1) task(&cut, 0);
     else env->parallel(env, (size_t)cut.count, task, &cut);
 }

@@ -26,6 +26,7 @@ static const struct row rows[] = {
     {"norm", fzi_pass_norm, false},
     {"simplify", fzi_pass_simplify, false},
     {"product", fzi_pass_product, false},
+    {"attend", fzi_pass_attend, false},
     {"attention", fzi_pass_attention, false},
     {"recurrent", fzi_pass_recurrent, false},
     {"layout", fzi_pass_layout, false},

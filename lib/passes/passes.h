@@ -46,6 +46,7 @@ fz_status_t fzi_pass_simplify(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_norm(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_layout(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_transpose(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_attend(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_attention(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_product(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_recurrent(struct fz_pass *pass, struct fz_graph *graph);

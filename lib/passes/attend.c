@@ -1,0 +1,173 @@
+/* Attention as exporters write it, scores, a scale, a mask, softmax, values, becomes
+ * frozen.Attention. Transposes and scalar factors of its operands and a Transpose of its result
+ * become part of it: what they gave is read, or written, where it lies. The bits stay. */
+#include "passes/passes.h"
+
+#include "ops/attention.h"
+#include "ops/matmul.h"
+
+/* What has been found, from the Softmax outwards. */
+struct found {
+    struct fz_graph *graph;
+    struct fz_node *softmax, *values; /* values: the product behind it */
+    struct fz_node *last;             /* what the step's output takes the place of */
+    struct fz_value *in[4];           /* queries, keys, values, mask */
+    struct fz_frozen_attention_params p;
+};
+
+/* True if the Softmax NODE runs along the last dimension of numbers of binary32. */
+static bool by_rows(const struct fz_node *node) {
+    const fz_tensor_t *t = &node->in[0]->t;
+    int64_t axis;
+    if (t->dtype != FZ_TYPE_F32 || t->rank < 2 || t->rank > FZ_ATTENTION_RANK) return false;
+    if (fzi_attr_int(node, "axis", node->op->until == 12 ? 1 : -1, &axis) != FZ_OK) return false;
+    return axis == -1 || axis == t->rank - 1;
+}
+
+/* The producer of V if it is the operator NAME in the same graph. */
+static struct fz_node *from(const struct found *f, const struct fz_value *v, const char *name) {
+    return v->graph == f->graph ? fzi_pass_from(v, name) : NULL;
+}
+
+/* A division by a power of two is a product with its reciprocal, which is a power of two as well:
+ * the same bits, and faster. */
+static int64_t kind_of(bool mul, double *factor) {
+    union {
+        double value;
+        uint64_t bits;
+    } x = {*factor};
+    int64_t exponent = (int64_t)(x.bits >> 52 & 2047) - 1023;
+    bool power = (x.bits & ((1ull << 52) - 1)) == 0 && exponent >= -126 && exponent <= 126;
+    if (!mul && !power) return FZ_SCALE_DIV;
+    if (!mul) *factor = 1 / *factor;
+    return FZ_SCALE_MUL;
+}
+
+/* V with no other reader than the step that is made: the product that it comes from by way of no
+ * more than one scalar factor; else NULL. */
+static struct fz_node *scores_of(struct found *f, const struct fz_value *v) {
+    struct fz_node *node = from(f, v, "MatMul");
+    f->p.kind[2] = FZ_SCALE_NONE;
+    if (node) return fzi_value_reader(v) ? node : NULL;
+    struct fz_node *mul = from(f, v, "Mul"), *scaled = mul ? mul : from(f, v, "Div");
+    if (!scaled || !fzi_value_reader(v)) return NULL;
+    struct fz_value *x = fzi_pass_with_scalar(scaled, &f->p.factor[2]);
+    if (!x || (!mul && scaled->in[0] != x) || x->t.rank != v->t.rank) return NULL;
+    node = from(f, x, "MatMul");
+    f->p.kind[2] = kind_of(mul != NULL, &f->p.factor[2]);
+    return node && fzi_value_reader(x) == scaled ? node : NULL;
+}
+
+/* A mask may make the scores more, as in an Add, but not their dimensions. */
+static bool mask_fits(const fz_tensor_t *mask, const fz_tensor_t *scores) {
+    return mask->dtype == FZ_TYPE_F32 && mask->rank >= 1 && mask->rank <= scores->rank;
+}
+
+/* The product whose result, perhaps scaled and masked, the Softmax reads. */
+static struct fz_node *find_scores(struct found *f) {
+    struct fz_value *x = f->softmax->in[0];
+    struct fz_node *node = scores_of(f, x), *add = from(f, x, "Add");
+    if (node || !add || fzi_value_reader(x) != f->softmax) return node;
+    for (uint32_t i = 0; !node && i < 2; i++) {
+        struct fz_value *mask = add->in[1 - i];
+        if (!mask_fits(&mask->t, &x->t) || add->in[i]->t.rank != x->t.rank) continue;
+        node = scores_of(f, add->in[i]);
+        if (node) f->in[3] = mask;
+    }
+    return node;
+}
+
+/* True if NODE is a Transpose of RANK dimensions; PERM gets its own. */
+static bool read_perm(const struct fz_node *node, int64_t rank, const int64_t **perm) {
+    const struct fz_attr *attr = node ? fzi_attr(node, "perm") : NULL;
+    if (!attr || attr->kind != FZ_ATTR_INTS || (int64_t)attr->n != rank) return false;
+    *perm = attr->ints;
+    return true;
+}
+
+/* Follows V back through Transposes and, where KIND is given, a scalar factor; what is left is
+ * input WHICH. Those whose rows are not SIDE by side are not followed. */
+static void peel(struct found *f, int which, struct fz_value *v, bool side, int64_t *kind,
+                 double *factor) {
+    int64_t rank = f->p.rank, *perm = f->p.perm[which], now[FZ_ATTENTION_RANK], taken = 0;
+    double by = 1;
+    for (int64_t i = 0; i < rank; i++) perm[i] = now[i] = i;
+    f->in[which] = v;
+    while (v->producer && v->graph == f->graph) {
+        const int64_t *moved;
+        struct fz_node *mul = from(f, v, "Mul"), *scaled = mul ? mul : from(f, v, "Div");
+        if (read_perm(from(f, v, "Transpose"), rank, &moved)) {
+            for (int64_t i = 0; i < rank; i++) now[i] = moved[now[i]];
+            v = v->producer->in[0];
+        } else if (scaled && kind && !taken) {
+            struct fz_value *x = fzi_pass_with_scalar(scaled, &by);
+            if (!x || (!mul && scaled->in[0] != x) || x->t.rank != rank) return;
+            taken = kind_of(mul != NULL, &by);
+            v = x;
+        } else return;
+        if (side && now[rank - 1] != rank - 1) continue;
+        f->in[which] = v;
+        memcpy(perm, now, (size_t)rank * sizeof *perm);
+        if (kind) *kind = taken, *factor = by;
+    }
+}
+
+/* A Transpose that alone reads the result and leaves its rows whole is part of the step. */
+static void find_last(struct found *f) {
+    int64_t rank = f->p.rank;
+    const int64_t *perm;
+    struct fz_node *reader = fzi_value_reader(f->values->out[0]);
+    f->last = f->values;
+    for (int64_t i = 0; i < rank; i++) f->p.perm[FZ_ATTENTION_Y][i] = i;
+    if (!fzi_pass_is(reader, "Transpose") || reader->out[0]->graph != f->graph) return;
+    if (!read_perm(reader, rank, &perm) || perm[rank - 1] != rank - 1) return;
+    memcpy(f->p.perm[FZ_ATTENTION_Y], perm, (size_t)rank * sizeof *perm);
+    f->last = reader;
+}
+
+static bool same_rank(const struct fz_node *product, int64_t rank) {
+    return product->in[0]->t.rank == rank && product->in[1]->t.rank == rank &&
+           product->out[0]->t.dtype == FZ_TYPE_F32;
+}
+
+static bool find(struct found *f) {
+    struct fz_node *softmax = f->softmax;
+    f->p.rank = softmax->in[0]->t.rank;
+    f->values = fzi_value_reader(softmax->out[0]);
+    if (!fzi_pass_is(f->values, "MatMul") || f->values->in[0] != softmax->out[0]) return false;
+    if (f->values->out[0]->graph != f->graph || !same_rank(f->values, f->p.rank)) return false;
+    struct fz_node *scores = find_scores(f);
+    if (!scores || !same_rank(scores, f->p.rank)) return false;
+    peel(f, FZ_ATTENTION_Q, scores->in[0], true, &f->p.kind[0], &f->p.factor[0]);
+    peel(f, FZ_ATTENTION_K, scores->in[1], false, &f->p.kind[1], &f->p.factor[1]);
+    peel(f, FZ_ATTENTION_V, f->values->in[1], false, NULL, NULL);
+    find_last(f);
+    return true;
+}
+
+/* *NEXT is where the walk goes on. */
+static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *softmax,
+                         struct fz_node **next) {
+    struct found f = {.graph = graph, .softmax = softmax};
+    for (int i = 0; i < 3; i++) f.p.factor[i] = 1;
+    if (!by_rows(softmax) || !find(&f)) return FZ_OK;
+    struct fz_node *made = fzi_pass_lowered(graph, f.values, "frozen", "Attention", f.values->name,
+                                            &f.p, f.in, f.in[3] ? 4 : 3, 1);
+    if (!made) return FZ_E_NOMEM;
+    FZ_TRY(fzi_pass_infer_node(graph, made));
+    fzi_pass_replace(pass, graph, f.last->out[0], made->out[0]);
+    if (f.last != f.values) fzi_graph_remove(graph, f.last);
+    fzi_graph_remove(graph, f.values);
+    *next = made->next;
+    return FZ_OK;
+}
+
+fz_status_t fzi_pass_attend(struct fz_pass *pass, struct fz_graph *graph) {
+    if (pass->options->numerics && strcmp(pass->options->numerics, "blas") == 0) return FZ_OK;
+    fzi_graph_count_uses(pass->graph);
+    for (struct fz_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        if (fzi_pass_is(node, "Softmax")) FZ_TRY(visit(pass, graph, node, &next));
+    }
+    return FZ_OK;
+}
