@@ -11,6 +11,10 @@ struct range {
 
 static inline struct range taps(int64_t start, int64_t n, int64_t dilation, int64_t low,
                                 int64_t high) {
+    if (dilation == 1) { /* by far the most, and a division takes as long as a few taps */
+        int64_t least = start < low ? low - start : 0, most = start < high ? high - start : 0;
+        return (struct range){least, most < n ? most : n};
+    }
     int64_t first = start < low ? (low - start + dilation - 1) / dilation : 0;
     int64_t end = start < high ? (high - start + dilation - 1) / dilation : 0;
     return (struct range){first, end < n ? end : n};

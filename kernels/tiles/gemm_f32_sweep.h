@@ -41,9 +41,11 @@ struct tile {
 
 typedef void (*tile_fn)(const struct tile *);
 
-/* Rows [I, I + ROWS) by panels [P, P + N). */
+/* Rows [I, I + ROWS) by panels [P, P + N). Row I is number IN_RUN of the run that starts at LINE. */
 struct block {
     int64_t i, rows, p, n;
+    int64_t in_run;
+    const float *line;
     const float *a0, *a1, *next;
     int64_t step, next_by_off;
     struct span k;
@@ -73,19 +75,30 @@ static void run_tile(const struct fzk_gemm_f32 *g, const struct block *at, tile_
     if (g->round && at->k.ends) round_tile(g, at, j);
 }
 
-/* Sets rows, a0 and a1 of the tile that starts at row at->i. */
+/* Sets rows, a0 and a1 of the tile that starts at row at->i. Short runs come without a division. */
 static void next_rows(const struct fzk_gemm_f32 *g, int64_t max_rows, struct block *at) {
-    int64_t run = g->run ? g->run : g->m, i = at->i;
-    int64_t in_run = i % run, left = run - in_run < g->m - i ? run - in_run : g->m - i;
-    at->a0 = g->a + i / run * g->run_stride + in_run * g->lda;
-    if (2 * run <= max_rows && i + 2 * run <= g->m) {
+    int64_t run = g->run ? g->run : g->m, left = run - at->in_run;
+    if (left > g->m - at->i) left = g->m - at->i;
+    at->a0 = at->line + at->in_run * g->lda;
+    if (2 * run <= max_rows && at->i + 2 * run <= g->m) {
         at->rows = 2 * run;
         at->a1 = at->a0 + g->run_stride;
         return;
     }
-    int64_t tiles = (left + max_rows - 1) / max_rows;
-    at->rows = (left + tiles - 1) / tiles;
+    at->rows = left;
+    if (left > max_rows) {
+        int64_t tiles = (left + max_rows - 1) / max_rows;
+        at->rows = (left + tiles - 1) / tiles;
+    }
     at->a1 = at->a0 + (at->rows + 1) / 2 * g->lda;
+}
+
+/* Moves AT behind its rows. */
+static void step_rows(const struct fzk_gemm_f32 *g, struct block *at) {
+    int64_t run = g->run ? g->run : g->m;
+    at->i += at->rows;
+    at->in_run += at->rows;
+    for (; at->in_run >= run; at->in_run -= run) at->line += g->run_stride;
 }
 
 /* What a sweep fetches meanwhile: PANELS panels from B on, which the next one needs, in even shares
@@ -107,24 +120,27 @@ static struct ahead look_ahead(const struct fzk_gemm_f32 *g, const float *b, int
 /* The share of pass I. */
 static void aim(const struct fzk_gemm_f32 *g, const struct ahead *next, int64_t i,
                 struct block *at) {
+    at->next_by_off = 0;
+    at->step = 0;
+    at->next = g->b;
+    if (!next->b) return;
     int64_t terms = at->k.len * next->panels * i / next->passes;
     int64_t panel = terms / (at->k.len + 1);
-    at->next_by_off = 0;
-    at->step = next->b ? next->step : 0;
-    at->next = next->b ? next->b + (panel * g->k + terms - panel * at->k.len) * FZK_PANEL : g->b;
+    at->step = next->step;
+    at->next = next->b + (panel * g->k + terms - panel * at->k.len) * FZK_PANEL;
 }
 
 /* Panels [P0, P1) by all rows; NEXT is fetched meanwhile. */
 static void sweep_group(const struct fzk_gemm_f32 *g, int64_t p0, int64_t p1, struct span k,
                         struct ahead next, int64_t max_rows, const tile_fn *single) {
-    struct block at = {.i = 0, .n = 1, .k = k}, after = {.i = 0};
+    struct block at = {.n = 1, .k = k}, after = {.line = g->a};
     int big_a = g->m * k.len > BIG_A / 4 && (p1 - p0 > 1 || !next.b);
     next_rows(g, max_rows, &after);
     for (int64_t pass = 0; at.i < g->m;) {
         at.rows = after.rows;
         at.a0 = after.a0;
         at.a1 = after.a1;
-        after.i = at.i + at.rows;
+        step_rows(g, &after);
         if (after.i < g->m) next_rows(g, max_rows, &after);
         for (at.p = p0; at.p < p1; at.p++) {
             aim(g, &next, pass++, &at);

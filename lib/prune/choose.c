@@ -5,16 +5,10 @@
 
 #include "prune/solve.h"
 
-/* The multiply-accumulates of a node: a product of dimensions; or its output's elements. */
-struct fz_cost {
-    struct fz_dims dims;
-    uint64_t factor;
-    bool macs;
-};
-
 enum {
     DAMP_PERCENT = 1,
-    ELEMENT_COST = 24 /* multiply-accumulates in the time that writing a number takes, measured */
+    BEYOND = 4,
+    STEPS = 4 /* how many sizes of a step are weighed against each other */
 };
 
 static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for pruning"); }
@@ -137,7 +131,8 @@ static fz_status_t fill_candidate(struct fz_choice *choice, struct fz_candidate 
     uint32_t n = choice->n_consumers;
     k->unit = unit_of(k->leaf->size);
     k->left = k->leaf->size;
-    k->weight = 1;
+    k->curve[0].weight = 1;
+    k->n_curve = 1;
     k->leaf->gone = fzi_arena_alloc(arena, (size_t)k->leaf->size);
     k->saved_gone = fzi_arena_alloc(arena, (size_t)k->leaf->size);
     k->errors = fzi_arena_array(arena, (size_t)k->leaf->size, sizeof *k->errors);
@@ -182,67 +177,11 @@ static fz_status_t find_candidates(struct fz_choice *choice) {
     return FZ_OK;
 }
 
-/* ---- costs */
-
-/* Every output takes one product per index of what is summed over: the dimensions of A, and
- * dimension I of B, with its taps behind. */
-static bool cost_of(struct fz_choice *choice, const struct fz_value *a, const struct fz_value *b,
-                    int32_t i, bool taps) {
-    struct fz_depend *d = choice->depend;
-    struct fz_cost *cost = &choice->costs[choice->n_costs++];
-    const fz_tensor_t *ta = fzi_depend_value(d, a), *tb = fzi_depend_value(d, b);
-    cost->factor = 1;
-    cost->macs = true;
-    for (int32_t j = 0; j < ta->rank; j++) {
-        struct fz_dim *axis = fzi_depend_axis(d, a, j);
-        if (!axis || !fzi_dims_add(choice->arena, &cost->dims, axis)) return false;
-    }
-    for (int32_t j = 2; taps && j < tb->rank; j++) cost->factor *= (uint64_t)tb->dims[j];
-    struct fz_dim *axis = fzi_depend_axis(d, b, i);
-    return axis && fzi_dims_add(choice->arena, &cost->dims, axis);
-}
-
-/* Writing an element costs time as well. */
-static bool cost_of_output(struct fz_choice *choice, const struct fz_node *node) {
-    const struct fz_op *op = fzi_op_find(node->domain, node->type, node->opset);
-    struct fz_cost *cost = &choice->costs[choice->n_costs];
-    const fz_tensor_t *t = node->out[0] ? fzi_depend_value(choice->depend, node->out[0]) : NULL;
-    if (!t || t->dtype != FZ_TYPE_F32 || !op || op->flags & FZ_OP_VIEW) return true;
-    cost->factor = ELEMENT_COST;
-    for (int32_t i = 0; i < t->rank; i++) {
-        struct fz_dim *axis = fzi_depend_axis(choice->depend, node->out[0], i);
-        if (!axis || !fzi_dims_add(choice->arena, &cost->dims, axis)) return false;
-    }
-    choice->n_costs++;
-    return true;
-}
-
-static bool find_cost(struct fz_choice *choice, const struct fz_node *node) {
-    if (!cost_of_output(choice, node)) return false;
-    if (*node->domain) return true;
-    if (strcmp(node->type, "Conv") == 0)
-        return cost_of(choice, node->out[0], node->in[1], 1, true);
-    if (strcmp(node->type, "ConvTranspose") == 0)
-        return cost_of(choice, node->in[0], node->in[1], 1, true);
-    if (strcmp(node->type, "Gemm") == 0)
-        return cost_of(choice, node->out[0], node->in[0], !fzi_depend_int(node, "transA", 0),
-                       false);
-    if (strcmp(node->type, "MatMul") == 0)
-        return cost_of(choice, node->out[0], node->in[0],
-                       fzi_depend_value(choice->depend, node->in[0])->rank - 1, false);
-    return true;
-}
-
-static uint64_t size_of(const struct fz_cost *cost) {
-    uint64_t n = cost->factor;
-    for (uint32_t i = 0; i < cost->dims.n; i++) n *= (uint64_t)fzi_dim_kept(cost->dims.items[i]);
-    return n;
-}
+/* ---- opening */
 
 uint64_t fzi_choice_macs(const struct fz_choice *choice) {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < choice->n_costs; i++)
-        if (choice->costs[i].macs) sum += size_of(&choice->costs[i]);
+    for (uint32_t i = 0; i < choice->n_costs; i++) sum += fzi_cost_macs(&choice->costs[i]);
     return sum;
 }
 
@@ -250,11 +189,11 @@ fz_status_t fzi_choice_open(struct fz_choice *choice, struct fz_depend *depend,
                             const struct fz_linear *linears, uint32_t n, bool data) {
     *choice = (struct fz_choice){.arena = depend->arena, .depend = depend};
     const struct fz_trace *trace = depend->trace;
-    choice->costs = fzi_arena_array(choice->arena, 2 * (size_t)trace->n_nodes,
+    choice->costs = fzi_arena_array(choice->arena, FZ_COSTS_PER_NODE * (size_t)trace->n_nodes,
                                     sizeof *choice->costs);
     if (!choice->costs) return no_memory();
     for (const struct fz_node *node = trace->graph->first; node; node = node->next)
-        if (!find_cost(choice, node)) return no_memory();
+        if (!fzi_cost_find(depend, node, choice->costs, &choice->n_costs)) return no_memory();
     FZ_TRY(open_consumers(choice, linears, n, data));
     FZ_TRY(find_candidates(choice));
     choice->macs = choice->macs_left = fzi_choice_macs(choice);
@@ -360,6 +299,21 @@ static int64_t cheapest(const struct fz_candidate *k, const uint8_t *taken) {
     return best;
 }
 
+/* Lets the N indices of K go that cost the least by now; *ERROR counts. TAKEN is room. */
+static fz_status_t take(struct fz_choice *choice, struct fz_candidate *k, int64_t n,
+                        uint8_t *taken, double *error) {
+    FZ_TRY(refresh(choice));
+    memset(taken, 0, (size_t)k->leaf->size);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t next = cheapest(k, taken);
+        taken[next] = 1;
+        *error += k->errors[next];
+    }
+    for (int64_t i = 0; i < k->leaf->size; i++)
+        if (taken[i]) drop(k, i);
+    return FZ_OK;
+}
+
 /* ---- trials */
 
 static bool save(struct fz_consumer *c) {
@@ -382,21 +336,17 @@ static void restore(struct fz_consumer *c) {
     c->saved_w = c->saved_inverse = NULL;
 }
 
-fz_status_t fzi_choice_try(struct fz_choice *choice, struct fz_candidate *k, double *error) {
+fz_status_t fzi_choice_try(struct fz_choice *choice, struct fz_candidate *k, int64_t n,
+                           double *error) {
     bool ok = true;
     *error = 0;
     for (uint32_t u = 0; u < k->n_reads; u++) ok = ok && save(k->reads[u].consumer);
     for (uint32_t u = 0; u < k->n_makes; u++) ok = ok && save(k->makes[u].consumer);
     uint8_t *taken = ok ? fzi_calloc((size_t)k->leaf->size, 1) : NULL;
-    fz_status_t status = taken ? refresh(choice) : no_memory();
+    fz_status_t status = taken ? FZ_OK : no_memory();
     memcpy(k->saved_gone, k->leaf->gone, (size_t)k->leaf->size);
-    for (int64_t i = 0, n = k->left / 2; status == FZ_OK && i < n; i++) {
-        int64_t next = cheapest(k, taken);
-        taken[next] = 1;
-        *error += k->errors[next];
-    }
-    for (int64_t i = 0; status == FZ_OK && i < k->leaf->size; i++)
-        if (taken[i]) drop(k, i);
+    for (int64_t i = 0; status == FZ_OK && i < n; i += k->unit)
+        status = take(choice, k, fzi_min_i64(k->unit, n - i), taken, error);
     fzi_free(taken);
     if (status != FZ_OK) fzi_choice_undo(choice, k);
     return status;
@@ -413,77 +363,105 @@ void fzi_choice_undo(struct fz_choice *choice, struct fz_candidate *k) {
 
 /* ---- the walk */
 
-/* A step of a candidate: what it adds to the error, and what it saves. */
+/* A step of a candidate: how many indices go, what that adds to the error, and what it saves. */
 struct step {
+    int64_t n;
     double error;
-    uint64_t work, macs;
+    uint64_t time, macs;
 };
 
 static struct step left_of(const struct fz_choice *choice, const struct fz_candidate *k) {
     struct step sum = {0};
     for (uint32_t i = 0; i < k->n_costs; i++) {
         const struct fz_cost *cost = &choice->costs[k->costs[i]];
-        uint64_t size = size_of(cost);
-        sum.work += size;
-        sum.macs += cost->macs ? size : 0;
+        sum.time += fzi_cost_time(cost);
+        sum.macs += fzi_cost_macs(cost);
     }
     return sum;
 }
 
-/* The step of K that costs the least error; TAKEN gets a 1 for each index of it. */
-static struct step price(struct fz_choice *choice, struct fz_candidate *k, uint8_t *taken) {
-    double error = 0;
+void fzi_choice_weigh(struct fz_candidate *k, double error, double moved) {
+    struct fz_weight *last = k->n_curve ? &k->curve[k->n_curve - 1] : NULL;
+    double from = last ? last->error : 0, was = last ? last->moved : 0;
+    if (k->n_curve == FZ_CURVE || !(error > from)) return;
+    if (moved < was) moved = was;
+    k->curve[k->n_curve++] = (struct fz_weight){error, moved, (moved - was) / (error - from)};
+}
+
+/* What ERROR more in K's consumers does to the outputs, K->spent having gone before: along the
+ * curve. Nothing is known behind its end; there it is taken to rise BEYOND times as fast. */
+static double outcome(const struct fz_candidate *k, double error) {
+    double at = k->spent, end = k->spent + error, sum = 0;
+    for (uint32_t i = 0; i < k->n_curve && at < end; i++) {
+        double to = k->curve[i].error > end ? end : k->curve[i].error;
+        if (to > at) sum += (to - at) * k->curve[i].weight, at = to;
+    }
+    return at < end ? sum + BEYOND * (end - at) * k->curve[k->n_curve - 1].weight : sum;
+}
+
+/* What it would be if N indices of K went that cost the least error; TAKEN gets a 1 for each. */
+static struct step price(struct fz_choice *choice, struct fz_candidate *k, int64_t n,
+                         uint8_t *taken) {
+    struct step s = {.n = n};
     memset(taken, 0, (size_t)k->leaf->size);
-    for (int64_t i = 0; i < k->unit; i++) {
+    for (int64_t i = 0; i < n; i++) {
         int64_t next = cheapest(k, taken);
         if (next < 0) break;
         taken[next] = 1;
-        error += k->weight * k->errors[next];
+        s.error += k->errors[next];
     }
+    s.error = outcome(k, s.error);
     struct step before = left_of(choice, k);
     for (int64_t i = 0; i < k->leaf->size; i++) k->leaf->gone[i] |= taken[i];
     struct step after = left_of(choice, k);
     for (int64_t i = 0; i < k->leaf->size; i++) k->leaf->gone[i] &= (uint8_t)!taken[i];
-    return (struct step){error, before.work - after.work, before.macs - after.macs};
+    s.time = before.time - after.time;
+    s.macs = before.macs - after.macs;
+    return s;
 }
 
-/* The candidate whose next step is the best: the least error for the work it saves; if that reaches
- * MACS, the one of the least error that does. NULL if none can give more. */
+static double rate_of(const struct step *s) {
+    return s->macs && s->time ? s->error / (double)s->time : INFINITY;
+}
+
+/* The candidate whose next step is the best: the least error for the time it saves; if that reaches
+ * MACS, the one of the least error that does. A step of a few indices may save nothing, for vectors
+ * are whole; steps up to STEPS units are tried. NULL if none can give more. */
 static struct fz_candidate *best_step(struct fz_choice *choice, uint64_t macs, uint8_t *taken,
-                                      double *error) {
+                                      struct step *out) {
     struct fz_candidate *best = NULL, *last = NULL;
-    double least = INFINITY, least_error = INFINITY;
+    struct step best_of = {0}, last_of = {.error = INFINITY};
     bool reaches = false;
     for (uint32_t i = 0; i < choice->n_candidates; i++) {
         struct fz_candidate *k = &choice->candidates[i];
-        if (k->left <= k->unit) continue;
-        struct step s = price(choice, k, taken);
-        double rate = s.macs ? s.error / (double)s.work : INFINITY;
-        bool enough = choice->macs_left - s.macs <= macs;
-        if (enough && s.error < least_error) last = k, least_error = s.error;
-        if (!(rate < least)) continue;
-        least = rate;
-        best = k;
-        reaches = enough;
+        for (int64_t n = k->unit; n <= STEPS * k->unit && n < k->left; n += k->unit) {
+            struct step s = price(choice, k, n, taken);
+            bool enough = choice->macs_left - s.macs <= macs;
+            if (enough && s.error < last_of.error) last = k, last_of = s;
+            if (rate_of(&s) == INFINITY || (best && rate_of(&s) >= rate_of(&best_of))) continue;
+            best = k;
+            best_of = s;
+            reaches = enough;
+        }
     }
-    if (reaches && last) best = last;
-    if (best) *error = price(choice, best, taken).error;
+    if (reaches && last) best = last, best_of = last_of;
+    if (best) *out = price(choice, best, best_of.n, taken);
     return best;
 }
 
 static fz_status_t walk(struct fz_choice *choice, uint64_t macs, uint8_t *taken) {
     while (choice->macs_left > macs) {
-        double error = 0;
+        struct step s;
         FZ_TRY(refresh(choice));
-        struct fz_candidate *k = best_step(choice, macs, taken, &error);
+        struct fz_candidate *k = best_step(choice, macs, taken, &s);
         if (!k)
             return fzi_error(FZ_E_VALUE,
                              "only %.1f %% of the multiply-accumulates can be taken out: the rest "
                              "is in dimensions that must keep their sizes",
                              100.0 * (1.0 - (double)choice->macs_left / (double)choice->macs));
-        for (int64_t i = 0; i < k->leaf->size; i++)
-            if (taken[i]) drop(k, i);
-        choice->error += error;
+        for (int64_t left = s.n; left > 0; left -= k->unit)
+            FZ_TRY(take(choice, k, fzi_min_i64(k->unit, left), taken, &k->spent));
+        choice->error += s.error;
         choice->macs_left = fzi_choice_macs(choice);
     }
     return FZ_OK;

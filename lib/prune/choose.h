@@ -10,6 +10,7 @@
 #ifndef FZ_PRUNE_CHOOSE_H
 #define FZ_PRUNE_CHOOSE_H
 
+#include "prune/cost.h"
 #include "prune/linear.h"
 
 struct fz_consumer {
@@ -45,6 +46,13 @@ struct fz_use {
     int64_t *first, *list;
 };
 
+/* What errors of a candidate's consumers do to the model's outputs: a line of FZ_CURVE parts. Up
+ * to ERROR the outputs have MOVED, by WEIGHT for each of the part's. */
+enum { FZ_CURVE = 6 };
+struct fz_weight {
+    double error, moved, weight;
+};
+
 /* A dimension that may shrink. */
 struct fz_candidate {
     struct fz_dim *leaf;
@@ -53,7 +61,9 @@ struct fz_candidate {
     uint32_t n_reads, n_makes;
     double *errors;              /* by index */
     uint8_t *saved_gone;         /* during a trial */
-    double weight;               /* what an error here does to the model's outputs */
+    struct fz_weight curve[FZ_CURVE];
+    uint32_t n_curve;
+    double spent;                /* the error since the curve was taken */
     uint32_t *costs;             /* which of the costs it has a part in */
     uint32_t n_costs;
 };
@@ -63,10 +73,12 @@ fz_status_t fzi_choice_open(struct fz_choice *choice, struct fz_depend *depend,
                             const struct fz_linear *linears, uint32_t n, bool data);
 /* Takes H from the moments, now that all rows are in them. FZ_E_VALUE for NaN or infinity. */
 fz_status_t fzi_choice_ready(struct fz_choice *choice);
-/* Half of candidate K's indices that are left go, for a while: *ERROR is what the greedy walk
- * would count for that. The consumers' w are what they would be; fzi_choice_undo puts everything
- * back. */
-fz_status_t fzi_choice_try(struct fz_choice *choice, struct fz_candidate *k, double *error);
+/* N of candidate K's indices that are left go, for a while: *ERROR is what the greedy walk counts
+ * for that. The consumers' w are what they would be; fzi_choice_undo puts everything back. */
+fz_status_t fzi_choice_try(struct fz_choice *choice, struct fz_candidate *k, int64_t n,
+                           double *error);
+/* Adds to K's curve, which begins at 0: ERROR has moved the outputs by MOVED. */
+void fzi_choice_weigh(struct fz_candidate *k, double error, double moved);
 void fzi_choice_undo(struct fz_choice *choice, struct fz_candidate *k);
 /* Lets leaves' `gone` say what goes until at most MACS are left. Each dimension keeps some of its
  * indices. FZ_E_VALUE if that is not enough. */

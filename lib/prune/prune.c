@@ -9,10 +9,7 @@
 #include "prune/repair.h"
 #include "prune/rewrite.h"
 
-enum {
-    WEIGH_SAMPLES = 256, /* how many samples tell what an error does to the outputs */
-    WEIGH_STAGES = 2    /* how often they are asked on the way */
-};
+enum { WEIGH_SAMPLES = 128 }; /* how many samples tell what an error does to the outputs */
 
 static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for pruning"); }
 
@@ -259,11 +256,11 @@ static void show(const struct fz_consumer *c) {
     memcpy(c->shown, c->w, (size_t)(c->linear->k * c->linear->n) * sizeof *c->w);
 }
 
-/* What a trial of K does to the outputs. The model is as it was before afterwards, but for
- * roundings of biases. */
-static fz_status_t try_one(struct fz_prune *p, struct fz_candidate *k, const struct reference *r,
-                           double *error, double *moved) {
-    FZ_TRY(fzi_choice_try(&p->choice, k, error));
+/* What a trial of N of K's indices does to the outputs. The model is as it was before afterwards,
+ * but for roundings of biases. */
+static fz_status_t try_one(struct fz_prune *p, struct fz_candidate *k, int64_t n,
+                           const struct reference *r, double *error, double *moved) {
+    FZ_TRY(fzi_choice_try(&p->choice, k, n, error));
     for (uint32_t u = 0; u < k->n_reads; u++) show(k->reads[u].consumer);
     fz_status_t status = distance(p, r, moved);
     fzi_choice_undo(&p->choice, k);
@@ -271,18 +268,26 @@ static fz_status_t try_one(struct fz_prune *p, struct fz_candidate *k, const str
     return status;
 }
 
-/* Half of what is left of each candidate goes, alone: what that does to the outputs against what
- * the greedy walk counts for it is the candidate's weight. */
+/* A quarter, a half ... of what is left of each candidate goes, alone: what that does to the
+ * outputs against what the greedy walk counts for it is the candidate's curve. */
 static fz_status_t weigh(struct fz_prune *p, const struct reference *r) {
+    static const int64_t eighths[] = {2, 4, 6, 7};
     double base;
     for (uint32_t i = 0; i < p->choice.n_consumers; i++) show(&p->choice.consumers[i]);
     FZ_TRY(distance(p, r, &base));
     for (uint32_t i = 0; i < p->choice.n_candidates; i++) {
         struct fz_candidate *k = &p->choice.candidates[i];
-        double error = 0, moved = 0;
-        if (k->left <= k->unit) continue;
-        FZ_TRY(try_one(p, k, r, &error, &moved));
-        if (error > 0 && moved > base) k->weight = (moved - base) / error;
+        k->n_curve = 0;
+        k->spent = 0;
+        for (size_t j = 0, last = 0; j < FZ_COUNT(eighths); j++) {
+            double error = 0, moved = 0;
+            int64_t n = k->left * eighths[j] / 8;
+            if (n <= (int64_t)last || n >= k->left) continue;
+            last = (size_t)n;
+            FZ_TRY(try_one(p, k, n, r, &error, &moved));
+            fzi_choice_weigh(k, error, moved - base);
+        }
+        if (!k->n_curve) k->curve[k->n_curve++].weight = 1;
     }
     return FZ_OK;
 }
@@ -297,17 +302,12 @@ static void show_original(struct fz_prune *p) {
     }
 }
 
-/* A step of the way at a time, weighing anew before each. */
 static fz_status_t walk(struct fz_prune *p) {
     struct reference r = {0};
-    uint32_t stages = p->samples.n ? WEIGH_STAGES : 1;
+    double left = (1 - p->request->structured) * (double)p->choice.macs;
     fz_status_t status = p->samples.n ? take_reference(p, &r) : FZ_OK;
-    for (uint32_t i = 1; status == FZ_OK && i <= stages; i++) {
-        double left = 1 - p->request->structured * i / stages;
-        if (p->samples.n) status = weigh(p, &r);
-        if (status == FZ_OK)
-            status = fzi_choice_make(&p->choice, (uint64_t)(left * (double)p->choice.macs));
-    }
+    if (status == FZ_OK && p->samples.n) status = weigh(p, &r);
+    if (status == FZ_OK) status = fzi_choice_make(&p->choice, (uint64_t)left);
     show_original(p);
     return status;
 }

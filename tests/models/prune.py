@@ -17,7 +17,7 @@ import tempfile
 import numpy as np
 
 ROWS = [('cnn', ['--structured', '0.5']), ('vit', ['--structured', '0.5']),
-        ('vit', ['--structured', '0.64']), ('vit', ['--sparse', '2:4']),
+        ('vit', ['--structured', '0.6']), ('vit', ['--sparse', '2:4']),
         ('vit', ['--sparse', 'block:0.5'])]
 MOST_LOST, FASTER, BATCHES, ROUNDS = 4, 1.6, (1, 8, 64), 3
 fz, folder, speed = sys.argv[1].split(), sys.argv[2], '--speed' in sys.argv
