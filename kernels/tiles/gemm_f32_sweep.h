@@ -41,7 +41,8 @@ struct tile {
 
 typedef void (*tile_fn)(const struct tile *);
 
-/* Rows [I, I + ROWS) by panels [P, P + N). Row I is number IN_RUN of the run that starts at LINE. */
+/* Rows [I, I + ROWS) by panels [P, P + N). Row I is number IN_RUN of the run that starts at LINE.
+ */
 struct block {
     int64_t i, rows, p, n;
     int64_t in_run;

@@ -8,7 +8,7 @@
 enum {
     DAMP_PERCENT = 1,
     BEYOND = 4,
-    STEPS = 4 /* how many sizes of a step are weighed against each other */
+    STEPS = 16 /* indices of a step at most: a vector */
 };
 
 static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for pruning"); }
@@ -124,7 +124,7 @@ static bool has_leaf(struct fz_arena *arena, struct fz_dim *axis, const struct f
 }
 
 /* Wide dimensions shrink in steps that vectors can use. */
-static int64_t unit_of(int64_t size) { return size >= 32 ? 4 : size >= 16 ? 2 : 1; }
+static int64_t unit_of(int64_t size) { return size >= 128 ? 4 : size >= 16 ? 2 : 1; }
 
 static fz_status_t fill_candidate(struct fz_choice *choice, struct fz_candidate *k) {
     struct fz_arena *arena = choice->arena;
@@ -426,7 +426,7 @@ static double rate_of(const struct step *s) {
 
 /* The candidate whose next step is the best: the least error for the time it saves; if that reaches
  * MACS, the one of the least error that does. A step of a few indices may save nothing, for vectors
- * are whole; steps up to STEPS units are tried. NULL if none can give more. */
+ * are whole: steps up to STEPS are tried. NULL if none can give more. */
 static struct fz_candidate *best_step(struct fz_choice *choice, uint64_t macs, uint8_t *taken,
                                       struct step *out) {
     struct fz_candidate *best = NULL, *last = NULL;
@@ -434,7 +434,7 @@ static struct fz_candidate *best_step(struct fz_choice *choice, uint64_t macs, u
     bool reaches = false;
     for (uint32_t i = 0; i < choice->n_candidates; i++) {
         struct fz_candidate *k = &choice->candidates[i];
-        for (int64_t n = k->unit; n <= STEPS * k->unit && n < k->left; n += k->unit) {
+        for (int64_t n = k->unit; n <= STEPS && n < k->left; n += k->unit) {
             struct step s = price(choice, k, n, taken);
             bool enough = choice->macs_left - s.macs <= macs;
             if (enough && s.error < last_of.error) last = k, last_of = s;
