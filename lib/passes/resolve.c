@@ -25,14 +25,17 @@ static void lack(struct fz_text *missing, const char *line) {
 /* Operators of com.microsoft that ONNX Runtime itself has for accelerators only. */
 static const char gpu_only[] =
     "BiasAdd BiasDropout BiasSoftmax BiasSplitGelu BitmaskBiasDropout BitmaskDropout ComplexMul "
-    "ComplexMulConj DecoderAttention DecoderMaskedSelfAttention DequantizeBFP DequantizeWithOrder "
-    "DynamicSparseAttention FusedMatMulActivation GemmFastGelu GemmFloat8 GemmaRotaryEmbedding "
-    "GroupNorm Irfft IsAllFinite LongformerAttention MatMulPacked MoEPacked MulInteger NhwcConv "
-    "NhwcFusedConv PackedAttention PackedMultiHeadAttention PagedAttention QOrderedAttention "
-    "QOrderedGelu QOrderedLayerNormalization QOrderedLongformerAttention QOrderedMatMul "
-    "QuantizeBFP QuantizeWithOrder RelativePositionBias RemovePadding RestorePadding Rfft "
-    "SkipGroupNorm "
-    "SparsePagedAttention SwiGLU TorchEmbedding";
+    "ComplexMulConj ConvStateReplay DecoderAttention DecoderMaskedSelfAttention DequantizeBFP "
+    "DequantizeWithOrder DynamicSparseAttention FusedMatMulActivation GatedDeltaNetStateReplay "
+    "GemmFastGelu GemmFloat8 GemmaRotaryEmbedding GroupNorm HyperConnectionLowRankMix Irfft "
+    "IsAllFinite LongformerAttention Mamba2Verify MatMulBlockQuantizedFp4Weight "
+    "MatMulBlockQuantizedFp8Weight MatMulNBitsMlp MatMulNBitsQLoRA MatMulNBitsQkv MatMulPacked "
+    "MoEPacked MulInteger NhwcConv NhwcFusedConv PackedAttention PackedMultiHeadAttention "
+    "PackedSparseAttentionIndexer PackedSparseAttentionIndexerMerge PagedAttention "
+    "QOrderedAttention QOrderedGelu QOrderedLayerNormalization QOrderedLongformerAttention "
+    "QOrderedMatMul QuantizeBFP QuantizeWithOrder RMSNormRotary RelativePositionBias "
+    "RemovePadding RestorePadding Rfft RouterGateUpProj SkipGroupNorm SparseAttentionIndexer "
+    "SparsePagedAttention SpeculativePrefixCommit SwiGLU TorchEmbedding";
 
 static const char *remark(const struct fz_node *node) {
     if (fzi_op_known(node->domain, node->type)) return " (other opsets are supported)";

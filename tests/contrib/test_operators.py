@@ -703,3 +703,48 @@ def test_tokenizer(form, mark, least, shape):
     theirs, ours = agree.run_both(agree.helper.make_model(graph, opset_imports=imports,
                                                           ir_version=10), {"x": x})
     assert theirs[0].shape == ours["y"].shape and (theirs[0] == ours["y"]).all()
+
+
+# ---- what ai.onnx has taken over, distances and hashes
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("kind", [F32, numpy.float64])
+def test_distances(metric, kind):
+    check("CDist", {"a": floats(5, 7).astype(kind), "b": floats(4, 7, seed=2).astype(kind)},
+          metric=metric)
+
+
+def test_older_forms():
+    x = floats(3, 4, 5)
+    check("ExpandDims", {"x": x, "axis": numpy.array(-2, numpy.int32)}, constants=("axis",))
+    check("GatherND", {"x": x, "i": numpy.array([[0, 1], [2, 3]], numpy.int64)})
+    check("Pad", {"x": x, "p": numpy.array([0, 1, 0, 2, 0, 1], numpy.int64),
+                  "v": numpy.array([3], F32)}, constants=("p", "v"), mode="constant")
+    check("Pad", {"x": x, "p": numpy.array([0, 1, 0, 2, 0, 1], numpy.int64)}, constants=("p",),
+          mode="reflect")
+    check("Range", {"a": numpy.array([2], F32), "b": numpy.array([9], F32),
+                    "c": numpy.array([1.5], F32)})
+    check("Range", {"a": numpy.array(2, numpy.int64), "b": numpy.array(9, numpy.int64)})
+    check("Trilu", {"x": x, "k": numpy.array(1, numpy.int64)}, upper=0)
+    check("Unique", {"x": numpy.array([2, 1, 1, 3, 4, 3], F32)}, ("y", "at", "n"))
+    check("GridSample", {"x": floats(1, 2, 5, 6), "g": floats(1, 3, 4, 2, seed=2)},
+          mode="bilinear", padding_mode="border", align_corners=1)
+
+
+@pytest.mark.parametrize("kind", [numpy.int32, numpy.uint32, numpy.int64, numpy.uint64, F32,
+                                  numpy.float64])
+@pytest.mark.parametrize("positive", [0, 1])
+def test_hash(kind, positive):
+    x = (rng().uniform(-1, 1, 9) * 1e6).astype(numpy.int64).astype(kind)
+    check("MurmurHash3", {"x": x}, positive=positive, seed=7)
+
+
+def test_hash_of_texts():
+    x = numpy.array(["", "a", "ab", "abc", "abcd", "abcde", "naïve façade"], object)
+    proto = agree.helper.make_model(agree.helper.make_graph(
+        [agree.helper.make_node("MurmurHash3", ["x"], ["y"], domain="com.microsoft")], "one",
+        [agree.helper.make_tensor_value_info("x", agree.TensorProto.STRING, [7])],
+        [agree.helper.make_tensor_value_info("y", agree.TensorProto.UINT32, [7])]),
+        opset_imports=[agree.helper.make_opsetid("", 18),
+                       agree.helper.make_opsetid("com.microsoft", 1)], ir_version=10)
+    agree.assert_agree(*agree.run_both(proto, {"x": x}))
