@@ -70,6 +70,7 @@ typedef struct fz_freeze_options {
     uint64_t max_depth;       /* of nested messages and subgraphs; 0: 64 */
     uint64_t max_elements;    /* of any one tensor; 0: 2^40 */
     uint64_t max_memory;      /* of structures made from the file; 0: 4 GiB */
+    const fz_custom_t *custom; /* see custom.h; NULL: none */
 } fz_freeze_options_t;
 
 /* Reads the ONNX model at ONNX_PATH, with its external data from the folder
@@ -89,7 +90,8 @@ FZ_API fz_status_t fz_freeze_file(const char *onnx_path, const char *fz_path,
 
 /* Freezes the ONNX model at ONNX_PATH in memory and opens it: the same image,
  * sealed the same way, with the same id as fz_freeze_file() and fz_model_open()
- * give. OPEN_OPTIONS as for fz_model_open(); FZ_OPEN_MAP is refused.
+ * give. OPEN_OPTIONS as for fz_model_open(); FZ_OPEN_MAP is refused. Custom
+ * operators of OPTIONS serve to open the model, too, if OPEN_OPTIONS have none.
  * Errors are those of both.                                       Since 0.1 */
 FZ_API fz_status_t fz_freeze_open(const char *onnx_path,
                                   const fz_freeze_options_t *options,

@@ -197,6 +197,9 @@ enum {
     FZ_OPEN_SHARE = 8         /* keep the sealed memory's descriptor */
 };
 
+/* A set of operators that the caller brings along, see custom.h. */
+typedef struct fz_custom fz_custom_t;
+
 typedef struct fz_open_options {
     size_t size;             /* sizeof(fz_open_options_t) */
     const char *expect;      /* 64 hex digits: refuse any other model id */
@@ -207,6 +210,7 @@ typedef struct fz_open_options {
     uint32_t reserved;       /* must be 0 */
     const char *signer;      /* PEM file: refuse what this key has not signed */
     const char *signature;   /* its file; NULL: the model's PATH with ".sig" */
+    const fz_custom_t *custom; /* must outlive the model; NULL: none */
 } fz_open_options_t;
 
 /* Opens the frozen file at PATH, verifies it and seals it in read-only memory.
@@ -236,7 +240,9 @@ typedef struct fz_open_options {
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO, FZ_E_SYSTEM,
  * FZ_E_FORMAT      not a frozen file, damaged, or of a newer format,
- * FZ_E_UNSUPPORTED an operator or revision that this library does not have,
+ * FZ_E_UNSUPPORTED an operator or revision that this library does not have, or
+ *                  a custom one that OPTIONS do not hold, or hold with another
+ *                  version or digest; the message lists all of them,
  * FZ_E_DIGEST      sound, but not the model that OPTIONS expects,
  * FZ_E_SIGNATURE   sound, but not signed by the signer that OPTIONS name,
  * FZ_E_LIMIT       larger than OPTIONS allow,

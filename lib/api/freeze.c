@@ -53,6 +53,7 @@ static fz_status_t freeze_nameless(const struct fz_freeze_from *from,
     uint8_t digest[32];
     FZ_TRY(complete(options, &o));
     FZ_TRY(fzi_open_options_complete(done, open_options));
+    if (!done->custom) done->custom = o.custom;
     if (done->flags & FZ_OPEN_MAP)
         return fzi_error(FZ_E_USAGE, "FZ_OPEN_MAP needs a frozen file");
     FZ_TRY(fzi_seal_file(fd));

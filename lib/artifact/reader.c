@@ -159,6 +159,7 @@ static void point(const struct fz_artifact_info *info, const struct fz_layout *l
         .symbols = data[FZ_SECTION_SYMBOLS], .n_symbols = n[FZ_SECTION_SYMBOLS],
         .texts = data[FZ_SECTION_TEXTS], .n_texts = n[FZ_SECTION_TEXTS],
         .kat = n[FZ_SECTION_KAT] ? data[FZ_SECTION_KAT] : NULL, .n_kat = n[FZ_SECTION_KAT],
+        .custom = plan->custom,
         .tables = data[FZ_SECTION_TABLES], .tables_size = l->size[FZ_SECTION_TABLES],
         .weights = data[FZ_SECTION_WEIGHTS], .weights_size = l->size[FZ_SECTION_WEIGHTS]};
     while (plan->n_inputs < plan->n_io && !plan->io[plan->n_inputs].is_output) plan->n_inputs++;
@@ -180,7 +181,7 @@ fz_status_t fzi_artifact_read(const void *data, size_t size, const void *back,
                               const struct fz_artifact_sums *sums, struct fz_plan *plan,
                               struct fz_artifact_info *info) {
     struct fz_layout layout;
-    *plan = (struct fz_plan){0};
+    *plan = (struct fz_plan){.custom = plan->custom};
     *info = (struct fz_artifact_info){0};
     if (FZ_BIG_ENDIAN) {
         /* fzi_artifact_swap has proved the bytes; they are no longer the file's. */

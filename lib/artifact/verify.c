@@ -45,26 +45,39 @@ static fz_status_t check_strings(const struct verifier *v) {
 
 /* ---- operators */
 
+/* Says how a custom operator of the file and what is registered in its place differ. */
+static void add_registered(struct fz_text *missing, const struct verifier *v,
+                           const struct fz_plan_op *op) {
+    const struct fz_plan *p = v->plan;
+    const struct fz_custom_row *row =
+        fzi_custom_find(p->custom, p->strings + op->domain, p->strings + op->name,
+                        (int32_t)(op->opset & ~FZ_PLAN_CUSTOM), true);
+    fzi_text_add(missing, ", a custom operator of version %.90s, which is ", p->strings + op->rev);
+    if (row) fzi_text_add(missing, "registered in version %s", row->entry->identity);
+    else fzi_text_add(missing, "not registered");
+}
+
 /* Adds operator I to the list of those that are missing, which a hostile file cannot make long. */
 static void add_missing(struct fz_text *missing, const struct verifier *v, size_t i) {
     const struct fz_plan_op *op = &v->plan->ops[i];
     const char *domain = v->plan->strings + op->domain;
     if (missing->size > 3000) return;
-    fzi_text_add(missing, "%s%.40s%s%.80s of opset %u, revision %u", missing->size ? "; " : "",
-                 domain, domain[0] ? "." : "", v->plan->strings + op->name, op->opset, op->rev);
+    fzi_text_add(missing, "%s%.40s%s%.80s of opset %u", missing->size ? "; " : "", domain,
+                 domain[0] ? "." : "", v->plan->strings + op->name, op->opset & ~FZ_PLAN_CUSTOM);
+    if (op->opset & FZ_PLAN_CUSTOM) add_registered(missing, v, op);
+    else fzi_text_add(missing, ", revision %u", op->rev);
 }
 
-/* An operator is one of this library only if its revision is the same: the file promises bits. */
 static fz_status_t find_ops(const struct verifier *v, struct fz_text *missing) {
     const struct fz_plan *p = v->plan;
     for (size_t i = 0; i < p->n_ops; i++) {
         const struct fz_plan_op *op = &p->ops[i];
-        if (!is_string(v, op->name) || !is_string(v, op->domain) || op->opset > INT16_MAX)
-            REFUSE("operator %zu has no name or opset", i);
-        v->ops[i] = fzi_op_find(p->strings + op->domain, p->strings + op->name, (int32_t)op->opset);
-        if (!v->ops[i] || !v->ops[i]->run || v->ops[i]->rev < 0 ||
-            (uint32_t)v->ops[i]->rev != op->rev)
-            add_missing(missing, v, i);
+        bool custom = op->opset & FZ_PLAN_CUSTOM;
+        if (!is_string(v, op->name) || !is_string(v, op->domain) ||
+            (op->opset & ~FZ_PLAN_CUSTOM) > INT16_MAX || (custom && !is_string(v, op->rev)))
+            REFUSE("operator %zu has no name, opset or implementation", i);
+        v->ops[i] = fzi_plan_find_op(p, i);
+        if (!v->ops[i]) add_missing(missing, v, i);
     }
     if (missing->failed) return fzi_error(FZ_E_NOMEM, "no memory to list missing operators");
     if (!missing->size) return FZ_OK;

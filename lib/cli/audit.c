@@ -57,6 +57,7 @@ struct replay {
 static void add_model(struct replay *r, const char *path) {
     struct opened o;
     fz_open_options_t options = {.size = sizeof options};
+    if (!load_custom(&options.custom)) return;
     if (fz_model_open(path, &options, &o.model) != FZ_OK || fz_model_id(o.model, o.id) != FZ_OK) {
         trouble("%s: left out", fz_last_error());
         return;
@@ -183,8 +184,9 @@ int verb_replay(int argc, char **argv) {
     struct list operands = {0}, models = {0};
     const struct option options[] = {
         {"--inputs", &inputs, NULL, NULL},  {"--model", NULL, NULL, &models},
-        {"--threads", &threads, NULL, NULL}, {"--key", &o.signer, NULL, NULL}};
-    if (!parse(argc, argv, options, 4, &operands)) return TROUBLE;
+        {"--threads", &threads, NULL, NULL}, {"--key", &o.signer, NULL, NULL},
+        {"--custom", NULL, NULL, &custom_libraries}};
+    if (!parse(argc, argv, options, 5, &operands)) return TROUBLE;
     if (operands.n != 1 || !inputs)
         return trouble("usage: fz replay LOG --inputs DIR [--model FILE.fz]...");
     if (!parse_number(threads, "--threads", 0, 1024, &r.threads)) return TROUBLE;

@@ -215,7 +215,7 @@ int verb_bench(int argc, char **argv) {
         {"--open", &a.open, NULL, NULL},       {"--shape", NULL, NULL, &a.shapes},
         {"--input", NULL, NULL, &a.inputs},    {"--threads", &a.threads, NULL, NULL},
         {"--seconds", &a.seconds, NULL, NULL}, {"--json", NULL, &a.json, NULL},
-        {"--steps", NULL, &a.steps, NULL},
+        {"--steps", NULL, &a.steps, NULL},     {"--custom", NULL, NULL, &custom_libraries},
     };
     if (!parse(argc, argv, options, sizeof options / sizeof *options, &a.operands)) return TROUBLE;
     int status = a.operands.n == 1 ? run(&a) : trouble("usage: fz bench MODEL [options]");

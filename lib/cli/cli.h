@@ -45,6 +45,10 @@ void *must(void *memory);
 /* Opens MODEL, a .fz or an ONNX file by its first bytes, or store:DIR:REF. False after a
  * message. */
 bool open_model(const char *path, const fz_open_options_t *options, fz_model_t **out);
+/* What --custom has named, and the operators in it; *OUT is NULL if it has named nothing. False
+ * after a message. Open_model passes them on. */
+extern struct list custom_libraries;
+bool load_custom(const fz_custom_t **out);
 /* True if the file at PATH begins as a frozen file. */
 bool is_frozen(const char *path);
 /* A progress line on stderr, if that is a terminal, for long work. */

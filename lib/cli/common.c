@@ -118,7 +118,7 @@ static bool open_stored(const char *name, const fz_open_options_t *options, fz_m
     const char *ref = strrchr(name, ':');
     int n = snprintf(dir, sizeof dir, "%.*s", (int)(ref - name), name);
     if (n < 0 || (size_t)n >= sizeof dir) return trouble("the path is too long"), false;
-    fz_open_options_t o = options ? *options : (fz_open_options_t){.size = sizeof o};
+    fz_open_options_t o = *options;
     fz_status_t status = fz_store_resolve(dir, ref + 1, hex, path, sizeof path);
     /* With a digest of the caller's own, that one. A mapped file is not read for it. */
     if (!o.expect && !(o.flags & FZ_OPEN_MAP)) o.expect = hex;
@@ -130,13 +130,16 @@ static bool open_stored(const char *name, const fz_open_options_t *options, fz_m
 #endif
 
 bool open_model(const char *path, const fz_open_options_t *options, fz_model_t **out) {
+    fz_open_options_t o = options ? *options : (fz_open_options_t){.size = sizeof o};
+    if (!load_custom(&o.custom)) return false;
 #ifdef FZ_HAVE_STORE
     if (strncmp(path, "store:", 6) == 0 && strchr(path + 6, ':'))
-        return open_stored(path + 6, options, out);
+        return open_stored(path + 6, &o, out);
 #endif
-    fz_freeze_options_t freeze = {.size = sizeof freeze, .progress = show_progress};
-    fz_status_t status = is_frozen(path) ? fz_model_open(path, options, out)
-                                         : fz_freeze_open(path, &freeze, options, out);
+    fz_freeze_options_t freeze = {.size = sizeof freeze, .progress = show_progress,
+                                  .custom = o.custom};
+    fz_status_t status = is_frozen(path) ? fz_model_open(path, &o, out)
+                                         : fz_freeze_open(path, &freeze, &o, out);
     end_progress();
     if (status == FZ_OK) return true;
     trouble("%s", fz_last_error());

@@ -156,8 +156,9 @@ static int print(const struct values *a, const struct values *b) {
 int verb_compare(int argc, char **argv) {
     struct arguments a = {0};
     const struct option options[] = {{"--input", NULL, NULL, &a.inputs},
-                                     {"--nodes", NULL, &a.nodes, NULL}};
-    if (!parse(argc, argv, options, 2, &a.operands)) return TROUBLE;
+                                     {"--nodes", NULL, &a.nodes, NULL},
+                                     {"--custom", NULL, NULL, &custom_libraries}};
+    if (!parse(argc, argv, options, 3, &a.operands)) return TROUBLE;
     if (a.operands.n != 2)
         return trouble("usage: fz compare A B [--input NAME=FILE.npy] [--nodes]");
     struct values x = {0}, y = {0};

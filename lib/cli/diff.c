@@ -224,8 +224,9 @@ static int diff(struct pair *p) {
 
 int verb_diff(int argc, char **argv) {
     struct list operands = {0};
+    const struct option options[] = {{"--custom", NULL, NULL, &custom_libraries}};
     fz_model_t *a, *b;
-    if (!parse(argc, argv, NULL, 0, &operands)) return TROUBLE;
+    if (!parse(argc, argv, options, 1, &operands)) return TROUBLE;
     if (operands.n != 2) return trouble("usage: fz diff A B");
     if (!open_model(operands.items[0], NULL, &a)) return TROUBLE;
     if (!open_model(operands.items[1], NULL, &b)) {
@@ -242,11 +243,12 @@ int verb_diff(int argc, char **argv) {
 int verb_export_onnx(int argc, char **argv) {
     const char *out = NULL;
     struct list operands = {0};
-    const struct option options[] = {{"-o", &out, NULL, NULL}};
+    const struct option options[] = {{"-o", &out, NULL, NULL},
+                                     {"--custom", NULL, NULL, &custom_libraries}};
     fz_model_t *model;
     const void *data;
     size_t size;
-    if (!parse(argc, argv, options, 1, &operands)) return TROUBLE;
+    if (!parse(argc, argv, options, 2, &operands)) return TROUBLE;
     if (operands.n != 1 || !out) return trouble("usage: fz export-onnx FILE.fz -o OUT.onnx");
     if (!open_model(operands.items[0], NULL, &model)) return TROUBLE;
     int status = GOOD;

@@ -48,6 +48,7 @@ static int freeze(const struct arguments *a, fz_dim_binding_t *dims, fz_kat_inpu
                                    .flags = flags_of(a),
                                    .kat_seed = (uint64_t)seed,
                                    .progress = show_progress};
+    if (!load_custom(&options.custom)) return TROUBLE;
     char hex[65];
     fz_status_t status = fz_freeze_file(a->operands.items[0], a->out, &options, hex);
     end_progress();
@@ -65,6 +66,7 @@ int verb_freeze(int argc, char **argv) {
         {"--literal-qdq", NULL, &a.literal, NULL}, {"--no-kat", NULL, &a.no_kat, NULL},
         {"--dynamic-range", &a.range, NULL, NULL}, {"--kat-input", NULL, NULL, &a.kat},
         {"--seed", &a.seed, NULL, NULL},      {"--sparse", NULL, &a.sparse, NULL},
+        {"--custom", NULL, NULL, &custom_libraries},
     };
     if (!parse(argc, argv, options, sizeof options / sizeof *options, &a.operands)) return TROUBLE;
     if (a.operands.n != 1 || !a.out) return trouble("usage: fz freeze IN.onnx -o OUT.fz");

@@ -138,8 +138,9 @@ int verb_info(int argc, char **argv) {
     struct list operands = {0};
     const struct option options[] = {{"--json", NULL, &json, NULL},
                                      {"--passes", NULL, &passes, NULL},
-                                     {"--provenance", NULL, &provenance, NULL}};
-    if (!parse(argc, argv, options, 3, &operands)) return TROUBLE;
+                                     {"--provenance", NULL, &provenance, NULL},
+                                     {"--custom", NULL, NULL, &custom_libraries}};
+    if (!parse(argc, argv, options, 4, &operands)) return TROUBLE;
     if (operands.n != 1) return trouble("usage: fz info MODEL [--json] [--passes] [--provenance]");
     fz_model_t *model;
     bool opened = open_model(operands.items[0], NULL, &model);

@@ -114,6 +114,7 @@ int verb_run(int argc, char **argv) {
         {"--input", NULL, NULL, &a.inputs},      {"--output-dir", &a.folder, NULL, NULL},
         {"--threads", &a.threads, NULL, NULL},   {"--expect", &a.expect, NULL, NULL},
         {"--receipt", &a.receipt, NULL, NULL},   {"--keep-inputs", &a.keep, NULL, NULL},
+        {"--custom", NULL, NULL, &custom_libraries},
 #ifdef FZ_HAVE_STORE
         {"--log", &a.log, NULL, NULL},           {"--key", &a.key, NULL, NULL},
 #endif

@@ -74,7 +74,7 @@ static void run_folder(const char *dir, const struct bounds *b, struct tally *ta
     snprintf(path, sizeof path, "%s/model.onnx", dir);
     fz_model_t *model = NULL;
     fz_freeze_options_t options = {.size = sizeof options, .flags = FZ_FREEZE_NO_KAT};
-    bool good = fz_freeze_open(path, &options, NULL, &model) == FZ_OK;
+    bool good = load_custom(&options.custom) && fz_freeze_open(path, &options, NULL, &model) == FZ_OK;
     if (!good) snprintf(why, sizeof why, "%s", fz_last_error());
     size_t sets = 0;
     for (; good; sets++) {
@@ -139,8 +139,9 @@ int verb_test(int argc, char **argv) {
     const struct option options[] = {
         {"--rtol", &rtol, NULL, NULL},   {"--atol", &atol, NULL, NULL},
         {"--range", &range, NULL, NULL}, {"--threads", &threads, NULL, NULL},
+        {"--custom", NULL, NULL, &custom_libraries},
     };
-    if (!parse(argc, argv, options, 4, &operands)) return TROUBLE;
+    if (!parse(argc, argv, options, 5, &operands)) return TROUBLE;
     if (operands.n == 0) return trouble("usage: fz test DIR...");
     /* --range alone is a bound by range only. */
     bool by_range = strcmp(range, "0") != 0;

@@ -75,13 +75,15 @@ int verb_verify(int argc, char **argv) {
     const struct option options[] = {{"--expect", &expect, NULL, NULL},
                                      {"--kat", NULL, &kat, NULL},
                                      {"--key", &key, NULL, NULL},
-                                     {"--signature", &signature, NULL, NULL}};
-    if (!parse(argc, argv, options, 4, &operands)) return TROUBLE;
+                                     {"--signature", &signature, NULL, NULL},
+                                     {"--custom", NULL, NULL, &custom_libraries}};
+    if (!parse(argc, argv, options, 5, &operands)) return TROUBLE;
     if (operands.n != 1)
         return trouble("usage: fz verify FILE.fz [--expect HEX] [--kat] [--key PUBLIC.pem]");
     if (signature && !key) return trouble("--signature is checked with a key: --key PUBLIC.pem");
     fz_open_options_t open_options = {.size = sizeof open_options, .expect = expect,
                                       .signer = key, .signature = signature};
+    if (!load_custom(&open_options.custom)) return TROUBLE;
     fz_model_t *model;
 #ifdef FZ_HAVE_STORE
     char hex[65];

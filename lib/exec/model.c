@@ -6,12 +6,10 @@
 static fz_status_t resolve_ops(struct fz_model *model) {
     const struct fz_plan *plan = &model->plan;
     for (size_t i = 0; i < plan->n_ops; i++) {
-        const struct fz_plan_op *op = &plan->ops[i];
-        model->ops[i] = fzi_op_find(plan->strings + op->domain, plan->strings + op->name,
-                                    (int32_t)op->opset);
-        if (!model->ops[i] || model->ops[i]->rev != (int32_t)op->rev)
-            return fzi_error(FZ_E_UNSUPPORTED, "this library has no operator %s rev %u",
-                             plan->strings + op->name, op->rev);
+        model->ops[i] = fzi_plan_find_op(plan, i);
+        if (!model->ops[i])
+            return fzi_error(FZ_E_UNSUPPORTED, "this library has no such operator %s",
+                             plan->strings + plan->ops[i].name);
     }
     return FZ_OK;
 }

@@ -17,6 +17,7 @@ struct fz_model {
     struct fz_artifact_info info;
     struct fz_seal seal;              /* empty for a model that lies in its freezer's memory */
     struct fzk_table kernels;
+    struct fz_custom_ops custom;      /* that the model was opened with */
     const struct fz_op **ops;         /* of plan.ops */
     const void **const_data;          /* of plan.consts */
     fz_tensor_t *values;              /* a session's start: dtype, dims and constants' data */

@@ -60,6 +60,8 @@ static fz_status_t prepare_checks(struct fz_model *model) {
 
 static fz_status_t finish(struct fz_model *model, const fz_open_options_t *options,
                           const struct fz_artifact_sums *sums) {
+    FZ_TRY(fzi_custom_bind(options->custom, &model->arena, &model->custom));
+    model->plan.custom = &model->custom;
     FZ_TRY(fzi_artifact_read(model->seal.data, model->seal.size, model->seal.back, sums,
                              &model->plan, &model->info));
     /* The mapping was measured by a header that was read before the one that is sealed. */

@@ -22,6 +22,7 @@ struct freezer {
     struct fz_arena arena;
     struct fz_source source;
     struct fz_graph *graph;
+    struct fz_custom_ops custom;
     struct fz_text passes, origin, provenance, metadata, operators;
     struct fz_plan_source plan;
     char profile[64];
@@ -120,22 +121,29 @@ static void describe_model(struct freezer *f) {
     }
 }
 
-static void count_operators(const struct fz_graph *graph, uint32_t *counts, size_t n) {
+/* The caller's operators and then the library's; NULL behind the last. */
+static const struct fz_op *op_at(const struct freezer *f, size_t i) {
+    return i < f->custom.n ? &f->custom.rows[i].op : fzi_op_at(i - f->custom.n);
+}
+
+static void count_operators(const struct freezer *f, const struct fz_graph *graph,
+                            uint32_t *counts, size_t n) {
     for (const struct fz_node *node = graph->first; node; node = node->next) {
         for (size_t i = 0; i < n; i++)
-            if (fzi_op_at(i) == node->op) counts[i]++;
-        for (uint32_t i = 0; i < node->n_sub; i++) count_operators(node->sub[i], counts, n);
+            if (op_at(f, i) == node->op) counts[i]++;
+        for (uint32_t i = 0; i < node->n_sub; i++)
+            count_operators(f, node->sub[i], counts, n);
     }
 }
 
 static fz_status_t describe_operators(struct freezer *f) {
     size_t n = 0;
-    while (fzi_op_at(n)) n++;
+    while (op_at(f, n)) n++;
     uint32_t *counts = fzi_arena_array(&f->arena, n, sizeof *counts);
     if (!counts) return fzi_error(FZ_E_NOMEM, "no memory for a list of operators");
-    count_operators(f->graph, counts, n);
+    count_operators(f, f->graph, counts, n);
     for (size_t i = 0; i < n; i++) {
-        const struct fz_op *op = fzi_op_at(i);
+        const struct fz_op *op = op_at(f, i);
         const char *dot = op->domain[0] ? "." : "";
         if (counts[i])
             fzi_text_add(&f->operators, "%s%s%s %d %u\n", op->domain, dot, op->name, op->rev,
@@ -187,6 +195,23 @@ static size_t store_answer(struct fz_plan_kat *kat, fz_status_t status, uint64_t
     return 1 + n_outputs;
 }
 
+static bool has_custom(const struct fz_plan *plan) {
+    for (size_t i = 0; i < plan->n_ops; i++)
+        if (plan->ops[i].opset & FZ_PLAN_CUSTOM) return true;
+    return false;
+}
+
+/* The answer once more, in another session: what only the caller knows how to compute must give the
+ * same bits again. */
+static fz_status_t answer_again(struct freezer *f, struct fz_model *model,
+                                const fz_tensor_t *given, const struct fz_answer *first) {
+    struct fz_answer second = {.outputs = NULL};
+    FZ_TRY(fzi_answer_compute(model, f->options->kat_seed, given, &second));
+    if (memcmp(first->digest, second.digest, sizeof second.digest) == 0) return FZ_OK;
+    return fzi_error(FZ_E_ANSWER, "the model gave other bits when it was run again on the same "
+                                  "inputs: its custom operators do not compute the same each time");
+}
+
 /* Runs the plan where it lies: the model is not a file yet. */
 static fz_status_t run_answer(struct freezer *f, struct fz_model *model,
                               struct fz_plan_kat *kat) {
@@ -201,6 +226,8 @@ static fz_status_t run_answer(struct freezer *f, struct fz_model *model,
     if (given && status != FZ_OK) return fzi_error_context(status, "known-answer inputs");
     /* A model that cannot run on made-up inputs is still a model; lack of memory is not. */
     if (status == FZ_E_NOMEM) return status;
+    if (status == FZ_OK && has_custom(&f->plan.plan))
+        FZ_TRY(answer_again(f, model, given, &answer));
     f->plan.plan.n_kat = store_answer(kat, status, f->options->kat_seed, &answer, n);
     if (given) {
         kat->state = 3;
@@ -243,6 +270,8 @@ static fz_status_t run(struct freezer *f, const struct fz_freeze_from *from, int
     fzk_table_fill(&k, fzk_cpu_mask());
     FZ_TRY(report(f, 0, "read"));
     FZ_TRY(import(f, from));
+    FZ_TRY(fzi_custom_bind(f->options->custom, &f->arena, &f->custom));
+    f->graph->info->custom = &f->custom;
     FZ_TRY(keep_output_names(f->graph));
     FZ_TRY(fzi_passes_run(f->graph, f->options, &k, &f->passes, &f->origin));
     FZ_TRY(build_plan(f));

@@ -10,7 +10,8 @@
 
 #include "tensor/tensor.h"
 
-struct fz_op; /* ops/op.h */
+struct fz_op;         /* ops/op.h */
+struct fz_custom_ops; /* ops/custom.h */
 struct fz_graph;
 struct fz_node;
 
@@ -67,6 +68,7 @@ struct fz_model_info {
     const char *producer, *producer_version, *doc, *graph_name;
     struct fz_string *metadata;       /* key, value, key, value ... */
     uint32_t n_metadata;              /* pairs */
+    const struct fz_custom_ops *custom; /* operators that the caller brings along; may be NULL */
 };
 
 struct fz_graph {

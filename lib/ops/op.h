@@ -99,6 +99,7 @@ enum {
     FZ_OP_NESTED = 256, /* inputs may be sequences, optionals and maps, which are refused else */
     FZ_OP_JOINS = 512,  /* with `rows`: moves whole rows of its inputs side by side */
     FZ_OP_APART = 1024, /* with `rows`: knows band->out_pixel */
+    FZ_OP_CUSTOM = 2048, /* the caller's: a row of ops/custom.h */
     FZ_OP_HALF = 64 /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
 };
 

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "ops/custom.h"
+
 /* True if NAME stands in LIST, names separated by blanks. */
 static bool listed(const char *list, const char *name) {
     size_t n = strlen(name);
@@ -63,9 +65,18 @@ static void check_node(const struct fz_node *node, struct fz_text *missing) {
     }
 }
 
+/* The library's own operator, or else what the caller brings along. */
+static const struct fz_op *find_op(const struct fz_node *node, const struct fz_custom_ops *custom) {
+    const struct fz_op *own = fzi_op_find(node->domain, node->type, node->opset);
+    if (own) return own;
+    const struct fz_custom_row *row =
+        fzi_custom_find(custom, node->domain, node->type, node->opset, false);
+    return row ? &row->op : NULL;
+}
+
 static void collect(struct fz_graph *graph, struct fz_text *missing) {
     for (struct fz_node *node = graph->first; node; node = node->next) {
-        node->op = fzi_op_find(node->domain, node->type, node->opset);
+        node->op = find_op(node, graph->info->custom);
         check_node(node, missing);
         for (uint32_t i = 0; i < node->n_sub; i++) collect(node->sub[i], missing);
     }

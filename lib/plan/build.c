@@ -21,6 +21,7 @@ struct builder {
     const void **const_data;
     struct fz_text strings; /* may hold NULs; size counts them */
     uint32_t next_block;
+    const struct fz_custom_ops *custom;
     uint64_t tables_size, weights_size;
 };
 
@@ -145,10 +146,15 @@ static uint32_t add_op(struct builder *b, const struct fz_op *op) {
     for (size_t i = 0; i < b->n_ops; i++)
         if (b->op_rows[i] == op) return (uint32_t)i;
     b->op_rows[b->n_ops] = op;
-    b->ops[b->n_ops] = (struct fz_plan_op){.name = add_string(b, op->name),
-                                           .domain = add_string(b, op->domain),
-                                           .opset = (uint32_t)op->since,
-                                           .rev = (uint32_t)op->rev};
+    struct fz_plan_op *record = &b->ops[b->n_ops];
+    *record = (struct fz_plan_op){.name = add_string(b, op->name),
+                                  .domain = add_string(b, op->domain),
+                                  .opset = (uint32_t)op->since,
+                                  .rev = (uint32_t)op->rev};
+    if (op->flags & FZ_OP_CUSTOM) {
+        record->opset |= FZ_PLAN_CUSTOM;
+        record->rev = add_string(b, ((const struct fz_custom_row *)op)->entry->identity);
+    }
     return (uint32_t)b->n_ops++;
 }
 
@@ -263,6 +269,7 @@ static fz_status_t finish(struct builder *b, struct fz_plan_source *out) {
     plan->blocks = b->blocks, plan->n_blocks = b->next_block;
     plan->params = b->params, plan->n_params = b->n.params;
     plan->consts = b->consts, plan->n_consts = b->n.consts;
+    plan->custom = b->custom;
     plan->tables_size = b->tables_size;
     plan->weights_size = b->weights_size;
     out->const_data = b->const_data;
@@ -271,7 +278,7 @@ static fz_status_t finish(struct builder *b, struct fz_plan_source *out) {
 
 fz_status_t fzi_plan_build(const struct fz_graph *graph, const char *const *texts, size_t n_texts,
                            struct fz_arena *arena, struct fz_plan_source *out) {
-    struct builder b = {.arena = arena, .next_block = 1};
+    struct builder b = {.arena = arena, .next_block = 1, .custom = graph->info->custom};
     *out = (struct fz_plan_source){0};
     clear_ids(graph);
     count_graph(&b.n, graph);

@@ -7,7 +7,7 @@
 #ifndef FZ_PLAN_H
 #define FZ_PLAN_H
 
-#include "tensor/tensor.h"
+#include "ops/custom.h"
 
 #define FZ_NONE UINT32_MAX /* an absent value, constant or name */
 
@@ -32,6 +32,9 @@ enum fz_section_kind {
 };
 enum { FZ_SECTION_KINDS = 17, FZ_TABLE_MAX = 4096 };
 
+/* A custom operator's opset has the bit FZ_PLAN_CUSTOM, and its `rev` is a string that names the
+ * implementation: "3 sha256:<64 hex digits>", its version and its digest. */
+#define FZ_PLAN_CUSTOM 0x80000000u
 struct fz_plan_op {
     uint32_t name, domain; /* strings */
     uint32_t opset;        /* that finds the row of the operator's table */
@@ -112,7 +115,13 @@ struct fz_plan {
         n_texts, n_kat; /* n_params in 8-byte words, n_texts in pairs */
     uint64_t tables_size, weights_size;
     size_t n_inputs, n_outputs;      /* of io */
+    const struct fz_custom_ops *custom; /* no table of the file: what its custom operators are; may
+                                           be NULL */
 };
+
+/* The operator that record I of PLAN's operators names, whose strings are proved; NULL if this
+ * library and PLAN's custom operators have none that gives the same bits. */
+const struct fz_op *fzi_plan_find_op(const struct fz_plan *plan, size_t i);
 
 /* What the writer needs to make a file of a plan: the plan's tables plus, for each constant, where
  * its bytes are now. Sections TABLES and WEIGHTS are laid out by plan.consts[].off. */
