@@ -11,9 +11,9 @@ static fz_status_t infer(void *context, const fz_custom_call_t *call) {
     const fz_tensor_t *scores = call->inputs[0];
     fz_tensor_t *best = call->outputs[0];
     (void)context;
-    if (scores->dtype != FZ_TYPE_F32) return call->fail(call, FZ_E_TYPE, "scores must be float32");
+    if (scores->dtype != FZ_TYPE_F32) return call->error(call, FZ_E_TYPE, "scores must be float32");
     if (scores->rank >= 0 && scores->rank != 2)
-        return call->fail(call, FZ_E_SHAPE, "scores must have two dimensions: rows and classes");
+        return call->error(call, FZ_E_SHAPE, "scores must have two dimensions: rows and classes");
     best->dtype = FZ_TYPE_I64;
     best->rank = 1;
     best->dims[0] = scores->rank == 2 ? scores->dims[0] : -1; /* may be open: it is passed on */
@@ -35,7 +35,7 @@ static fz_status_t run(void *context, const fz_custom_call_t *call) {
     const fz_tensor_t *scores = call->inputs[0], *margin = call->attributes[0];
     int64_t *best = call->outputs[0]->data, classes = scores->dims[1];
     (void)context;
-    if (classes == 0) return call->fail(call, FZ_E_VALUE, "there are no classes to choose from");
+    if (classes == 0) return call->error(call, FZ_E_VALUE, "there are no classes to choose from");
     for (int64_t r = 0; r < scores->dims[0]; r++)
         best[r] = best_of((const float *)scores->data + r * classes, classes,
                           margin ? *(const float *)margin->data : 0.0f);

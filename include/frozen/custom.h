@@ -66,8 +66,8 @@ struct fz_custom_call {
     uint32_t reserved;
 
     /* Sets the message TEXT (a copy) and gives STATUS, so that callbacks write
-     * `return call->fail(call, FZ_E_VALUE, "...")`. */
-    fz_status_t (*fail)(const fz_custom_call_t *call, fz_status_t status,
+     * `return call->error(call, FZ_E_VALUE, "...")`. */
+    fz_status_t (*error)(const fz_custom_call_t *call, fz_status_t status,
                         const char *text);
     /* run of FZ_CUSTOM_LATE_SHAPE: gives output INDEX, whose shape `infer` has
      * left open, RANK and DIMS, and its tensor memory for them; may be called

@@ -43,7 +43,8 @@ void fzi_artifact_sums_add(struct fz_artifact_sums *sums, uint64_t file_size, ui
 void fzi_artifact_sums_free(struct fz_artifact_sums *sums);
 
 /* Proves the image of SIZE bytes at DATA (64-byte aligned) and describes it in *PLAN and *INFO,
- * which point into DATA; PLAN->custom is what the caller has set it to. The header is read first; every byte is then either header, section,
+ * which point into DATA; PLAN->custom stays as the caller has set it, NULL if there are no custom
+ * operators. The header is read first; every byte is then either header, section,
  * checksum table or zero padding, and is checked; then every record of the plan is. FZ_E_FORMAT
  * names what is wrong, FZ_E_UNSUPPORTED all operators that this library lacks.
  *

@@ -32,18 +32,23 @@ static const struct verb verbs[] = {
      "            [--receipt FILE] [--log LOG [--key PRIVATE.pem]] [--keep-inputs DIR]\n"
      "            [--custom LIB.so]...",
      "run a model once; prints each output's index, name, type and shape"},
-    {"verify", verb_verify, "FILE.fz [--expect HEX] [--kat] [--key PUBLIC.pem [--signature FILE]] [--custom LIB.so]...",
+    {"verify", verb_verify,
+     "FILE.fz [--expect HEX] [--kat] [--key PUBLIC.pem [--signature FILE]]\n"
+     "            [--custom LIB.so]...",
      "check every digest of a frozen file, with --kat its known answer, with --key who signed it"},
     {"bench", verb_bench,
      "MODEL [--open sealed|map] [--shape NAME=1x3x224x224]... [--input NAME=FILE.npy]...\n"
      "            [--threads N] [--seconds S] [--json] [--steps] [--custom LIB.so]...",
      "time loading and running"},
-    {"test", verb_test, "DIR... [--rtol R] [--atol A] [--range R] [--threads N] [--custom LIB.so]...",
+    {"test", verb_test,
+     "DIR... [--rtol R] [--atol A] [--range R] [--threads N]\n            [--custom LIB.so]...",
      "run ONNX test folders (model.onnx, test_data_set_N)"},
     {"compare", verb_compare,
      "A B [--input NAME=FILE.npy]... [--nodes] [--custom LIB.so]...",
      "how far the outputs of two models, or two folders of .npy, are apart"},
-    {"diff", verb_diff, "A B [--custom LIB.so]...", "name options, nodes and tensors in which two models differ"},
+    {"diff", verb_diff,
+     "A B [--custom LIB.so]...",
+     "name options, nodes and tensors in which two models differ"},
     {"prune", verb_prune,
      "IN.onnx -o OUT [--structured SHARE] [--sparse N:M|block:DENSITY] [--calib DATA]\n"
      "            [--exclude NODE]... [--dim NAME=N]... [--report]",
@@ -65,7 +70,8 @@ static const struct verb verbs[] = {
     {"audit", verb_audit, "LOG [--key PUBLIC.pem] [--head HEX]",
      "prove a log of receipts: no line changed, removed or added in between"},
     {"replay", verb_replay,
-     "LOG --inputs DIR [--model FILE.fz]... [--threads N] [--key PUBLIC.pem] [--custom LIB.so]...",
+     "LOG --inputs DIR [--model FILE.fz]... [--threads N] [--key PUBLIC.pem]\n"
+     "            [--custom LIB.so]...",
      "run again what a log says was run, and compare the bits"},
 #endif
 };
@@ -75,7 +81,7 @@ static void usage(FILE *to) {
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         fprintf(to, "  fz %-11s %s\n            %s\n", verbs[i].name, verbs[i].usage,
                 verbs[i].what);
-    fprintf(to, "  LIB.so: a shared object whose frozen_custom_ops() gives operators, see custom.h\n"
+    fprintf(to, "  LIB.so: a shared object whose frozen_custom_ops() gives operators: custom.h\n"
                 "  fz --version | --help | VERB --help\n"
                 "exit status: 0 good, 1 the check failed, 2 usage or input error\n");
 }

@@ -74,7 +74,8 @@ static void run_folder(const char *dir, const struct bounds *b, struct tally *ta
     snprintf(path, sizeof path, "%s/model.onnx", dir);
     fz_model_t *model = NULL;
     fz_freeze_options_t options = {.size = sizeof options, .flags = FZ_FREEZE_NO_KAT};
-    bool good = load_custom(&options.custom) && fz_freeze_open(path, &options, NULL, &model) == FZ_OK;
+    bool good = load_custom(&options.custom) &&
+                fz_freeze_open(path, &options, NULL, &model) == FZ_OK;
     if (!good) snprintf(why, sizeof why, "%s", fz_last_error());
     size_t sets = 0;
     for (; good; sets++) {

@@ -44,7 +44,7 @@ static bool is_shape(int32_t rank, const int64_t *dims) {
 static fz_status_t resize(const fz_custom_call_t *call, uint32_t i, int32_t rank,
                           const int64_t *dims) {
     struct site *s = (struct site *)call;
-    if (i >= FZ_CUSTOM_OUTPUTS || !s->running || !is_shape(rank, dims))
+    if (i >= (uint32_t)s->table->max_outputs || !s->running || !is_shape(rank, dims))
         return fail(call, FZ_E_USAGE, "resize: there is no such output, or no such shape");
     if (!s->out[i]) return FZ_OK;
     if (!s->late[i])
@@ -82,7 +82,7 @@ static void open_site(struct site *s, const struct fz_op *op, const struct fz_ca
     uint32_t max_in = (uint32_t)table->max_inputs;
     *s = (struct site){.from = from, .table = table};
     s->call = (fz_custom_call_t){.size = sizeof s->call, .inputs = s->in, .outputs = s->out,
-                                 .attributes = s->attrs, .threads = 1, .fail = fail,
+                                 .attributes = s->attrs, .threads = 1, .error = fail,
                                  .resize = resize, .allocate = allocate, .parallel = parallel};
     for (uint32_t i = 0; i < from->n_in && i < max_in; i++) s->in[i] = from->in[i];
     for (uint32_t i = 0; i < table->n_attributes && max_in + i < from->n_in; i++)
@@ -292,11 +292,11 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
 
 static struct fz_op row_of(const struct fz_custom_entry *entry) {
     const fz_custom_op_t *t = &entry->op;
-    bool late = t->flags & FZ_CUSTOM_LATE_SHAPE;
+    uint16_t late = t->flags & FZ_CUSTOM_LATE_SHAPE ? FZ_OP_LATE_SHAPE : 0;
     return (struct fz_op){
         .name = t->name, .domain = t->domain, .attrs = entry->attrs,
         .since = (int16_t)t->opset, .rev = (int16_t)t->version,
-        .flags = (uint16_t)(FZ_OP_CUSTOM | FZ_OP_RANDOM | FZ_OP_HALF | (late ? FZ_OP_LATE_SHAPE : 0)),
+        .flags = FZ_OP_CUSTOM | FZ_OP_RANDOM | FZ_OP_HALF | late,
         .min_in = (uint8_t)t->min_inputs, .max_in = (uint8_t)(t->max_inputs + (int)t->n_attributes),
         .min_out = (uint8_t)t->min_outputs, .max_out = (uint8_t)t->max_outputs,
         .lower = lower, .infer = infer, .run = run, .scratch = t->scratch ? scratch : NULL};

@@ -1,5 +1,6 @@
 /* The layout of the public structs on LP64, as released: a member may be added at the end of a struct
  * that states its size, nothing else may change. Compiling this file is the test. */
+#include <frozen/custom.h>
 #include <frozen/freeze.h>
 #include <frozen/prune.h>
 #include <frozen/log.h>
@@ -65,7 +66,44 @@ AT(fz_open_options_t, threads, 32);
 AT(fz_open_options_t, reserved, 36);
 AT(fz_open_options_t, signer, 40);
 AT(fz_open_options_t, signature, 48);
-SIZE(fz_open_options_t, 56);
+AT(fz_open_options_t, custom, 56);
+SIZE(fz_open_options_t, 64);
+
+AT(fz_custom_attr_t, name, 0);
+AT(fz_custom_attr_t, kind, 8);
+AT(fz_custom_attr_t, required, 12);
+SIZE(fz_custom_attr_t, 16);
+AT(fz_custom_call_t, size, 0);
+AT(fz_custom_call_t, inputs, 8);
+AT(fz_custom_call_t, outputs, 16);
+AT(fz_custom_call_t, attributes, 24);
+AT(fz_custom_call_t, scratch, 32);
+AT(fz_custom_call_t, threads, 40);
+AT(fz_custom_call_t, reserved, 44);
+AT(fz_custom_call_t, error, 48);
+AT(fz_custom_call_t, resize, 56);
+AT(fz_custom_call_t, allocate, 64);
+AT(fz_custom_call_t, parallel, 72);
+SIZE(fz_custom_call_t, 80);
+AT(fz_custom_op_t, size, 0);
+AT(fz_custom_op_t, domain, 8);
+AT(fz_custom_op_t, name, 16);
+AT(fz_custom_op_t, opset, 24);
+AT(fz_custom_op_t, version, 28);
+AT(fz_custom_op_t, digest, 32);
+AT(fz_custom_op_t, min_inputs, 64);
+AT(fz_custom_op_t, max_inputs, 68);
+AT(fz_custom_op_t, min_outputs, 72);
+AT(fz_custom_op_t, max_outputs, 76);
+AT(fz_custom_op_t, attributes, 80);
+AT(fz_custom_op_t, n_attributes, 88);
+AT(fz_custom_op_t, flags, 96);
+AT(fz_custom_op_t, reserved, 100);
+AT(fz_custom_op_t, infer, 104);
+AT(fz_custom_op_t, scratch, 112);
+AT(fz_custom_op_t, run, 120);
+AT(fz_custom_op_t, context, 128);
+SIZE(fz_custom_op_t, 136);
 
 AT(fz_io_t, name, 0);
 AT(fz_io_t, dtype, 8);
@@ -144,7 +182,8 @@ AT(fz_freeze_options_t, max_nodes, 88);
 AT(fz_freeze_options_t, max_depth, 96);
 AT(fz_freeze_options_t, max_elements, 104);
 AT(fz_freeze_options_t, max_memory, 112);
-SIZE(fz_freeze_options_t, 120);
+AT(fz_freeze_options_t, custom, 120);
+SIZE(fz_freeze_options_t, 128);
 AT(fz_constant_t, name, 0);
 AT(fz_constant_t, tensor, 8);
 SIZE(fz_constant_t, 128);

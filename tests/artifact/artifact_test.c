@@ -25,6 +25,7 @@ struct image {
 
 /* Reads the file at DATA, which has the host's byte order afterwards. */
 static fz_status_t open_file(void *data, size_t size, struct image *image) {
+    *image = (struct image){0};
     FZ_TRY(fzi_artifact_swap(data, size));
     return fzi_artifact_read(data, size, NULL, NULL, &image->plan, &image->info);
 }
@@ -236,7 +237,7 @@ static void test_nesting(void **state) {
 static void test_front_and_back(void **state) {
     (void)state;
     size_t size;
-    struct image image;
+    struct image image = {0};
     uint8_t *data = must_file(SAMPLE_BIG | SAMPLE_ONNX, &size);
     assert_int_equal(fzi_artifact_head(data, size, &image.info), FZ_OK);
     assert_int_equal(fzi_artifact_head(data, size + 1, &image.info), FZ_E_FORMAT);

@@ -71,6 +71,8 @@ const struct mutation mutations[] = {
     OP(0, name, 52, BAD, "operator 0 has no name")
     OP(1, domain, 52, BAD, "operator 1 has no name")
     OP(1, opset, 70000, BAD, "operator 1 has no name")
+    OP(1, opset, FZ_PLAN_CUSTOM | 70000, BAD, "operator 1 has no name")
+    OP(1, opset, FZ_PLAN_CUSTOM | 1, FZ_E_UNSUPPORTED, "which is not registered")
     OP(0, name, 42, FZ_E_UNSUPPORTED, "lacks operators of the file: some text of opset 1")
     OP(0, domain, 42, FZ_E_UNSUPPORTED, "some text.Identity of opset 1")
     OP(2, rev, 9999, FZ_E_UNSUPPORTED, "Cast of opset 13, revision 9999")

@@ -225,6 +225,33 @@ if "$fz" --help | grep -q 'fz sign'; then
     says 2 'not a regular file' audit pipe
 fi
 
+# ---- custom operators from a shared object, which is loaded only where --custom names it
+best=$data/custom/digits_best.onnx
+if ${CC:-cc} -shared -fPIC -I"$data/../../include" "$data/../../examples/custom/best.c" -o best.so 2>err
+then
+    says 2 'com.example.Best of opset 1' freeze "$best" -o best.fz
+    says 0 '^[0-9a-f]* *best.fz$' freeze "$best" -o best.fz --custom best.so
+    says 2 'com.example.Best .*version 1 sha256:9c4e1f52.* not registered' info best.fz
+    for verb in 'info best.fz' 'bench best.fz --seconds 0.1' 'diff best.fz best.fz' \
+        "compare best.fz $best --input input=$images" "run best.fz --input input=$images"; do
+        # shellcheck disable=SC2086
+        says 2 'not registered\|com.example.Best' $verb
+        # shellcheck disable=SC2086
+        says 0 . $verb --custom best.so
+    done
+    says 1 'com.example.Best .* not registered' verify best.fz --kat
+    says 0 'known answer equal' verify best.fz --kat --custom best.so
+    says 0 'com.example.Best 1 1' info best.fz --custom "$work/best.so"
+    sed 's/\.version = 1/.version = 2/' "$data/../../examples/custom/best.c" >other.c
+    ${CC:-cc} -shared -fPIC -I"$data/../../include" other.c -o other.so
+    says 2 'version 1 sha256.* registered in version 2 sha256' info best.fz --custom other.so
+    says 2 'listed twice' info best.fz --custom best.so --custom other.so
+    echo 'int x;' | ${CC:-cc} -shared -xc - -o none.so
+    says 2 'does not define frozen_custom_ops' info best.fz --custom none.so
+    says 2 'cannot open shared object' info best.fz --custom nowhere.so
+else echo 'skipped: custom operators (a C compiler is needed)'
+fi
+
 # Strings come and go as .npy; the values of a sequence have files of their own.
 if python3 - <<'PYTHON' 2>/dev/null
 import numpy, onnx

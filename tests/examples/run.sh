@@ -116,6 +116,25 @@ example_threads() {
     same threads.c ./threads
 }
 
+# A model that ends in a custom operator prints run.c's digits; as a shared object the operator serves
+# fz, and nothing opens the frozen file without it.
+example_custom() {
+    begin custom
+    best=$src/tests/data/custom/digits_best.onnx
+    there pkg-config 'custom/custom.c: pkg-config' || return
+    # shellcheck disable=SC2046,SC2086
+    if step "$CC" -std=c99 -Wall -Wextra -Wpedantic -Werror $cflags "$examples/custom/custom.c" \
+        "$examples/custom/best.c" -o custom $(pkg-config --libs libfrozen-freeze) $libs &&
+        step "$CC" -std=c99 -Wall -Wextra -Wpedantic -Werror -shared -fPIC $cflags \
+            "$examples/custom/best.c" -o best.so &&
+        ./custom "$best" "$images" >lines 2>>"$work/log" &&
+        [ "$(cat lines)" = "$(head -n 1 "$work/expected")" ] &&
+        step "$fz" freeze "$best" -o best.fz --custom ./best.so &&
+        step "$fz" run best.fz --input input="$images" --custom ./best.so &&
+        ! step "$fz" run best.fz --input input="$images"; then pass 'custom/custom.c'
+    else fail 'custom/custom.c'; fi
+}
+
 # Four processes, on the digits and on a model whose weights are most of the memory: 5 processes
 # hold them once if the sum of their shares (Pss) is not much more than one copy.
 example_serve() {
@@ -287,7 +306,7 @@ readme() {
 main() {
     argument=${1:+$(cd "$1" && pwd)} || exit 2
     find_library "$argument" && freeze && example_c && {
-        for e in threads serve cmake cxx python go rust java node luajit; do "example_$e"; done
+        for e in threads custom serve cmake cxx python go rust java node luajit; do "example_$e"; done
         [ -z "$built" ] || example_same_bits
         example_store
         readme

@@ -6,7 +6,7 @@
 
 int main(int argc, char **argv) {
     char hex[65];
-    fz_open_options_t options = {sizeof options, NULL, 0, 0, 0, 0, 0, "public.pem", NULL};
+    fz_open_options_t options = {.size = sizeof options, .signer = "public.pem"};
     fz_model_t *model;
     if (argc == 2 && fz_key_generate(FZ_KEY_ED25519, "private.pem", "public.pem") == FZ_OK &&
         fz_sign(argv[1], "private.pem", NULL) == FZ_OK &&

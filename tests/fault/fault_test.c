@@ -1,6 +1,7 @@
 /* Lets every allocation from the ONNX bytes to the answer fail in turn: nothing may crash, every
  * failure is FZ_E_NOMEM, and nothing is left behind. The linker sends the calls of malloc and its
  * kin, and of mmap, here (--wrap). */
+#include <frozen/custom.h>
 #include <frozen/freeze.h>
 
 #include <errno.h>
@@ -100,6 +101,7 @@ struct way {
     fz_freeze_options_t freeze;
     int32_t threads;
     int64_t n_images;
+    const fz_custom_op_t *op;
 };
 
 static fz_status_t open_model(const struct way *w, fz_model_t **model) {
@@ -120,7 +122,20 @@ static fz_status_t run(const struct way *w, fz_session_t *session) {
     return status;
 }
 
-static fz_status_t go(const struct way *w) {
+static fz_status_t run_all(const struct way *w);
+
+/* With the way's custom operator, if it has one. */
+static fz_status_t go(const struct way *way) {
+    struct way w = *way;
+    fz_custom_t *custom = NULL;
+    fz_status_t status = way->op ? fz_custom_create(&way->op, 1, &custom) : FZ_OK;
+    w.open.custom = w.freeze.custom = custom;
+    if (status == FZ_OK) status = run_all(&w);
+    fz_custom_close(custom);
+    return status;
+}
+
+static fz_status_t run_all(const struct way *w) {
     fz_model_t *model = NULL;
     fz_session_t *session = NULL;
     fz_session_options_t options = {.size = sizeof options, .threads = w->threads};
@@ -192,6 +207,36 @@ static void from_onnx_without_answer(void **state) {
                                 .freeze = {.flags = FZ_FREEZE_NO_KAT | FZ_FREEZE_KEEP_ONNX}});
 }
 
+static fz_status_t best_infer(void *context, const fz_custom_call_t *call) {
+    call->outputs[0]->dtype = FZ_TYPE_I64;
+    call->outputs[0]->rank = 1;
+    call->outputs[0]->dims[0] = -1;
+    return FZ_OK;
+}
+
+/* Asks for memory in every way that there is. */
+static fz_status_t best_run(void *context, const fz_custom_call_t *call) {
+    int64_t n = call->inputs[0]->dims[0];
+    if (!call->allocate(call, 1 << 16)) return call->error(call, FZ_E_NOMEM, "no memory");
+    fz_status_t status = call->resize(call, 0, 1, &n);
+    if (status == FZ_OK) memset(call->outputs[0]->data, 0, call->outputs[0]->size);
+    return status;
+}
+
+static size_t best_scratch(void *context, const fz_custom_call_t *call) { return 1000; }
+
+static void from_onnx_with_custom(void **state) {
+    static const fz_custom_attr_t attrs[] = {{"margin", FZ_CUSTOM_FLOAT, 0}};
+    fz_custom_op_t op = {.size = sizeof op, .domain = "com.example", .name = "Best", .opset = 1,
+                         .version = 1, .digest = {1}, .min_inputs = 1, .max_inputs = 1,
+                         .min_outputs = 1, .max_outputs = 1, .attributes = attrs,
+                         .n_attributes = 1, .flags = FZ_CUSTOM_LATE_SHAPE, .infer = best_infer,
+                         .scratch = best_scratch, .run = best_run};
+    char path[512];
+    snprintf(path, sizeof path, "%s/custom/digits_best.onnx", TEST_DATA);
+    every_failure(&(struct way){.onnx = path, .n_images = 2, .op = &op});
+}
+
 static void from_file(void **state) {
     char path[64];
     snprintf(path, sizeof path, "/tmp/fault_test.%ld.fz", (long)getpid());
@@ -226,6 +271,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_onnx),
         cmocka_unit_test(from_onnx_without_answer),
+        cmocka_unit_test(from_onnx_with_custom),
         cmocka_unit_test(from_file),
         cmocka_unit_test(to_file),
     };

@@ -398,7 +398,7 @@ static void test_map(void **state) {
         assert_true(faults(store, seal.data));
         assert_true(faults(unprotect_and_store, seal.data));
         assert_true(faults(store, seal.back));
-        struct fz_plan plan;
+        struct fz_plan plan = {0};
         struct fz_artifact_info info;
         assert_int_equal(fzi_artifact_read(seal.data, seal.size, seal.back, NULL, &plan, &info), FZ_OK);
         assert_int_equal(fzi_artifact_verify(&info, NULL, NULL), FZ_OK);
