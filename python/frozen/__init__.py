@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from ._custom import CustomCall, CustomCallback, CustomOp, Spec
 from ._errors import (AnswerError, CancelledError, CorruptError, DeadlineError, DigestError,
                       ElementTypeError, Error, FileError, FormatError, InputValueError,
                       InternalError, LimitError, NoMemoryError, ProfileError, ShapeError,
@@ -36,11 +37,12 @@ from ._store import Removed, Store, StoreChange, StoreItem
 __version__ = "0.1.0"
 
 __all__ = [
-    "AnswerError", "Audit", "CancelledError", "CorruptError", "DeadlineError", "DigestError",
+    "AnswerError", "Audit", "CancelledError", "CorruptError", "CustomCall", "CustomCallback",
+    "CustomOp", "DeadlineError", "DigestError",
     "ElementTypeError", "Error", "FileError", "FormatError", "GraphOptimizationLevel",
     "InferenceSession", "InputValueError", "InternalError", "LimitError", "Log", "LogEntry",
     "Model", "ModelMetadata", "NoMemoryError", "NodeArg", "ProfileError", "PruneResult", "Removed",
-    "SessionOptions", "ShapeError", "SignatureError", "Store", "StoreChange", "StoreItem",
+    "SessionOptions", "ShapeError", "SignatureError", "Spec", "Store", "StoreChange", "StoreItem",
     "SystemRefusedError", "UnsupportedError", "UnverifiedError", "UsageError",
     "Value", "bundle_sign", "bundle_verify", "freeze", "get_available_providers", "get_device",
     "keygen", "library_version", "load", "prune", "quantize", "sign",

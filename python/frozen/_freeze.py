@@ -8,6 +8,7 @@ import tempfile
 from typing import Mapping, Optional, Union
 
 from . import _library
+from ._custom import Custom, set_of
 from ._library import check
 from ._model import Source, content_of
 
@@ -15,7 +16,8 @@ from ._model import Source, content_of
 def freeze(src: Source, dst: Union[str, "os.PathLike[str]"], numerics: str = "portable",
            dims: Optional[Mapping[str, int]] = None, keep_onnx: bool = False,
            winograd: bool = True, literal_qdq: bool = False,
-           dynamic_range: str = "tensor", kat: bool = True, sparse: bool = False) -> str:
+           dynamic_range: str = "tensor", kat: bool = True, sparse: bool = False,
+           custom: Optional[Custom] = None) -> str:
     """Writes the ONNX model SRC (a path, bytes or an onnx.ModelProto) frozen to DST.
 
     Returns the model id. NUMERICS is "portable" (the same bits on every CPU) or "blas". DIMS gives
@@ -23,11 +25,14 @@ def freeze(src: Source, dst: Union[str, "os.PathLike[str]"], numerics: str = "po
     form of 3x3 convolutions, LITERAL_QDQ runs QDQ nodes as written. DYNAMIC_RANGE "per-row" gives
     each row of a dynamically quantised product a range of its own, so that a row of a batch has the
     bits that it has alone; UnsupportedError where the model does not allow that. KAT stores a known
-    answer, which Model.verify(kat=True) runs again. SPARSE leaves out weights that are zero in blocks. The file appears whole or not at all, and the
-    same SRC and options give the same bytes on every machine.
+    answer, which Model.verify(kat=True) runs again. SPARSE leaves out weights that are zero in blocks.
+    CUSTOM are the operators that the caller brings along: CustomOp objects and paths of shared
+    objects. The file appears whole or not at all, and the same SRC and options give the same bytes on every machine.
     """
     options = _options(numerics, dims, keep_onnx, winograd, literal_qdq, dynamic_range, kat,
                        sparse)
+    operators = set_of(custom)
+    options.custom = operators.handle if operators else None
     content = content_of(src)
     if content is None:
         return _freeze_path(os.fsencode(src), os.fsencode(dst), options)  # type: ignore[arg-type]

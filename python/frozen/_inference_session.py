@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Union
 
 from . import _types
+from ._custom import Custom
 from ._model import Model, Source, Value
 
 
@@ -54,9 +55,10 @@ class InferenceSession:
 
     def __init__(self, path_or_bytes: Source, sess_options: Any = None,
                  providers: Optional[Sequence[Any]] = None,
-                 provider_options: Optional[Sequence[Any]] = None, **_: Any) -> None:
+                 provider_options: Optional[Sequence[Any]] = None, *,
+                 custom: Optional[Custom] = None, **_: Any) -> None:
         threads = int(getattr(sess_options, "intra_op_num_threads", 0) or 1)
-        self._model = Model(path_or_bytes, threads=threads)
+        self._model = Model(path_or_bytes, threads=threads, custom=custom)
         self._options = sess_options if sess_options is not None else SessionOptions()
 
     @property

@@ -58,6 +58,7 @@ class OpenOptions(ctypes.Structure):
         ("reserved", c_uint32),
         ("signer", c_char_p),
         ("signature", c_char_p),
+        ("custom", c_void_p),
     ]
 
 
@@ -201,6 +202,7 @@ class FreezeOptions(ctypes.Structure):
         ("max_depth", c_uint64),
         ("max_elements", c_uint64),
         ("max_memory", c_uint64),
+        ("custom", c_void_p),
     ]
 
 
@@ -237,6 +239,8 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "fz_type_kind": (c_int32, [c_int32]),
     "fz_type_element": (c_int32, [c_int32]),
     "fz_type_key": (c_int32, [c_int32]),
+    "fz_custom_create": (c_int32, [c_void_p, c_size_t, POINTER(c_void_p)]),
+    "fz_custom_close": (None, [c_void_p]),
     "fz_model_open": (c_int32, [c_char_p, POINTER(OpenOptions), POINTER(c_void_p)]),
     "fz_model_open_memory": (
         c_int32, [c_void_p, c_size_t, POINTER(OpenOptions), POINTER(c_void_p)]),

@@ -13,6 +13,7 @@ from typing import Any, Iterable, Mapping, Optional, Protocol, Sequence, Union
 import numpy
 
 from . import _library, _types, _values
+from ._custom import Custom, set_of
 from ._errors import UsageError
 from ._library import Path, check, core
 
@@ -53,9 +54,11 @@ class Model:
     computes other bits than the file promises (AnswerError), and a file that holds no known answer
     (UnsupportedError). SHARE allows export_fd(). SIGNER, the file of a public Ed25519 key, refuses
     what that key has not signed (SignatureError); SIGNATURE is the file that sign() made, by
-    default the model's path with ".sig". HASH_THREADS 2 opens a large file faster. Any number of
-    threads may call a model at once: each concurrent call gets a session of its own, and the
-    interpreter's lock is not held while the library runs.
+    default the model's path with ".sig". HASH_THREADS 2 opens a large file faster. CUSTOM are the
+    operators that the caller brings along: CustomOp objects and paths of shared objects; a file
+    that names others is refused (UnsupportedError). Any number of threads may call a model at
+    once: each concurrent call gets a session of its own, and the interpreter's lock is not held
+    while the library runs.
     """
 
     def __init__(self, source: Union[Source, _Descriptor], threads: int = 1,
@@ -63,8 +66,9 @@ class Model:
                  map: bool = False, *,
                  any_profile: bool = False, known_answer: bool = False, share: bool = False,
                  signer: Optional[Path] = None, signature: Optional[Path] = None,
-                 hash_threads: int = 1) -> None:
+                 hash_threads: int = 1, custom: Optional[Custom] = None) -> None:
         self._handle: Optional[int] = None
+        self._custom = set_of(custom)  # outlives the model
         self._lock = threading.Lock()
         # Sessions that no call uses; without the lock, for pop() and append() are atomic.
         self._idle: list[_Caller] = []
@@ -81,7 +85,8 @@ class Model:
             ctypes.sizeof(_library.OpenOptions), expect.encode() if expect else None,
             protection or 0, flags, 0, hash_threads, 0,
             None if signer is None else _library.path_of(signer),
-            None if signature is None else _library.path_of(signature))
+            None if signature is None else _library.path_of(signature),
+            self._custom.handle if self._custom else None)
         self._handle = _open(source, options)
         self._inputs = self._values(core().fz_model_input_count, core().fz_model_input)
         self._outputs = self._values(core().fz_model_output_count, core().fz_model_output)
@@ -499,16 +504,23 @@ def _open(source: Union[Source, _Descriptor], options: _library.OpenOptions) -> 
         if _begins_frozen(path):
             check(core().fz_model_open(path, opts, out))
         else:
-            check(_library.freezer().fz_freeze_open(path, None, opts, out))
+            check(_library.freezer().fz_freeze_open(path, _frozen_with(options), opts, out))
     else:
         data = memory_of(content)
         if data[:len(MAGIC)].tobytes() == MAGIC:
             check(core().fz_model_open_memory(data.ctypes.data, data.size, opts, out))
         else:
             check(_library.freezer().fz_freeze_open_memory(
-                data.ctypes.data, data.size, None, opts, out))
+                data.ctypes.data, data.size, _frozen_with(options), opts, out))
     assert model.value is not None
     return model.value
+
+
+def _frozen_with(options: _library.OpenOptions) -> Any:
+    """How an ONNX model is frozen that is opened with OPTIONS."""
+    freeze = _library.FreezeOptions(ctypes.sizeof(_library.FreezeOptions))
+    freeze.custom = options.custom
+    return ctypes.byref(freeze)
 
 
 def _in_store(source: Any, options: _library.OpenOptions) -> Any:
