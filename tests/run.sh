@@ -216,6 +216,7 @@ part_gcc() {
     suite exec "$b/tests/exec/exec_test"
     suite fault "$b/tests/fault/fault_test"
     suite custom "$b/tests/custom/custom_test"
+    suite faults "$b/tests/faults/faults_test"
     suite abi sh "$src/tests/abi/run.sh" "$b"
     suite cli sh "$src/tests/cli/run.sh" "$b"
     suite models sh "$src/tests/models/run.sh" "$b"
@@ -230,7 +231,7 @@ part_gcc() {
     suite examples sh "$src/tests/examples/run.sh" "$b"
     for dir in "$src"/tests/*/; do
         case $(basename "$dir") in
-            abi|artifact|bench|bits|blas|cli|controls|cross|custom|data|examples|exec|export|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
+            abi|artifact|bench|bits|blas|cli|controls|cross|custom|data|faults|examples|exec|export|fault|fuzz|import|kernels|models|ops|passes|seal|style) ;;
             invariance) suite invariance sh "$dir/run.sh" "$b"
                 [ $full = yes ] && suite 'invariance, all models' sh "$dir/run.sh" "$b" --full ;;
             *) if [ -f "$dir/run.sh" ]; then suite "$(basename "$dir")" sh "$dir/run.sh" "$b"
@@ -257,7 +258,7 @@ part_clang() {
 part_address() {
     b=$build/address targets='lib/cli/fz tests/ops/ops_test tests/import/import_test
         tests/artifact/artifact_test tests/seal/seal_test tests/passes/passes_test
-        tests/exec/exec_test tests/custom/custom_test'
+        tests/exec/exec_test tests/custom/custom_test tests/faults/faults_test'
     build_in "$b" clang -Dbuildtype=debugoptimized -Dsimd=false -Db_lundef=false \
         -Db_sanitize=address,undefined || return
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -269,6 +270,7 @@ part_address() {
     suite 'address seal' "$b/tests/seal/seal_test"
     suite 'address passes' "$b/tests/passes/passes_test"
     suite 'address custom' "$b/tests/custom/custom_test"
+    suite 'address faults' "$b/tests/faults/faults_test"
     suite 'address exec' "$b/tests/exec/exec_test" arguments outputs models threads
     # A program that ends with a usage error leaves its memory to the system.
     suite 'address cli' env ASAN_OPTIONS=detect_leaks=0 sh "$src/tests/cli/run.sh" "$b"

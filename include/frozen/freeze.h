@@ -80,9 +80,11 @@ typedef struct fz_freeze_options {
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM, FZ_E_IO, FZ_E_CANCELLED,
  * FZ_E_FORMAT       not an ONNX model, or a damaged or inconsistent one,
- * FZ_E_UNSUPPORTED  operators, attributes or types that the library lacks; the
- *                   message lists all of them,
- * FZ_E_SHAPE, FZ_E_TYPE, FZ_E_VALUE  the graph contradicts itself,
+ * FZ_E_UNSUPPORTED  operators, attributes or types that the library lacks,
+ * FZ_E_SHAPE, FZ_E_TYPE, FZ_E_VALUE  the graph contradicts itself; of these
+ *                   faults the message lists all that the model has, one a
+ *                   line if there are several, and says what to do: 26 lines
+ *                   at most, of which the last counts those left out,
  * FZ_E_LIMIT        a limit of OPTIONS would be exceeded.          Since 0.1 */
 FZ_API fz_status_t fz_freeze_file(const char *onnx_path, const char *fz_path,
                                   const fz_freeze_options_t *options,

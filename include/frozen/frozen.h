@@ -73,7 +73,8 @@ enum {
 FZ_API const char *fz_status_name(fz_status_t status);
 
 /* Why the calling thread's last failed call failed: one sentence that names the
- * operator, node and opset where there is one. Never NULL; "" if no call of
+ * operator, node and opset where there is one; several lines where freezing
+ * has found several faults of a model. Never NULL; "" if no call of
  * this thread has failed. Valid until the thread's next failing call; calls
  * that succeed leave it.                                          Since 0.1 */
 FZ_API const char *fz_last_error(void);

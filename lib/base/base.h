@@ -22,6 +22,9 @@ fz_status_t fzi_error(fz_status_t status, const char *format, ...) FZ_PRINTF(2, 
  * (the node, the file) than the place where the error was found. */
 fz_status_t fzi_error_context(fz_status_t status, const char *format, ...) FZ_PRINTF(2, 3);
 
+/* Puts "; detail" behind the thread's message; returns STATUS. */
+fz_status_t fzi_error_detail(fz_status_t status, const char *format, ...) FZ_PRINTF(2, 3);
+
 /* The thread's message; "" if there was no error. */
 const char *fzi_error_text(void);
 

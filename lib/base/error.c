@@ -27,6 +27,17 @@ fz_status_t fzi_error_context(fz_status_t status, const char *format, ...) {
     return status;
 }
 
+fz_status_t fzi_error_detail(fz_status_t status, const char *format, ...) {
+    size_t n = strlen(message);
+    va_list args;
+    if (n + 3 > sizeof message) return status;
+    memcpy(message + n, "; ", 3);
+    va_start(args, format);
+    vsnprintf(message + n + 2, sizeof message - n - 2, format, args);
+    va_end(args);
+    return status;
+}
+
 const char *fzi_error_text(void) { return message; }
 
 const char *fzi_status_name(fz_status_t status) {

@@ -77,6 +77,8 @@ static void run_folder(const char *dir, const struct bounds *b, struct tally *ta
     bool good = load_custom(&options.custom) &&
                 fz_freeze_open(path, &options, NULL, &model) == FZ_OK;
     if (!good) snprintf(why, sizeof why, "%s", fz_last_error());
+    for (char *c = why; *c; c++)
+        if (*c == '\n') *c = ' '; /* a line for each folder */
     size_t sets = 0;
     for (; good; sets++) {
         snprintf(path, sizeof path, "%s/test_data_set_%zu", dir, sets);

@@ -7,12 +7,19 @@ const struct fz_attr *fzi_attr(const struct fz_node *node, const char *name) {
     return NULL;
 }
 
+static const char *const kind_names[] = {
+    [FZ_ATTR_INT] = "an integer", [FZ_ATTR_FLOAT] = "a float", [FZ_ATTR_STRING] = "a string",
+    [FZ_ATTR_TENSOR] = "a tensor", [FZ_ATTR_GRAPH] = "a graph", [FZ_ATTR_INTS] = "integers",
+    [FZ_ATTR_FLOATS] = "floats", [FZ_ATTR_STRINGS] = "strings", [FZ_ATTR_TENSORS] = "tensors",
+    [FZ_ATTR_GRAPHS] = "graphs"};
+
 /* *OUT is NULL if there is no such attribute. */
 static fz_status_t find(const struct fz_node *node, const char *name, enum fz_attr_kind kind,
                         const struct fz_attr **out) {
     *out = fzi_attr(node, name);
     if (*out && (*out)->kind != kind)
-        return fzi_error(FZ_E_FORMAT, "attribute '%s' is of the wrong kind", name);
+        return fzi_error(FZ_E_FORMAT, "attribute '%s' must be %s, not %s", name, kind_names[kind],
+                         kind_names[(*out)->kind]);
     return FZ_OK;
 }
 
@@ -57,5 +64,6 @@ fz_status_t fzi_attr_choice(const struct fz_node *node, const char *name,
             *out = i;
             return FZ_OK;
         }
-    return fzi_error(FZ_E_UNSUPPORTED, "attribute '%s' has the unknown value '%s'", name, attr->s);
+    return fzi_error(FZ_E_UNSUPPORTED, "attribute '%s' has the unknown value '%.200s'", name,
+                     attr->s);
 }

@@ -100,13 +100,19 @@ static size_t memory_limit(const fz_freeze_options_t *options) {
 
 /* ---- the model */
 
+fz_status_t fzi_import_fault(struct fz_importer *im, fz_status_t status) {
+    if (status != FZ_E_UNSUPPORTED) return status;
+    fzi_faults_add(&im->faults, status, NULL, fzi_error_text(), NULL);
+    return FZ_OK;
+}
+
 /* Newer IR versions may mean other things by the same fields, so they are refused. */
 static fz_status_t check_versions(const fz_pb_model *model) {
     if (model->ir_version <= 0 || !model->graph)
         return fzi_error(FZ_E_FORMAT, "this is no ONNX model: it has no %s",
                          model->graph ? "IR version" : "graph");
     if (model->ir_version < IR_OLDEST || model->ir_version > IR_NEWEST)
-        return fzi_error(FZ_E_UNSUPPORTED, "the model has IR version %lld; %d to %d are supported",
+        return fzi_error(FZ_E_UNSUPPORTED, "the model has IR version %lld; %d to %d are supported: re-export it",
                          (long long)model->ir_version, IR_OLDEST, IR_NEWEST);
     return FZ_OK;
 }
@@ -118,8 +124,9 @@ static fz_status_t check_opsets(const struct fz_opsets *opsets) {
         int64_t version = opsets->items[i]->version;
         if (!*domain && (version < 1 || version > OPSET_NEWEST))
             return fzi_error(FZ_E_UNSUPPORTED,
-                             "the model needs opset %lld of ai.onnx; 1 to %d are supported",
-                             (long long)version, OPSET_NEWEST);
+                             "the model needs opset %lld of ai.onnx; 1 to %d are supported: re-export "
+                             "it at opset %d, or convert it",
+                             (long long)version, OPSET_NEWEST, OPSET_NEWEST);
         if (version < 0 || version > INT32_MAX)
             return fzi_error(FZ_E_FORMAT, "domain '%s' has opset %lld", domain, (long long)version);
         for (size_t j = 0; j < i; j++)
@@ -192,6 +199,7 @@ static fz_status_t build(struct fz_importer *im, const fz_pb_model *model, struc
     if (!im->dim_used) return fzi_import_nomem(im, im->n_dims);
     FZ_TRY(fzi_import_functions(im, model));
     FZ_TRY(fzi_import_graph(im, model->graph, NULL, &opsets, out));
+    FZ_TRY(fzi_faults_raise(&im->faults));
     FZ_TRY(set_info(im, model));
     return check_bindings_used(im);
 }
@@ -206,6 +214,9 @@ static fz_status_t run(struct fz_importer *im, size_t max_memory, struct fz_grap
     im->arena->limit = old_limit && old_limit < limit ? old_limit : limit;
     im->scratch.limit = rest;
     fz_status_t status = build(im, (const fz_pb_model *)message, out);
+    /* What comes of leaving out what is not supported is no news. */
+    if (fzi_fault_is(status) && im->faults.n) status = fzi_faults_raise(&im->faults);
+    fzi_faults_free(&im->faults);
     im->arena->limit = old_limit;
     fzi_import_close_side_files(im);
     fzi_arena_free(&im->scratch);

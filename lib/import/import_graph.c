@@ -170,9 +170,10 @@ fz_status_t fzi_import_nodes(struct fz_importer *im, struct fz_scope *scope,
     for (size_t i = 0; i < n; i++) FZ_TRY(declare_outputs(im, scope, nodes[i]));
     for (size_t i = 0; i < n; i++) {
         fz_status_t status = build_node(im, scope, nodes[i]);
-        if (status != FZ_OK)
-            return fzi_error_context(status, "node '%s%s' (%s)", scope->prefix,
-                                     node_name(nodes[i]), nodes[i]->op_type);
+        if (status == FZ_OK) continue;
+        fzi_error_context(status, "node '%s%s' (%s)", scope->prefix, node_name(nodes[i]),
+                          nodes[i]->op_type);
+        FZ_TRY(fzi_import_fault(im, status));
     }
     return FZ_OK;
 }
@@ -186,13 +187,14 @@ static fz_status_t add_initializers(struct fz_importer *im, struct fz_scope *sco
     for (size_t i = 0; i < proto->n_initializer; i++) {
         const fz_pb_tensor *item = proto->initializer[i];
         FZ_TRY(add_value(im, scope, item->name, &value));
-        FZ_TRY(fzi_import_proto_tensor(im, item, scope->call, item->name, &value->t));
+        FZ_TRY(fzi_import_fault(
+            im, fzi_import_proto_tensor(im, item, scope->call, item->name, &value->t)));
     }
     for (size_t i = 0; i < proto->n_sparse_initializer; i++) {
         const fz_pb_sparse *item = proto->sparse_initializer[i];
         const char *name = item->values ? item->values->name : "";
         FZ_TRY(add_value(im, scope, name, &value));
-        FZ_TRY(fzi_import_sparse(im, item, name, &value->t));
+        FZ_TRY(fzi_import_fault(im, fzi_import_sparse(im, item, name, &value->t)));
     }
     return FZ_OK;
 }
@@ -213,7 +215,7 @@ static fz_status_t add_inputs(struct fz_importer *im, struct fz_scope *scope,
         if (!added) return fzi_error(FZ_E_FORMAT, "input '%s' is listed twice", item->name);
         if (fzi_names_find(&scope->values, item->name, &found)) continue;
         FZ_TRY(add_value(im, scope, item->name, &value));
-        FZ_TRY(fzi_import_type(im, item, !graph->parent, &value->t));
+        FZ_TRY(fzi_import_fault(im, fzi_import_type(im, item, !graph->parent, &value->t)));
         graph->inputs[graph->n_inputs++] = value;
     }
     return FZ_OK;
@@ -229,7 +231,7 @@ static fz_status_t set_outputs(struct fz_importer *im, struct fz_scope *scope,
     for (size_t i = 0; i < proto->n_output; i++) {
         const fz_pb_value_info *item = proto->output[i];
         struct fz_value *value;
-        fz_tensor_t declared;
+        fz_tensor_t declared = {.rank = FZ_RANK_UNKNOWN};
         int added = fzi_names_add(&im->scratch, &seen, item->name, NULL);
         if (added < 0) return fzi_import_nomem(im, 64);
         if (!*item->name || (!added && !graph->parent))
@@ -237,7 +239,7 @@ static fz_status_t set_outputs(struct fz_importer *im, struct fz_scope *scope,
         FZ_TRY(fzi_import_lookup(scope, item->name, &value));
         if (!value)
             return fzi_error(FZ_E_FORMAT, "output '%s' is an absent input", item->name);
-        FZ_TRY(fzi_import_type(im, item, false, &declared));
+        FZ_TRY(fzi_import_fault(im, fzi_import_type(im, item, false, &declared)));
         if (value->producer && value->graph == graph) value->t = declared;
         graph->outputs[graph->n_outputs++] = value;
     }

@@ -3,6 +3,7 @@
 #ifndef FZ_IMPORTER_H
 #define FZ_IMPORTER_H
 
+#include "base/faults.h"
 #include "import/import.h"
 #include "import/names.h"
 #include "onnx.pb-c.h"
@@ -62,6 +63,7 @@ struct fz_importer {
     struct fz_names side_names;   /* location -> struct fz_side_file */
     struct fz_names range_names;  /* "location\noffset\nsize" -> its bytes */
     struct fz_side_file *side_files;
+    struct fz_faults faults;      /* what is not supported: told when all of the model was seen */
 };
 
 /* The operator sets that a model or a function imports. */
@@ -91,6 +93,8 @@ struct fz_scope {
 
 /* No memory for SIZE bytes: FZ_E_LIMIT if it was the budget that ran out, else FZ_E_NOMEM. */
 fz_status_t fzi_import_nomem(const struct fz_importer *im, size_t size);
+/* FZ_OK for FZ_E_UNSUPPORTED, whose message is noted: the import goes on to find the rest. */
+fz_status_t fzi_import_fault(struct fz_importer *im, fz_status_t status);
 /* A copy of PREFIX and TEXT in the graph's arena, NULL without memory. */
 const char *fzi_import_text(struct fz_importer *im, const char *prefix, const char *text);
 /* "" for ai.onnx. */

@@ -128,7 +128,7 @@ fz_status_t fzi_compose_done(struct fz_compose *e) {
     for (uint32_t i = 0; i < node->n_out; i++) {
         if (!node->out[i]) continue;
         if (i >= FZ_OP_MAX_OUT || !e->out[i])
-            return fzi_error(FZ_E_UNSUPPORTED, "%s: output %u", node->type, i);
+            return fzi_error(FZ_E_UNSUPPORTED, "%s: its output %u is not made here", node->type, i);
         fzi_graph_replace(e->lower->graph, node->out[i], e->out[i]);
     }
     fzi_graph_remove(e->lower->graph, node);

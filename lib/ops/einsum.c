@@ -54,7 +54,9 @@ static fz_status_t imply(struct params *p) {
     if (count[ELLIPSIS]) p->out.label[p->out.n++] = ELLIPSIS;
     for (int64_t l = 0; l < LETTERS; l++) {
         if (count[l] != 1) continue;
-        if (p->out.n > FZ_RANK_MAX) return fzi_error(FZ_E_UNSUPPORTED, "too many labels");
+        if (p->out.n > FZ_RANK_MAX)
+            return fzi_error(FZ_E_UNSUPPORTED, "attribute 'equation' has more than %d labels",
+                             FZ_RANK_MAX);
         p->out.label[p->out.n++] = l;
     }
     return FZ_OK;
@@ -166,7 +168,9 @@ static fz_status_t plan(const struct fz_op *op, const struct fz_call *call, stru
         if (dots && width > widest) widest = width;
     }
     int32_t n = expand(&p->out, widest, ids[MAX_TERMS]);
-    if (n < 0) return fzi_error(FZ_E_UNSUPPORTED, "%s: the output's rank", op->name);
+    if (n < 0)
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: the rank of the output is over %d", op->name,
+                         FZ_RANK_MAX);
     for (int32_t i = 0; i < n; i++) {
         if (loops->of[ids[MAX_TERMS][i]] >= 0 || !add_loop(loops, ids[MAX_TERMS][i]))
             return fzi_error(FZ_E_FORMAT, "%s: the output names a label twice", op->name);

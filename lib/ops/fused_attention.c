@@ -85,8 +85,8 @@ static void add_padding(struct fused *f, struct fz_value *mask) {
     int32_t rank = fzi_compose_rank(e, mask, "the mask");
     if (e->status != FZ_OK) return;
     if (rank < 1 || rank > 3) {
-        fzi_compose_fail(e, fzi_error(FZ_E_UNSUPPORTED, "%s: a mask of rank %d", e->node->type,
-                                      rank));
+        fzi_compose_fail(e, fzi_error(FZ_E_UNSUPPORTED, "%s: a mask of rank %d, not 1 to 3",
+                                      e->node->type, rank));
         return;
     }
     if (rank == 2 && mask->t.dims[1] == 1) return; /* a dummy */

@@ -38,7 +38,8 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     }
     if (rank < 3 || rank > 2 + MAX_DIMS || (grid->rank >= 0 && grid->rank != rank) ||
         (p->mode == CUBIC && rank != 4))
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: ranks %d and %d", op->name, x->rank, grid->rank);
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: an input of rank %d with a grid of rank %d",
+                         op->name, x->rank, grid->rank);
     if (grid->rank >= 0 && grid->dims[rank - 1] >= 0 && grid->dims[rank - 1] != rank - 2)
         return fzi_error(FZ_E_SHAPE, "%s: places have %lld coordinates", op->name,
                          (long long)grid->dims[rank - 1]);

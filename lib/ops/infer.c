@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+enum { TOLD = 5 }; /* inputs that a message describes */
+
 fz_status_t fzi_lower_constant(struct fz_lower *lower, struct fz_node *node, uint32_t i,
                                int32_t dtype, int64_t n, const void *data) {
     struct fz_graph *graph = lower->graph;
@@ -21,7 +23,18 @@ fz_status_t fzi_lower_constant(struct fz_lower *lower, struct fz_node *node, uin
     return FZ_OK;
 }
 
-fz_status_t fzi_op_infer(const struct fz_op *op, const struct fz_call *call) {
+/* What an operator was given says more than any rule that it breaks. */
+static fz_status_t tell_inputs(const struct fz_call *call, fz_status_t status) {
+    char text[512] = "", shape[96];
+    size_t at = 0;
+    for (uint32_t i = 0; i < call->n_in && i < TOLD; i++) {
+        const char *one = call->in[i] ? fzi_shape_text(call->in[i], shape, sizeof shape) : "none";
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%.80s", i ? ", " : "", one);
+    }
+    return fzi_error_detail(status, "the inputs are %s%s", text, call->n_in > TOLD ? ", ..." : "");
+}
+
+static fz_status_t check_kinds(const struct fz_op *op, const struct fz_call *call) {
     for (uint32_t i = 0; i < call->n_in; i++) {
         const fz_tensor_t *t = call->in[i];
         if (!t || !fzi_type_is_nested(t->dtype)) continue;
@@ -32,7 +45,14 @@ fz_status_t fzi_op_infer(const struct fz_op *op, const struct fz_call *call) {
             return fzi_error(FZ_E_SHAPE, "%s: input %u is %s of %d dimensions", op->name, i,
                              fz_type_name(t->dtype), t->rank);
     }
-    return op->infer(op, call);
+    return FZ_OK;
+}
+
+fz_status_t fzi_op_infer(const struct fz_op *op, const struct fz_call *call) {
+    FZ_TRY(check_kinds(op, call));
+    fz_status_t status = op->infer(op, call);
+    bool told = status == FZ_E_SHAPE || status == FZ_E_TYPE || status == FZ_E_UNSUPPORTED;
+    return told && call->n_in ? tell_inputs(call, status) : status;
 }
 
 fz_status_t fzi_infer_type(const struct fz_op *op, const struct fz_call *call, uint32_t i,

@@ -42,7 +42,7 @@ static fz_status_t complete(const struct fz_op *op, const struct params *p, cons
                             struct fz_conv_params *out) {
     *out = p->conv;
     if (w->rank < 3 || w->rank > 5 || !fzi_shape_known(w))
-        return fzi_error(FZ_E_UNSUPPORTED, "%s: weights of rank %d", op->name, w->rank);
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: weights of rank %d, not 3 to 5", op->name, w->rank);
     FZ_TRY(fzi_integer_conv_choose(&p->conv, w, out));
     return fzi_conv_check(op, out);
 }

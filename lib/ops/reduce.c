@@ -24,7 +24,7 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     FZ_TRY(fzi_attr_int(node, "keepdims", 1, &p->keepdims));
     FZ_TRY(fzi_attr_int(node, "noop_with_empty_axes", 0, &p->noop));
     FZ_TRY(fzi_attr_ints(node, "axes", &axes, &n));
-    if (n > FZ_RANK_MAX) return fzi_error(FZ_E_UNSUPPORTED, "too many axes");
+    if (n > FZ_RANK_MAX) return fzi_error(FZ_E_UNSUPPORTED, "attribute 'axes' has more than 12");
     for (size_t i = 0; i < n; i++) p->axes[i] = axes[i];
     p->n_axes = (int64_t)n;
     return FZ_OK;

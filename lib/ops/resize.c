@@ -8,7 +8,7 @@ static fz_status_t read_axes(const struct fz_node *node, struct fz_resize_params
     const int64_t *list = NULL;
     size_t n = 0;
     FZ_TRY(fzi_attr_ints(node, "axes", &list, &n));
-    if (n > FZ_RANK_MAX) return fzi_error(FZ_E_UNSUPPORTED, "too many axes");
+    if (n > FZ_RANK_MAX) return fzi_error(FZ_E_UNSUPPORTED, "attribute 'axes' has more than 12");
     for (size_t i = 0; i < n; i++) p->axes[i] = list[i];
     p->n_axes = (int64_t)n;
     return FZ_OK;
@@ -52,7 +52,7 @@ static fz_status_t lower_old(struct fz_lower *lower, struct fz_node *node, void 
     p->roi = p->sizes = -1;
     p->scales = node->op->max_in > 1 ? 1 : -1;
     FZ_TRY(fzi_attr_floats(node, "scales", &list, &n));
-    if (n > FZ_RANK_MAX) return fzi_error(FZ_E_UNSUPPORTED, "too many scales");
+    if (n > FZ_RANK_MAX) return fzi_error(FZ_E_UNSUPPORTED, "attribute 'scales' has more than 12");
     for (size_t i = 0; i < n; i++) p->factors[i] = (double)list[i];
     p->n_factors = (int64_t)n;
     return FZ_OK;

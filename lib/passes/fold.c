@@ -13,6 +13,20 @@ static fz_status_t blame(const struct fz_node *node, fz_status_t status) {
                              node->opset);
 }
 
+/* Nothing is known of what NODE makes: a fault was found in it, or before it. */
+static void forget(struct fz_node *node) {
+    for (uint32_t i = 0; i < node->n_out; i++)
+        if (node->out[i]) node->out[i]->t = (fz_tensor_t){.rank = FZ_RANK_UNKNOWN};
+}
+
+/* True if NODE cannot be looked at because of a fault that was found before. */
+static bool is_spoiled(const struct fz_pass *pass, const struct fz_node *node) {
+    if (!node->op) return true;
+    for (uint32_t i = 0; pass->faults.n && i < node->n_in; i++)
+        if (node->in[i] && !node->in[i]->t.dtype) return true;
+    return false;
+}
+
 /* Infers NODE's subgraphs with INNER and then what they say of its outputs. */
 static fz_status_t infer_control(struct fz_pass *pass, struct fz_node *node, fz_pass_fn inner) {
     fz_status_t status = node->op->infer_control(node, true);
@@ -105,21 +119,40 @@ static fz_status_t visit_half(struct fz_pass *pass, struct fz_graph *graph, stru
     return fzi_pass_narrow(pass, graph, node, half);
 }
 
+/* Folds NODE; *NEXT is where the walk goes on. */
+static fz_status_t fold(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                        struct fz_node **next) {
+    if (fzi_pass_take_branch(pass, graph, node, next)) return FZ_OK;
+    *next = node;
+    FZ_TRY(fzi_pass_expand(pass, graph, node, next));
+    if (*next != node) return FZ_OK;
+    if (node->op->flags & FZ_OP_CONTROL) {
+        FZ_TRY(infer_control(pass, node, fzi_pass_fold));
+        *next = node->next;
+        return FZ_OK;
+    }
+    int32_t half = fzi_pass_half_of(node);
+    if (half) FZ_TRY(visit_half(pass, graph, node, half));
+    *next = node->next; /* the Casts behind NODE are next */
+    return half ? FZ_OK : visit(pass, graph, node);
+}
+
+/* Behind a fault the walk goes on, to find the others; in a subgraph, which may never run, it ends
+ * there, and what reads what is not known any more is no fault. */
 fz_status_t fzi_pass_fold(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first, *next; node; node = next) {
-        if (fzi_pass_take_branch(pass, graph, node, &next)) continue;
-        next = node;
-        FZ_TRY(fzi_pass_expand(pass, graph, node, &next));
-        if (next != node) continue;
-        if (node->op->flags & FZ_OP_CONTROL) {
-            FZ_TRY(infer_control(pass, node, fzi_pass_fold));
+        uint32_t found = pass->faults.n;
+        if (is_spoiled(pass, node)) {
+            forget(node);
             next = node->next;
             continue;
         }
-        int32_t half = fzi_pass_half_of(node);
-        if (half) FZ_TRY(visit_half(pass, graph, node, half));
-        next = node->next; /* the Casts behind NODE are next */
-        if (!half) FZ_TRY(visit(pass, graph, node));
+        fz_status_t status = fold(pass, graph, node, &next);
+        if (status == FZ_OK) continue;
+        if (graph->parent || !fzi_fault_is(status)) return status;
+        if (!found || !(node->op->flags & FZ_OP_CONTROL)) fzi_pass_fault(pass, status);
+        forget(node);
+        next = node->next;
     }
     return FZ_OK;
 }

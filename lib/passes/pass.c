@@ -3,6 +3,14 @@
 
 static fz_status_t no_memory(void) { return fzi_error(FZ_E_NOMEM, "no memory for a node"); }
 
+void fzi_pass_fault(struct fz_pass *pass, fz_status_t status) {
+    const char *advice = NULL;
+    if (status == FZ_E_UNSUPPORTED)
+        advice = "export the model without it, or register a custom operator in its place";
+    if (status == FZ_E_TYPE) advice = "convert it by a Cast, or export the model in another type";
+    fzi_faults_add(&pass->faults, status, NULL, fzi_error_text(), advice);
+}
+
 /* A node of OP with inputs and fresh outputs, not lowered. */
 static struct fz_node *bare(struct fz_graph *graph, struct fz_node *before, const struct fz_op *op,
                             const char *label, struct fz_value *const *in, uint32_t n_in,

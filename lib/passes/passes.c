@@ -62,6 +62,13 @@ static fz_status_t run_row(const struct row *row, struct fz_pass *pass) {
     return status;
 }
 
+/* The end of a pass, or of all: what was found is told, unless STATUS is worse. */
+static fz_status_t settle(struct fz_pass *pass, fz_status_t status) {
+    if (status == FZ_OK) status = fzi_faults_raise(&pass->faults);
+    fzi_faults_free(&pass->faults);
+    return status;
+}
+
 /* A pass that only learns shapes changes the graph too. */
 static void describe(const char *name, const struct fz_graph *graph, char before[65],
                      struct fz_text *origin) {
@@ -79,19 +86,22 @@ fz_status_t fzi_passes_run(struct fz_graph *graph, const fz_freeze_options_t *op
     fzi_pass_digest(graph, before);
     fzi_text_add(origin, "graph sha256:%s\n", before);
     for (size_t i = 0; i < FZ_COUNT(rows); i++) {
-        FZ_TRY(run_row(&rows[i], &pass));
+        fz_status_t status = run_row(&rows[i], &pass);
+        /* The fold pass looks at the nodes that resolve has left, and finds the rest. */
+        if (status != FZ_OK || rows[i].run != fzi_pass_resolve)
+            FZ_TRY(settle(&pass, status));
         describe(rows[i].name, graph, before, origin);
         fzi_text_add(log, "%s %u %u\n", rows[i].name, pass.n_changes, count_nodes(graph));
         if (options->progress &&
             options->progress(options->progress_context,
                               0.1 + 0.4 * (double)(i + 1) / (double)FZ_COUNT(rows), rows[i].name))
-            return fzi_error(FZ_E_CANCELLED, "freezing was cancelled");
+            return settle(&pass, fzi_error(FZ_E_CANCELLED, "freezing was cancelled"));
     }
     return FZ_OK;
 }
 
 fz_status_t fzi_passes_run_one(const char *name, struct fz_pass *pass) {
     for (size_t i = 0; i < FZ_COUNT(rows); i++)
-        if (strcmp(rows[i].name, name) == 0) return run_row(&rows[i], pass);
+        if (strcmp(rows[i].name, name) == 0) return settle(pass, run_row(&rows[i], pass));
     return fzi_error(FZ_E_USAGE, "there is no pass '%s'", name);
 }

@@ -4,6 +4,7 @@
 
 #include <frozen/freeze.h>
 
+#include "base/faults.h"
 #include "ops/op.h"
 
 /* What every pass gets. */
@@ -12,6 +13,7 @@ struct fz_pass {
     const fz_freeze_options_t *options;
     const struct fzk_table *k;           /* for constant folding */
     uint32_t n_changes;                  /* raised by the pass for each rewrite */
+    struct fz_faults faults;             /* found so far: resolve and fold go on behind them */
     bool quantised;                      /* the qdq pass has run: fold may dequantise constants */
 };
 
@@ -84,6 +86,9 @@ fz_status_t fzi_pass_narrow(struct fz_pass *pass, struct fz_graph *graph, struct
                             int32_t dtype);
 
 /* ---- what passes share (pass.c) */
+
+/* Notes the fault that the thread's message tells. */
+void fzi_pass_fault(struct fz_pass *pass, fz_status_t status);
 
 /* An attribute for fzi_pass_make. */
 #define FZ_INT(key, value) {.name = key, .kind = FZ_ATTR_INT, .i = value}

@@ -79,3 +79,13 @@ def test_failures_leave_no_file(tmp_path, cnn_onnx):
     with pytest.raises(frozen.Error):
         frozen.freeze(cnn_onnx, tmp_path / "m.fz", dims={"n": -1})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_faults_of_a_model_are_told(tmp_path, cnn_onnx):
+    faulty = cnn_onnx.parents[1] / "faults" / "faulty.onnx"
+    for call in (lambda: frozen.Model(faulty), lambda: frozen.freeze(faulty, tmp_path / "no.fz")):
+        with pytest.raises(frozen.UnsupportedError) as caught:
+            call()
+        lines = str(caught.value).split("\n")
+        assert lines[0] == "not supported, 8 cases:" and len(lines) == 9
+        assert "com.example.Frobnicate of opset 1 (node 'first' and 1 more)" in lines[1]

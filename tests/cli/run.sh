@@ -252,6 +252,18 @@ then
 else echo 'skipped: custom operators (a C compiler is needed)'
 fi
 
+# ---- a model with several faults: all of them, a line each
+for verb in "freeze $data/faults/faulty.onnx -o none.fz" "info $data/faults/faulty.onnx"; do
+    # shellcheck disable=SC2086
+    "$fz" $verb >out 2>err; [ $? = 2 ] && [ "$(wc -l <err)" = 9 ] &&
+        grep -q 'not supported, 8 cases' err && grep -q "Frobnicate.*'first' and 1 more.*register" err &&
+        grep -q 'RemovePadding.*GPUs' err && grep -q "'mixed' (Add, opset 17)" err && [ ! -s out ]
+    verdict $? "fz ${verb%% *}: eight faults"
+done
+mkdir -p faulty/test_data_set_0; cp "$data/faults/faulty.onnx" faulty/model.onnx
+"$fz" test faulty >out 2>err; [ $? = 1 ] && [ "$(grep -c . out)" = 2 ] && grep -q 'FAIL.*8 cases' out
+verdict $? 'fz test: eight faults in one line'
+
 # Strings come and go as .npy; the values of a sequence have files of their own.
 if python3 - <<'PYTHON' 2>/dev/null
 import numpy, onnx

@@ -237,6 +237,27 @@ static void from_onnx_with_custom(void **state) {
     every_failure(&(struct way){.onnx = path, .n_images = 2, .op = &op});
 }
 
+/* A model with eight faults, all of which are told, or that there is no memory to tell them. */
+static void from_faulty(void **state) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/faults/faulty.onnx", TEST_DATA);
+    size_t live = n_live, mapped = n_mapped, n = 0;
+    for (bool through = false; !through; n++) {
+        fz_model_t *model;
+        countdown = n;
+        fz_status_t status = fz_freeze_open(path, NULL, NULL, &model);
+        through = countdown != SIZE_MAX && countdown > 0;
+        countdown = SIZE_MAX;
+        assert_null(model);
+        /* Texts that are only for the file may fail unnoticed: there will be none. */
+        assert_true(status == FZ_E_UNSUPPORTED || (status == FZ_E_NOMEM && !through));
+        assert_int_equal(n_live, live);
+        assert_int_equal(n_mapped, mapped);
+    }
+    assert_non_null(strstr(fz_last_error(), "not supported, 8 cases"));
+    assert_true(n > 20);
+}
+
 static void from_file(void **state) {
     char path[64];
     snprintf(path, sizeof path, "/tmp/fault_test.%ld.fz", (long)getpid());
@@ -272,6 +293,7 @@ int main(void) {
         cmocka_unit_test(from_onnx),
         cmocka_unit_test(from_onnx_without_answer),
         cmocka_unit_test(from_onnx_with_custom),
+        cmocka_unit_test(from_faulty),
         cmocka_unit_test(from_file),
         cmocka_unit_test(to_file),
     };
