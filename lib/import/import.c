@@ -112,7 +112,8 @@ static fz_status_t check_versions(const fz_pb_model *model) {
         return fzi_error(FZ_E_FORMAT, "this is no ONNX model: it has no %s",
                          model->graph ? "IR version" : "graph");
     if (model->ir_version < IR_OLDEST || model->ir_version > IR_NEWEST)
-        return fzi_error(FZ_E_UNSUPPORTED, "the model has IR version %lld; %d to %d are supported: re-export it",
+        return fzi_error(FZ_E_UNSUPPORTED,
+                         "the model has IR version %lld; %d to %d are supported: re-export it",
                          (long long)model->ir_version, IR_OLDEST, IR_NEWEST);
     return FZ_OK;
 }
@@ -124,8 +125,8 @@ static fz_status_t check_opsets(const struct fz_opsets *opsets) {
         int64_t version = opsets->items[i]->version;
         if (!*domain && (version < 1 || version > OPSET_NEWEST))
             return fzi_error(FZ_E_UNSUPPORTED,
-                             "the model needs opset %lld of ai.onnx; 1 to %d are supported: re-export "
-                             "it at opset %d, or convert it",
+                             "the model needs opset %lld of ai.onnx; 1 to %d are supported: "
+                             "re-export it at opset %d, or convert it",
                              (long long)version, OPSET_NEWEST, OPSET_NEWEST);
         if (version < 0 || version > INT32_MAX)
             return fzi_error(FZ_E_FORMAT, "domain '%s' has opset %lld", domain, (long long)version);

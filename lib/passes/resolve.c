@@ -41,8 +41,9 @@ static bool tell_opsets(const struct fz_node *node, char *text, size_t size) {
         const struct fz_op *op = fzi_op_at(i);
         if (strcmp(op->name, node->type) != 0 || strcmp(op->domain, node->domain) != 0) continue;
         const char *comma = at ? ", " : "";
-        int n = op->until ? snprintf(text + at, size - at, "%s%d to %d", comma, op->since, op->until)
-                          : snprintf(text + at, size - at, "%s%d and newer", comma, op->since);
+        char *to = text + at;
+        int n = op->until ? snprintf(to, size - at, "%s%d to %d", comma, op->since, op->until)
+                          : snprintf(to, size - at, "%s%d and newer", comma, op->since);
         at += n > 0 ? (size_t)n : 0;
     }
     return at > 0;
@@ -143,8 +144,8 @@ static fz_status_t check_arity(const struct fz_node *node) {
         return arity_error(node, needed);
     for (uint32_t i = 0; i < op->min_in; i++)
         if (!node->in[i])
-            return fzi_error(FZ_E_FORMAT, "node '%s' (%s, opset %d): input %u is absent", node->name,
-                             op->name, node->opset, i);
+            return fzi_error(FZ_E_FORMAT, "node '%s' (%s, opset %d): input %u is absent",
+                             node->name, op->name, node->opset, i);
     return FZ_OK;
 }
 
