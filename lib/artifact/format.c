@@ -133,7 +133,8 @@ static fz_status_t check_row(const struct fz_file_section *row, uint32_t kind,
 /* All of the header that comes before the section table, and its padding. */
 static fz_status_t check_start(const struct fz_file_header *h) {
     if (memcmp(h->magic, FZ_MAGIC, sizeof h->magic) != 0)
-        return fzi_error(FZ_E_FORMAT, "not a frozen file");
+        return fzi_error(FZ_E_FORMAT,
+                         "not a frozen file, which is what freezing an ONNX model makes");
     uint32_t version = fzi_le32(h->version), n = fzi_le32(h->n_sections);
     if (version != FZ_FORMAT_VERSION)
         return fzi_error(FZ_E_FORMAT, "the file has format %u; this library reads format %d",

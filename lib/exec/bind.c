@@ -375,9 +375,11 @@ static void relocate(struct fz_session *session, struct fz_binding *b) {
 static fz_status_t make_current(struct fz_session *session, struct fz_binding *b) {
     if (b->arena_size > session->arena.size || !session->arena.data) {
         uint64_t max = session->options.max_arena_size;
-        if (b->arena_size > (max ? max : 1ull << 36))
-            return fzi_error(FZ_E_LIMIT, "the run needs an arena of %llu bytes",
-                             (unsigned long long)b->arena_size);
+        if (!max) max = 1ull << 36;
+        if (b->arena_size > max)
+            return fzi_error(FZ_E_LIMIT, "the run needs an arena of %llu bytes, more than the "
+                                         "session's %llu (max_arena_size)",
+                             (unsigned long long)b->arena_size, (unsigned long long)max);
         FZ_TRY(fzi_session_grow(session, &session->arena, b->arena_size));
     }
     if (b->arena_base != session->arena.data) relocate(session, b);

@@ -51,5 +51,5 @@ fz_status_t fzi_receipt_write(const struct fz_session *session, char *text, size
     if (needed) *needed = (size_t)length + 1;
     if ((size_t)length < size) return FZ_OK;
     if (size > 0) text[0] = 0;
-    return fzi_error(FZ_E_LIMIT, "the receipt needs %d bytes", length + 1);
+    return fzi_error(FZ_E_LIMIT, "the receipt needs %d bytes, there are %zu", length + 1, size);
 }

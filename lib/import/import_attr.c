@@ -116,7 +116,7 @@ static fz_status_t set_value(struct fz_importer *im, struct fz_scope *scope,
     if (proto->type <= PB_NONE)
         return fzi_error(FZ_E_FORMAT, "attribute '%s' has no type", proto->name);
     if (proto->type >= PB_N_KINDS || proto->type == PB_SPARSES)
-        return fzi_error(FZ_E_UNSUPPORTED, "attribute '%s' has the type %d", proto->name,
+        return fzi_error(FZ_E_UNSUPPORTED, "attribute '%s' has the unknown type %d", proto->name,
                          (int)proto->type);
     if (!complete(proto)) return fzi_error(FZ_E_FORMAT, "attribute '%s' is empty", proto->name);
     out->kind = kinds[proto->type];

@@ -73,7 +73,8 @@ static fz_status_t find_opset(const struct fz_scope *scope, const fz_pb_node *pr
         return FZ_OK;
     }
     if (strcmp(domain, "com.microsoft") != 0)
-        return fzi_error(FZ_E_FORMAT, "the opset of domain '%s' is not imported", domain);
+        return fzi_error(FZ_E_FORMAT, "the model's opset_import does not list the domain '%s'",
+                         domain);
     *out = 1;
     return FZ_OK;
 }
@@ -124,7 +125,7 @@ static fz_status_t build_constant(struct fz_importer *im, struct fz_scope *scope
                                   uint32_t n_attrs) {
     struct fz_value *value;
     if (proto->n_input || proto->n_output != 1 || !*proto->output[0])
-        return fzi_error(FZ_E_FORMAT, "a Constant has no inputs and one output");
+        return fzi_error(FZ_E_FORMAT, "a Constant must have no inputs and one output");
     FZ_TRY(fzi_import_lookup(scope, proto->output[0], &value));
     return fzi_import_constant(im, attrs, n_attrs, &value->t);
 }

@@ -22,7 +22,7 @@ static int64_t position(const fz_tensor_t *indices, int64_t i, const fz_tensor_t
 static fz_status_t check(const fz_tensor_t *values, const fz_tensor_t *indices,
                          const char *name, const fz_tensor_t *t) {
     if (values->dtype == FZ_TYPE_STRING || fz_type_bits(values->dtype) < 8)
-        return fzi_error(FZ_E_UNSUPPORTED, "sparse tensor '%s' of %s", name,
+        return fzi_error(FZ_E_UNSUPPORTED, "sparse tensor '%s' cannot have elements of %s", name,
                          fz_type_name(values->dtype));
     bool linear = indices->rank == 1;
     bool rows = indices->rank == 2 && indices->dims[1] == t->rank;

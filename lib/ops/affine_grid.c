@@ -22,10 +22,10 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(fzi_infer_list(op, call, 1, size, FZ_RANK_MAX, &n));
     fzi_infer_unknown(call, 0, theta->dtype);
     if (theta->rank >= 0 && theta->rank != 3)
-        return fzi_error(FZ_E_SHAPE, "%s: theta has rank %d", op->name, theta->rank);
+        return fzi_error(FZ_E_SHAPE, "%s: theta has rank %d, not 3", op->name, theta->rank);
     if (n < 0) return FZ_OK;
     if (n != 4 && n != 5)
-        return fzi_error(FZ_E_SHAPE, "%s: a size of %d numbers", op->name, n);
+        return fzi_error(FZ_E_SHAPE, "%s: a size of %d numbers, not 4 or 5", op->name, n);
     for (int32_t d = 0; d < n; d++)
         if (size[d] < 0 || size[d] > INT32_MAX)
             return fzi_error(FZ_E_VALUE, "%s: a size of %lld", op->name, (long long)size[d]);

@@ -22,7 +22,7 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     for (uint32_t i = 1; i < node->n_out; i++) training |= node->out[i] != NULL;
     p->training = !is_test || training;
     if (p->training && !spatial)
-        return fzi_error(FZ_E_UNSUPPORTED, "training without spatial statistics");
+        return fzi_error(FZ_E_UNSUPPORTED, "training with spatial=0");
     p->flat = !spatial;
     return FZ_OK;
 }

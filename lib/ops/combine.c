@@ -68,7 +68,7 @@ fz_status_t fzi_combine_lower(const struct fz_node *node, int64_t *how) {
 
 fz_status_t fzi_combine_check(const struct fz_op *op, const struct fz_call *call, int64_t how) {
     if (how < 0 || how >= FZ_COMBINES)
-        return fzi_error(FZ_E_FORMAT, "%s: reduction %lld", op->name, (long long)how);
+        return fzi_error(FZ_E_FORMAT, "%s: there is no reduction %lld", op->name, (long long)how);
     if (how == FZ_COMBINE_NONE || fzi_combine_find(call->in[0]->dtype, (enum fz_combine)how))
         return FZ_OK;
     return fzi_error(FZ_E_UNSUPPORTED, "%s: no such reduction for %s", op->name,

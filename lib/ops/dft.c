@@ -59,7 +59,8 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call, s
         return FZ_OK;
     }
     if (plan->n < 1 || plan->n > INT32_MAX)
-        return fzi_error(FZ_E_VALUE, "%s: a length of %lld", op->name, (long long)plan->n);
+        return fzi_error(FZ_E_VALUE, "%s: a length of %lld is out of range",
+                         op->name, (long long)plan->n);
     plan->out = p->onesided && !p->inverse ? plan->n / 2 + 1 : plan->n;
     return FZ_OK;
 }
@@ -77,7 +78,8 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     if (x->rank < 0) return FZ_OK;
     int64_t parts = x->dims[x->rank - 1];
     if (parts >= 0 && parts != 1 && parts != 2)
-        return fzi_error(FZ_E_SHAPE, "%s: elements of %lld numbers", op->name, (long long)parts);
+        return fzi_error(FZ_E_SHAPE, "%s: elements of %lld numbers, not 1 (real) or 2",
+                         op->name, (long long)parts);
     if (parts == 2 && p->onesided && !p->inverse)
         return fzi_error(FZ_E_UNSUPPORTED, "%s: onesided needs a real signal", op->name);
     y.dims[x->rank - 1] = plan.parts;

@@ -175,7 +175,9 @@ static fz_status_t attention(struct fz_lower *lower, struct fz_node *node) {
     size_t n = 0;
     FZ_TRY(read_attributes(&f));
     FZ_TRY(fzi_attr_ints(node, "qkv_hidden_sizes", &sizes, &n));
-    if (n != 0 && n != 3) return fzi_error(FZ_E_FORMAT, "%s: qkv_hidden_sizes", node->type);
+    if (n != 0 && n != 3)
+        return fzi_error(FZ_E_FORMAT, "%s: attribute 'qkv_hidden_sizes' has %zu numbers, not 3",
+                         node->type, n);
     struct fz_value *x = fzi_compose(&f.e, "MatMul", FZ_IN(node->in[0], node->in[1]), FZ_NO_ATTRS);
     if (fzi_in(node, 2)) x = fzi_compose(&f.e, "Add", FZ_IN(x, node->in[2]), FZ_NO_ATTRS);
     cut(&f, x, n ? sizes : NULL, -1);

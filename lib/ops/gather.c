@@ -25,7 +25,8 @@ static fz_status_t infer_features(const struct fz_op *op, const struct fz_call *
     const fz_tensor_t *in = call->in[0], *index = call->in[1];
     fz_tensor_t out = {.rank = 2, .dims = {1}};
     if (p->axis != -1)
-        return fzi_error(FZ_E_FORMAT, "%s: axis %lld", op->name, (long long)p->axis);
+        return fzi_error(FZ_E_FORMAT, "%s: axis %lld is out of range",
+                         op->name, (long long)p->axis);
     FZ_TRY(fzi_move_type(op, call, 0));
     FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(I64)));
     if (in->rank < 0) return fzi_move_infer_rank(call, -1);

@@ -91,7 +91,7 @@ static fz_status_t read_attributes(struct grouped *g, int64_t *rotary, int64_t *
     }
     for (uint32_t i = UNKNOWN; i < node->n_in; i++)
         if (node->in[i])
-            return fzi_error(FZ_E_UNSUPPORTED, "%s: input %u", node->type, i);
+            return fzi_error(FZ_E_UNSUPPORTED, "%s: input %u is not taken", node->type, i);
     if (g->heads < 1 || g->kv_heads < 1 || g->heads % g->kv_heads)
         return fzi_error(FZ_E_FORMAT, "%s: %lld heads for %lld", node->type, (long long)g->heads,
                          (long long)g->kv_heads);

@@ -91,7 +91,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(fzi_move_type(op, call, 0));
     FZ_TRY(check_value(op, call));
     if (p->mode < 0 || p->mode >= MODES)
-        return fzi_error(FZ_E_FORMAT, "%s: mode %lld", op->name, (long long)p->mode);
+        return fzi_error(FZ_E_FORMAT, "%s: there is no mode %lld", op->name, (long long)p->mode);
     if (in->rank < 0) return fzi_move_infer_rank(call, -1);
     FZ_TRY(read_amounts(op, call, &a, &known));
     if (!known) return fzi_move_infer_rank(call, in->rank);

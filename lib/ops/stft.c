@@ -26,7 +26,7 @@ static fz_status_t find_length(const struct fz_op *op, const struct fz_call *cal
     bool known = false;
     *n = FZ_DIM_UNKNOWN;
     if (window && window->rank >= 0 && window->rank != 1)
-        return fzi_error(FZ_E_SHAPE, "%s: a window of rank %d", op->name, window->rank);
+        return fzi_error(FZ_E_SHAPE, "%s: a window of rank %d, not 1", op->name, window->rank);
     if (fzi_move_has(call, LENGTH)) FZ_TRY(fzi_move_scalar(op, call, LENGTH, n, &known));
     else if (window) *n = window->rank == 1 ? window->dims[0] : FZ_DIM_UNKNOWN, known = *n >= 0;
     else if (call->in[SIGNAL]->rank == 3) *n = call->in[SIGNAL]->dims[1], known = *n >= 0;
@@ -47,7 +47,8 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call, s
     FZ_TRY(fzi_move_scalar(op, call, STEP, &plan->step, &known));
     if (!known) plan->step = FZ_DIM_UNKNOWN;
     if (known && plan->step < 1)
-        return fzi_error(FZ_E_VALUE, "%s: a step of %lld", op->name, (long long)plan->step);
+        return fzi_error(FZ_E_VALUE, "%s: a step of %lld is not above 0",
+                         op->name, (long long)plan->step);
     FZ_TRY(find_length(op, call, &plan->n));
     if (plan->n >= 0) plan->bins = p->onesided ? plan->n / 2 + 1 : plan->n;
     if (plan->step < 0 || plan->n < 0 || x->rank != 3 || x->dims[1] < 0) return FZ_OK;
@@ -71,7 +72,8 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
         return fzi_error(FZ_E_SHAPE, "%s: a signal of rank %d", op->name, x->rank);
     int64_t parts = x->rank == 3 ? x->dims[2] : FZ_DIM_UNKNOWN;
     if (parts >= 0 && parts != 1 && parts != 2)
-        return fzi_error(FZ_E_SHAPE, "%s: elements of %lld numbers", op->name, (long long)parts);
+        return fzi_error(FZ_E_SHAPE, "%s: elements of %lld numbers, not 1 (real) or 2",
+                         op->name, (long long)parts);
     if (parts == 2 && p->onesided)
         return fzi_error(FZ_E_UNSUPPORTED, "%s: onesided needs a real signal", op->name);
     FZ_TRY(measure(op, call, &plan));

@@ -23,7 +23,8 @@ static fz_status_t read_k(const struct fz_op *op, const struct fz_call *call, in
     bool known = true;
     *k = p->k;
     if (fzi_move_has(call, 1)) FZ_TRY(fzi_move_scalar(op, call, 1, k, &known));
-    if (known && *k < 0) return fzi_error(FZ_E_VALUE, "%s: K is %lld", op->name, (long long)*k);
+    if (known && *k < 0)
+        return fzi_error(FZ_E_VALUE, "%s: K is %lld, not 0 or more", op->name, (long long)*k);
     if (!known) *k = FZ_DIM_UNKNOWN;
     return FZ_OK;
 }

@@ -17,7 +17,8 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     bool known;
     FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_NUMBER | FZ_T(BOOL)));
     if (in->rank >= 0 && in->rank < 2)
-        return fzi_error(FZ_E_SHAPE, "%s: rank %d is no matrix", op->name, in->rank);
+        return fzi_error(FZ_E_SHAPE, "%s: an input of rank %d, where 2 at least is needed",
+                         op->name, in->rank);
     if (fzi_move_has(call, 1)) FZ_TRY(fzi_move_scalar(op, call, 1, &k, &known));
     fzi_infer_like(call, 0, in->dtype, in);
     return FZ_OK;

@@ -72,7 +72,7 @@ static fz_status_t infer_scatter(const struct fz_op *op, const struct fz_call *c
     int64_t tuple;
     FZ_TRY(tuple_length(op, call, &tuple));
     FZ_TRY(fzi_combine_check(op, call, p->how));
-    if (p->batch != 0) return fzi_error(FZ_E_FORMAT, "%s: batch dims", op->name);
+    if (p->batch != 0) return fzi_error(FZ_E_FORMAT, "%s: batch_dims is out of range", op->name);
     if (update->dtype != call->in[0]->dtype)
         return fzi_error(FZ_E_TYPE, "%s: updates of %s for data of %s", op->name,
                          fz_type_name(update->dtype), fz_type_name(call->in[0]->dtype));

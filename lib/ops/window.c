@@ -28,7 +28,8 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(I32) | FZ_T(I64)));
     FZ_TRY(fzi_move_scalar(op, call, 0, &size, &known));
     if (known && (size < 0 || size > INT32_MAX))
-        return fzi_error(FZ_E_VALUE, "%s: a window of %lld elements", op->name, (long long)size);
+        return fzi_error(FZ_E_VALUE, "%s: a window of %lld elements is out of range",
+                         op->name, (long long)size);
     if (known) n = size;
     fzi_infer_shape(call, 0, (int32_t)p->dtype, 1, &n);
     return FZ_OK;

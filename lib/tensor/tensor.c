@@ -199,7 +199,7 @@ fz_status_t fzi_tensor_measure(fz_tensor_t *t) {
     char text[160];
     if (t->rank < 0 || t->rank > FZ_RANK_MAX || !fzi_dims_count(t->dims, 0, t->rank, &n) ||
         !fzi_type_size(t->dtype, n, &t->size) || t->size > (SIZE_MAX >> 8))
-        return fzi_error(FZ_E_SHAPE, "a tensor of %s has no size",
+        return fzi_error(FZ_E_SHAPE, "a tensor of %s is too large, or its shape is open",
                          fzi_shape_text(t, text, sizeof text));
     return FZ_OK;
 }
