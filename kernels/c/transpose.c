@@ -33,6 +33,21 @@ static void square8(uint32_t *y, const uint32_t *x, int64_t ldx, int64_t ldy) {
     }
 }
 
+/* Three rows, the colours of an image, become its pixels: a loop that compilers know how to turn into
+ * vectors. */
+#define INTERLEAVE(type)                                                                           \
+    static void interleave_##type(type *restrict y, const type *restrict x, int64_t cols,          \
+                                  int64_t ldx) {                                                   \
+        const type *red = x, *green = x + ldx, *blue = x + 2 * ldx;                                \
+        for (int64_t j = 0; j < cols; j++) {                                                       \
+            y[3 * j] = red[j];                                                                     \
+            y[3 * j + 1] = green[j];                                                               \
+            y[3 * j + 2] = blue[j];                                                                \
+        }                                                                                          \
+    }
+INTERLEAVE(uint8_t)
+INTERLEAVE(uint32_t)
+
 /* Tiles of 16 x 16: their lines of both matrices stay in the first-level cache. */
 #define TRANSPOSE(type)                                                                            \
     INLINE void tile_##type(type *y, const type *x, int64_t rows, int64_t cols, int64_t ldx,       \
@@ -69,6 +84,14 @@ static void transpose_4(uint32_t *y, const uint32_t *x, int64_t rows, int64_t co
 
 void FZK_NAME(transpose_2d)(int32_t width, void *y, const void *x, int64_t rows, int64_t cols,
                             int64_t ldx, int64_t ldy) {
+    if (rows == 3 && ldy == 3 && width == 1) {
+        interleave_uint8_t(y, x, cols, ldx);
+        return;
+    }
+    if (rows == 3 && ldy == 3 && width == 4) {
+        interleave_uint32_t(y, x, cols, ldx);
+        return;
+    }
     switch (width) {
     case 1: transpose_uint8_t(y, x, rows, cols, ldx, ldy); return;
     case 2: transpose_uint16_t(y, x, rows, cols, ldx, ldy); return;
