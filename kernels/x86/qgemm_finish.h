@@ -26,37 +26,57 @@ static void finish_i32(const struct finish *f, int64_t rows) {
     }
 }
 
-FZK_INLINE vi requantise(const int32_t *acc, vf scale, const bool large) {
-    vf t = vf_mul(vf_of(vi_load(acc)), scale);
+FZK_INLINE vi requantise(vi acc, vf scale, const bool large) {
+    vf t = vf_mul(vf_of(acc), scale);
     return vf_round(large ? vf_min(t, vf_set(65536)) : t);
 }
 
+/* What turns sums into bytes. */
+struct bytes_end {
+    vf s0, s1;
+    vi zp, lo, hi, flip;
+};
+
 /* Rounding gives the least int32 below the range; a minimum keeps it from doing so above, where
- * scales are LARGE enough to get there. Then 16 bits that saturate hold everything that zp and the
- * clamp can still tell apart. s8 goes the way of u8 with 128 more. */
-FZK_INLINE void requantise_rows(const struct finish *f, int64_t rows, vf s0, vf s1,
-                                const bool large) {
+ * scales are large enough to get there: false. Then 16 bits that saturate hold everything that zp
+ * and the clamp can still tell apart. s8 goes the way of u8 with 128 more. */
+FZK_INLINE bool bytes_end(const struct finish *f, struct bytes_end *e) {
     const struct fzk_qout *o = f->out;
+    e->flip = vi_set(o->lo < 0 ? (int32_t)0x80808080 : 0);
+    e->zp = vi_set16(o->zp + (o->lo < 0 ? 128 : 0));
+    e->lo = vi_xor(vi_set8(o->lo), e->flip);
+    e->hi = vi_xor(vi_set8(o->hi), e->flip);
+    e->s0 = vf_load(f->scale);
+    e->s1 = vf_load(f->scale + VL);
+    return vf_below_1(e->s0) && vf_below_1(e->s1);
+}
+
+/* Two rows of 16 bits each. */
+FZK_INLINE vi bytes_of_rows(const struct bytes_end *e, vi x0, vi x1) {
+    vi x = vi_pack_rows(vi_adds16(x0, e->zp), vi_adds16(x1, e->zp));
+    return vi_xor(vi_min_u8(vi_max_u8(x, e->lo), e->hi), e->flip);
+}
+
+FZK_INLINE void requantise_rows(const struct finish *f, const struct bytes_end end, int64_t rows,
+                                const bool large) {
     const int64_t n = f->n, *c_row = f->c_row;
-    const vi flip = vi_set(o->lo < 0 ? (int32_t)0x80808080 : 0);
-    const vi zp = vi_set16(o->zp + (o->lo < 0 ? 128 : 0));
-    const vi lo = vi_xor(vi_set8(o->lo), flip), hi = vi_xor(vi_set8(o->hi), flip);
     const int32_t(*sums)[TILE_COLUMNS] = f->sums;
-    uint8_t *c = o->c;
+    uint8_t *c = f->out->c;
     for (int64_t r = 0; r < rows; r += 2, sums += 2) {
-        vi x0 = vi_pack16(requantise(sums[0], s0, large), requantise(sums[0] + VL, s1, large));
-        vi x1 = vi_pack16(requantise(sums[1], s0, large), requantise(sums[1] + VL, s1, large));
-        vi x = vi_pack_rows(vi_adds16(x0, zp), vi_adds16(x1, zp));
-        x = vi_xor(vi_min_u8(vi_max_u8(x, lo), hi), flip);
+        vi x0 = vi_pack16(requantise(vi_load(sums[0]), end.s0, large),
+                          requantise(vi_load(sums[0] + VL), end.s1, large));
+        vi x1 = vi_pack16(requantise(vi_load(sums[1]), end.s0, large),
+                          requantise(vi_load(sums[1] + VL), end.s1, large));
+        vi x = bytes_of_rows(&end, x0, x1);
         vi_store_row(c + c_row[r], x, 0, n);
         if (r + 1 < rows) vi_store_row(c + c_row[r + 1], x, 1, n);
     }
 }
 
 static void finish_8(const struct finish *f, int64_t rows) {
-    vf s0 = vf_load(f->scale), s1 = vf_load(f->scale + VL);
-    if (vf_below_1(s0) && vf_below_1(s1)) requantise_rows(f, rows, s0, s1, false);
-    else requantise_rows(f, rows, s0, s1, true);
+    struct bytes_end end;
+    if (bytes_end(f, &end)) requantise_rows(f, end, rows, false);
+    else requantise_rows(f, end, rows, true);
 }
 
 /* An absent bias is -0, which changes no bit. */

@@ -61,8 +61,9 @@ FZK_INLINE void quad(vi acc[R_MAX][2], const uint8_t *a, const int64_t *a_row, c
 /* ROWS x (NV * VL) outputs. A tile of few rows keeps SETS sums of each output: the additions of one
  * chain would wait for each other. (Loops over sets that turn once would not be unrolled by clang,
  * which then leaves all sums in memory.) */
-FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const int sets) {
-    vi acc[SETS_MAX][R_MAX][2], flip = vi_set((int32_t)t->flip);
+FZK_INLINE void sum_tile(const struct tile *t, const int rows, const int nv, const int sets,
+                         vi acc[SETS_MAX][R_MAX][2]) {
+    vi flip = vi_set((int32_t)t->flip);
 #ifdef QWIDE
     FZK_HIDE(flip);
 #endif
@@ -107,8 +108,17 @@ FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const i
             FZK_UNROLL
             for (int s = 1; s < sets; s++)
                 acc[0][r][v] = vi_add(acc[0][r][v], acc[s][r][v]);
-            vi_save(t->sums[r] + v * VL, acc[0][r][v]);
         }
+    }
+}
+
+FZK_INLINE void tile(const struct tile *t, const int rows, const int nv, const int sets) {
+    vi acc[SETS_MAX][R_MAX][2];
+    sum_tile(t, rows, nv, sets, acc);
+    FZK_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FZK_UNROLL
+        for (int v = 0; v < nv; v++) vi_save(t->sums[r] + v * VL, acc[0][r][v]);
     }
 }
 
@@ -143,6 +153,23 @@ FZK_INLINE void wide_tile(const struct tile *t, const int rows, const int nv) {
 #define WIDE(t, rows, nv, sets) ((t)->wide ? wide_tile(t, rows, nv) : tile(t, rows, nv, sets))
 #else
 #define WIDE(t, rows, nv, sets) tile(t, rows, nv, sets)
+
+/* A full tile whose sums become bytes before they leave the registers. */
+static void tile_8(const struct tile *t, const struct bytes_end *e, uint8_t *c,
+                   const int64_t *c_row) {
+    vi acc[SETS_MAX][R_MAX][2];
+    sum_tile(t, R_MAX, 2, 1, acc);
+    FZK_UNROLL
+    for (int r = 0; r < R_MAX; r += 2) {
+        vi x0 = vi_pack16(requantise(acc[0][r][0], e->s0, false),
+                          requantise(acc[0][r][1], e->s1, false));
+        vi x1 = vi_pack16(requantise(acc[0][r + 1][0], e->s0, false),
+                          requantise(acc[0][r + 1][1], e->s1, false));
+        vi x = bytes_of_rows(e, x0, x1);
+        vi_store_row(c + c_row[r], x, 0, TILE_COLUMNS);
+        vi_store_row(c + c_row[r + 1], x, 1, TILE_COLUMNS);
+    }
+}
 #endif
 
 typedef void (*tile_fn)(const struct tile *t);
@@ -262,6 +289,14 @@ static void run_tile(const struct fzk_qgemm *g, const struct block *k, const str
                            .scale = p->scale + l, .bias = p->bias + l,
                            .row_scale = k->row_scale + r0};
         if (f.n > TILE_COLUMNS) f.n = TILE_COLUMNS;
+#ifndef QWIDE
+        struct bytes_end end;
+        if (rows == R_MAX && f.n == TILE_COLUMNS && out.kind == FZK_QOUT_8 &&
+            bytes_end(&f, &end)) {
+            tile_8(&t, &end, out.c, f.c_row);
+            continue;
+        }
+#endif
         tiles[rows][f.n > VL](&t);
         finish_rows(&f, rows);
     }
