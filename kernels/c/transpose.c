@@ -33,7 +33,7 @@ static void square8(uint32_t *y, const uint32_t *x, int64_t ldx, int64_t ldy) {
     }
 }
 
-/* Three rows, the colours of an image, become its pixels: a loop that compilers know how to turn into
+/* Three rows, the colours of an image, become its pixels: a loop that compilers can turn into
  * vectors. */
 #define INTERLEAVE(type)                                                                           \
     static void interleave_##type(type *restrict y, const type *restrict x, int64_t cols,          \
