@@ -28,9 +28,9 @@ static fz_status_t open_consumers(struct fz_choice *choice, const struct fz_line
                                   uint32_t n, bool data) {
     choice->consumers = fzi_arena_array(choice->arena, n, sizeof *choice->consumers);
     if (!choice->consumers) return no_memory();
-    choice->n_consumers = n;
     for (uint32_t i = 0; i < n; i++) {
-        struct fz_consumer *c = &choice->consumers[i];
+        if (linears[i].groups > 1) continue; /* groups go whole, or stay */
+        struct fz_consumer *c = &choice->consumers[choice->n_consumers++];
         c->linear = &linears[i];
         c->w = fzi_arena_array(choice->arena, (size_t)(linears[i].k * linears[i].n), sizeof *c->w);
         if (!c->w || !set_axes(choice->depend, c)) return no_memory();

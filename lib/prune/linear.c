@@ -60,11 +60,13 @@ static uint32_t count_readers(const struct fz_graph *graph, const struct fz_valu
 static bool describe_conv(const struct fz_node *node, struct fz_linear *l) {
     int64_t taps = 1;
     const fz_tensor_t *w = &node->in[1]->t;
-    if (fzi_depend_int(node, "group", 1) != 1 || !fzi_is_constant(node->in[1])) return false;
+    int64_t groups = fzi_depend_int(node, "group", 1);
+    if (groups < 1 || !fzi_is_constant(node->in[1])) return false;
     if (w->rank < 3 || w->rank > 5 || !is_weight(node->in[1], w->rank)) return false;
     for (int32_t i = 2; i < w->rank; i++) taps *= w->dims[i];
-    *l = (struct fz_linear){.conv = true, .n = w->dims[0], .k = w->dims[1] * taps, .taps = taps};
-    return true;
+    *l = (struct fz_linear){.conv = true, .n = w->dims[0], .k = w->dims[1] * taps, .taps = taps,
+                            .groups = groups};
+    return w->dims[0] % groups == 0;
 }
 
 static bool describe_product(const struct fz_node *node, struct fz_linear *l) {
@@ -77,7 +79,7 @@ static bool describe_product(const struct fz_node *node, struct fz_linear *l) {
     bool by_row = gemm && fzi_depend_int(node, "transB", 0);
     const int64_t *dims = node->in[1]->t.dims;
     *l = (struct fz_linear){.by_column = !by_row, .n = dims[by_row ? 0 : 1],
-                            .k = dims[by_row ? 1 : 0], .taps = 1};
+                            .k = dims[by_row ? 1 : 0], .taps = 1, .groups = 1};
     return true;
 }
 
@@ -136,9 +138,9 @@ int64_t fzi_linear_rows(const struct fz_linear *l, const struct fz_trace *trace)
     return l->n ? fzi_tensor_count(y) / l->n : 0;
 }
 
-/* Copies the patch of output R: channel by channel, tap by tap. */
-static void conv_input(const struct fz_linear *l, const struct fz_trace *trace, int64_t r,
-                       double *row) {
+/* Copies the patch of output R from the channels of GROUP: channel by channel, tap by tap. */
+static void conv_input(const struct fz_linear *l, const struct fz_trace *trace, int64_t group,
+                       int64_t r, double *row) {
     const fz_tensor_t *x = fzi_trace_value(trace, l->node->in[0]);
     const fz_tensor_t *y = fzi_trace_value(trace, l->node->out[0]);
     int32_t spatial = x->rank - 2;
@@ -151,7 +153,8 @@ static void conv_input(const struct fz_linear *l, const struct fz_trace *trace, 
         plane *= s[i].in;
     }
     const float *image = (const float *)x->data + rest * x->dims[1] * plane;
-    for (int64_t c = 0; c < x->dims[1]; c++) {
+    int64_t channels = l->k / l->taps;
+    for (int64_t c = group * channels; c < (group + 1) * channels; c++) {
         for (int64_t tap = 0; tap < l->taps; tap++) {
             int64_t left = tap, offset = 0, step = 1;
             bool inside = true;
@@ -167,10 +170,10 @@ static void conv_input(const struct fz_linear *l, const struct fz_trace *trace, 
     }
 }
 
-void fzi_linear_input(const struct fz_linear *l, const struct fz_trace *trace, int64_t r,
-                      double *row) {
+void fzi_linear_input(const struct fz_linear *l, const struct fz_trace *trace, int64_t group,
+                      int64_t r, double *row) {
     if (l->conv) {
-        conv_input(l, trace, r, row);
+        conv_input(l, trace, group, r, row);
         return;
     }
     const float *x = (const float *)fzi_trace_value(trace, l->node->in[0])->data + r * l->k;

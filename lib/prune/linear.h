@@ -1,7 +1,8 @@
 /* The products with constant weights of a graph: what pruning takes from and repairs.
  *
- * A convolution with one group, a Gemm and a MatMul look alike here: rows of K numbers times a K
- * x N matrix. K goes by input channel and, within it, by tap, as the weights of a Conv lie. */
+ * A convolution, a Gemm and a MatMul look alike here: rows of K numbers times a K x N matrix. K
+ * goes by input channel and, within it, by tap, as the weights of a Conv lie. One with groups has
+ * rows of its own for each: those of group g make columns [g * N / groups, (g + 1) * N / groups). */
 #ifndef FZ_PRUNE_LINEAR_H
 #define FZ_PRUNE_LINEAR_H
 
@@ -17,7 +18,7 @@ struct fz_linear {
     const struct fz_value *beside;
     bool shared;                    /* the weight has other readers: it is not repaired */
     bool conv, by_column;           /* a Conv; weights [K, N] rather than [N, K] */
-    int64_t k, n, taps;
+    int64_t k, n, taps, groups;
 };
 
 /* Finds all products of GRAPH whose weights are float32 constants; *LIST and *N in ARENA. */
@@ -27,11 +28,11 @@ fz_status_t fzi_linear_find(const struct fz_trace *trace, struct fz_arena *arena
 bool fzi_linear_describe(const struct fz_trace *trace, const struct fz_node *node,
                          struct fz_linear *out);
 
-/* How many rows the last run has; row R of the input (K numbers), and (N numbers) of VALUE,
- * which is the output or laid out as it is. */
+/* How many rows the last run has; row R of the input of GROUP (K numbers), and (N numbers) of
+ * VALUE, which is the output or laid out as it is. */
 int64_t fzi_linear_rows(const struct fz_linear *linear, const struct fz_trace *trace);
-void fzi_linear_input(const struct fz_linear *linear, const struct fz_trace *trace, int64_t r,
-                      double *row);
+void fzi_linear_input(const struct fz_linear *linear, const struct fz_trace *trace, int64_t group,
+                      int64_t r, double *row);
 void fzi_linear_output(const struct fz_linear *linear, const struct fz_trace *trace,
                        const struct fz_value *value, int64_t r, double *row);
 

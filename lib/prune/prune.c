@@ -161,7 +161,7 @@ static fz_status_t probe(struct fz_prune *p, const fz_tensor_t **inputs) {
 static void add_rows(struct fz_consumer *c, const struct fz_trace *trace, double *row) {
     int64_t n = fzi_linear_rows(c->linear, trace), take = fzi_min_i64(n, FZ_SAMPLE_ROWS);
     for (int64_t i = 0; i < take; i++) {
-        fzi_linear_input(c->linear, trace, i * n / take, row);
+        fzi_linear_input(c->linear, trace, 0, i * n / take, row);
         fzi_moments_add(&c->moments, row, row);
     }
 }

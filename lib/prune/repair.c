@@ -10,7 +10,7 @@ struct repair {
     const struct fz_linear *old;
     struct fz_linear now;
     uint8_t *gone;            /* outputs of the original that are no more */
-    struct fz_moments moments;
+    struct fz_moments *moments; /* of each group */
     double *x, *y, *beside;
     struct fz_arena arena;
 };
@@ -34,9 +34,10 @@ static fz_status_t open_repair(struct repair *r, const struct fz_depend *d) {
     r->x = fzi_arena_array(&r->arena, (size_t)k, sizeof *r->x);
     r->y = fzi_arena_array(&r->arena, (size_t)r->old->n, sizeof *r->y);
     r->beside = fzi_arena_array(&r->arena, (size_t)n, sizeof *r->beside);
-    if (!out || !r->beside || !r->gone || !r->x || !r->y ||
-        !fzi_moments_new(&r->arena, &r->moments, k, n))
-        return no_memory();
+    r->moments = fzi_arena_array(&r->arena, (size_t)r->now.groups, sizeof *r->moments);
+    if (!out || !r->beside || !r->gone || !r->x || !r->y || !r->moments) return no_memory();
+    for (int64_t g = 0; g < r->now.groups; g++)
+        if (!fzi_moments_new(&r->arena, &r->moments[g], k, n / r->now.groups)) return no_memory();
     fzi_dim_gone(out, r->gone);
     return FZ_OK;
 }
@@ -70,9 +71,11 @@ static fz_status_t add_sample(struct repair *r, struct fz_trace *before, struct 
         return fzi_error(FZ_E_INTERNAL, "node '%s' has other rows now", r->now.node->name);
     for (int64_t i = 0; i < take; i++) {
         int64_t row = i * n / take;
-        fzi_linear_input(&r->now, after, row, r->x);
         read_target(r, before, after, row);
-        fzi_moments_add(&r->moments, r->x, r->y);
+        for (int64_t g = 0; g < r->now.groups; g++) {
+            fzi_linear_input(&r->now, after, g, row, r->x);
+            fzi_moments_add(&r->moments[g], r->x, r->y + g * r->moments[g].n);
+        }
     }
     return FZ_OK;
 }
@@ -90,9 +93,9 @@ static void subtract_product(const double *a, const double *b, double *to, int64
 }
 
 /* The bias lets means differ: it takes what the mean of the rows leaves. */
-static void set_bias(const struct repair *r, const double *w) {
-    const struct fz_moments *m = &r->moments;
-    float *bias = r->now.bias->t.data;
+static void set_bias(const struct repair *r, int64_t group, const double *w) {
+    const struct fz_moments *m = &r->moments[group];
+    float *bias = (float *)r->now.bias->t.data + group * m->n;
     bool own = has_own_bias(&r->now);
     for (int64_t j = 0; j < m->n; j++) {
         double sum = m->y[j] / m->count;
@@ -101,15 +104,24 @@ static void set_bias(const struct repair *r, const double *w) {
     }
 }
 
-/* Least squares, then the pattern of zeros: its own repair starts from the best dense weights. */
-static fz_status_t solve(struct repair *r, const struct fz_sparse *sparse) {
-    struct fz_moments *m = &r->moments;
+/* Copies columns [FIRST, FIRST + N) of the K rows of ALL, of WIDTH columns, to PART, or BACK. */
+static void columns(double *all, int64_t width, int64_t first, double *part, int64_t k, int64_t n,
+                    bool back) {
+    for (int64_t i = 0; i < k; i++) {
+        double *a = all + i * width + first, *b = part + i * n;
+        memcpy(back ? a : b, back ? b : a, (size_t)n * sizeof *a);
+    }
+}
+
+/* Least squares for the weights W of a group, then the pattern of zeros: its own repair starts from
+ * the best dense weights. */
+static fz_status_t solve(struct repair *r, int64_t group, const struct fz_sparse *sparse,
+                         double *w) {
+    struct fz_moments *m = &r->moments[group];
     int64_t k = m->k, n = m->n;
-    double *w = fzi_arena_array(&r->arena, (size_t)(k * n), sizeof *w);
     double *h = fzi_arena_array(&r->arena, (size_t)(k * k), sizeof *h);
-    if (!w || !h) return no_memory();
+    if (!h) return no_memory();
     fzi_moments_finish(m, r->now.bias != NULL);
-    fzi_linear_get(&r->now, w);
     subtract_product(m->xx, w, m->xy, k, n);
     fzi_solve_damp(m->xx, k, DAMP_PERMILLE / 1000.0);
     memcpy(h, m->xx, (size_t)(k * k) * sizeof *h);
@@ -119,8 +131,23 @@ static fz_status_t solve(struct repair *r, const struct fz_sparse *sparse) {
     fzi_solve_with(m->xx, k, m->xy, n);
     for (int64_t i = 0; i < k * n; i++) w[i] += m->xy[i];
     if (fzi_sparse_fits(sparse, &r->now)) FZ_TRY(fzi_sparse_apply(sparse, w, h, k, n));
-    fzi_linear_set(&r->now, w);
-    if (r->now.bias) set_bias(r, w);
+    if (r->now.bias) set_bias(r, group, w);
+    return FZ_OK;
+}
+
+/* Every group by itself: they share neither inputs nor outputs. */
+static fz_status_t solve_all(struct repair *r, const struct fz_sparse *sparse) {
+    int64_t k = r->now.k, n = r->now.n, groups = r->now.groups, some = n / groups;
+    double *all = fzi_arena_array(&r->arena, (size_t)(k * n), sizeof *all);
+    double *w = fzi_arena_array(&r->arena, (size_t)(k * some), sizeof *w);
+    if (!all || !w) return no_memory();
+    fzi_linear_get(&r->now, all);
+    for (int64_t g = 0; g < groups; g++) {
+        columns(all, n, g * some, w, k, some, false);
+        FZ_TRY(solve(r, g, sparse, w));
+        columns(all, n, g * some, w, k, some, true);
+    }
+    fzi_linear_set(&r->now, all);
     return FZ_OK;
 }
 
@@ -142,7 +169,7 @@ static fz_status_t repair_one(struct repair *r, const struct fz_repair *job) {
         FZ_TRY(job->samples->get(job->samples->context, i, &inputs));
         FZ_TRY(add_sample(r, job->before, job->after, inputs));
     }
-    FZ_TRY(solve(r, &job->sparse));
+    FZ_TRY(solve_all(r, &job->sparse));
     fzi_trace_changed(job->after, r->now.node);
     return FZ_OK;
 }

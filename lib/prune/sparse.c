@@ -36,7 +36,7 @@ fz_status_t fzi_sparse_parse(const char *text, struct fz_sparse *out) {
 }
 
 bool fzi_sparse_fits(const struct fz_sparse *s, const struct fz_linear *l) {
-    if (l->shared || l->k > FZ_LINEAR_MAX_K) return false;
+    if (l->shared || l->groups > 1 || l->k > FZ_LINEAR_MAX_K) return false;
     if (s->kind == FZ_SPARSE_N_OF_M) return l->k >= s->m;
     return s->kind == FZ_SPARSE_BLOCKS && !l->conv && l->n >= FZK_PANEL && l->k >= 64;
 }

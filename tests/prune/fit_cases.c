@@ -125,6 +125,38 @@ static void exact_repair(void **state) {
     if (!(error < 0.05 * largest)) fail_msg("%g of %g", error, largest);
 }
 
+/* Each of 4 neurons is there twice, and one of each pair goes. Two products share the weights behind
+ * them, so that these keep halves of what they were: depthwise convolutions make up for it. */
+static void groups_are_repaired(void **state) {
+    (void)state;
+    struct rows r = {.n = 4, .count = SAMPLES};
+    fz_prune_options_t options = with_samples(&r);
+    fz_prune_result_t result;
+    double largest;
+    options.structured = 0.45;
+    prune("graph(x: float32[N,4])\n"
+          "  w = float32[4,8] 1 1 0 0 0 0 0 0 0 0 1 1 0 0 0 0 0 0 0 0 1 1 0 0 0 0 0 0 0 0 1 1\n"
+          "  h = MatMul(x, w)\n"
+          "  u = float32[8,6] 1 2 3 4 5 6 1 2 3 4 5 6 2 1 0 3 1 2 2 1 0 3 1 2"
+          " 0 1 4 1 0 2 0 1 4 1 0 2 3 0 1 0 2 1 3 0 1 0 2 1\n"
+          "  f = MatMul(h, u)\n"
+          "  g = MatMul(h, u)\n"
+          "  a = int64[1] 2\n"
+          "  f3 = Unsqueeze(f, a)\n"
+          "  g3 = Unsqueeze(g, a)\n"
+          "  k = float32[6,1,1] 1 2 3 4 5 6\n"
+          "  b = float32[6] rand 3\n"
+          "  c = Conv(f3, k, b) group=6\n"
+          "  l = float32[6,1,1] 2 2 1 1 3 3\n"
+          "  d = Conv(g3, l) group=6\n"
+          "  y = Add(c, d)\n"
+          "return y\n",
+          &options, &result);
+    assert_true(result.macs_after * 20 <= result.macs_before * 11);
+    double error = difference(temporary("in.onnx"), temporary("out.onnx"), &largest);
+    if (!(error < 0.05 * largest)) fail_msg("%g of %g", error, largest);
+}
+
 /* Heads, computed targets of Reshape, an open batch: what comes out has the shapes that it should,
  * for batches that no step has seen. */
 static void shapes_follow(void **state) {
@@ -339,7 +371,8 @@ static void refusals(void **state) {
 }
 
 const struct CMUnitTest fit_cases[] = {
-    cmocka_unit_test(exact_repair), cmocka_unit_test(shapes_follow),
+    cmocka_unit_test(exact_repair),
+    cmocka_unit_test(groups_are_repaired), cmocka_unit_test(shapes_follow),
     cmocka_unit_test(same_bytes),   cmocka_unit_test(two_of_four),
     cmocka_unit_test(blocks_of_zeros), cmocka_unit_test(solves),
     cmocka_unit_test(refusals),
