@@ -2,7 +2,8 @@
  *
  * A convolution, a Gemm and a MatMul look alike here: rows of K numbers times a K x N matrix. K
  * goes by input channel and, within it, by tap, as the weights of a Conv lie. One with groups has
- * rows of its own for each: those of group g make columns [g * N / groups, (g + 1) * N / groups). */
+ * rows of its own for each: those of group g make columns [g * N / groups, (g + 1) * N / groups).
+ */
 #ifndef FZ_PRUNE_LINEAR_H
 #define FZ_PRUNE_LINEAR_H
 
