@@ -8,7 +8,7 @@
 #include "quantize/quantizer.h"
 #include "quantize/real.h"
 
-enum { PROBE_SAMPLES = 4, MAX_RETRIES = 12, TRIALS = 10 };
+enum { PROBE_SAMPLES = 4, SEARCH_SAMPLES = 8, MAX_RETRIES = 12, TRIALS = 10 };
 
 static bool meets(const struct fz_quantizer *q, const struct fz_score *s) {
     const fz_quantize_options_t *o = q->options;
@@ -32,6 +32,7 @@ struct search {
     struct fz_score score;  /* of the last trial */
     double factor;          /* the noise of all layers together, as a share of their sum */
     size_t trials;
+    size_t limit;           /* samples of a trial */
 };
 
 /* The layers that may be quantised, in the order of the graph. */
@@ -80,7 +81,7 @@ static fz_status_t trial(struct search *s, bool *good) {
     struct fz_quantizer *q = s->q;
     q->phase = "budget";
     q->phase_part = s->trials < TRIALS ? 1.0 / (TRIALS + 1) : (1 - q->phase_done) / 2;
-    FZ_TRY(try_it(q, SIZE_MAX, &s->score));
+    FZ_TRY(try_it(q, s->limit, &s->score));
     q->phase_done += q->phase_part;
     s->trials++;
     *good = meets(q, &s->score);
@@ -109,10 +110,10 @@ static size_t guess(const struct search *s) {
     return kept;
 }
 
-/* LOW does not meet the budget, HIGH does or is all of them. From the guess on steps double until
- * the number is between, then it is halved. */
-static fz_status_t find_kept(struct search *s, size_t *kept) {
-    size_t low = 0, high = s->n, at = guess(s), step = 1;
+/* LOW does not meet the budget, all layers do or nothing does. From AT on steps double until the
+ * number is between, then it is halved. */
+static fz_status_t find_kept(struct search *s, size_t low, size_t at, size_t *kept) {
+    size_t high = s->n, step = 1;
     bool found = !(s->q->options->min_sqnr > 0);
     while (high - low > 1) {
         bool good;
@@ -126,6 +127,17 @@ static fz_status_t find_kept(struct search *s, size_t *kept) {
         step *= 2;
     }
     *kept = high;
+    return FZ_OK;
+}
+
+/* Noise is sought on a few samples first; then all of them count. */
+static fz_status_t find_on_all(struct search *s, size_t *kept) {
+    bool good = false;
+    s->limit = s->q->options->max_drop > 0 ? SIZE_MAX : SEARCH_SAMPLES;
+    FZ_TRY(find_kept(s, 0, guess(s), kept));
+    s->limit = SIZE_MAX;
+    FZ_TRY(try_kept(s, *kept, &good));
+    if (!good && *kept < s->n) FZ_TRY(find_kept(s, *kept, *kept + 1, kept));
     return FZ_OK;
 }
 
@@ -165,12 +177,12 @@ static fz_status_t search(struct search *s) {
     qsort(s->all, s->n, sizeof *s->all, by_sensitivity);
     double sum = sum_from(s, 0);
     s->factor = sum > 0 ? noise_of(fzi_score_sqnr(&s->score)) / sum : 1;
-    FZ_TRY(find_kept(s, &kept));
+    FZ_TRY(find_on_all(s, &kept));
     return retry(s, kept);
 }
 
 fz_status_t fzi_quantize_budget(struct fz_quantizer *q) {
-    struct search s = {.q = q};
+    struct search s = {.q = q, .limit = SIZE_MAX};
     if (!list(&s)) return fzi_error(FZ_E_NOMEM, "no memory for layers");
     fz_status_t status = search(&s);
     q->phase = NULL;

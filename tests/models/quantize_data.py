@@ -35,16 +35,17 @@ def line_image(rng, text):
     return np.ascontiguousarray(((x.clip(0, 255) / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None])
 
 
-def page_image(rng, size=480):
-    """A page of a few lines: 1 x 3 x size x size, normalised as the detector takes it."""
-    paper = int(rng.integers(200, 256))
+def page_image(rng, size=736):
+    """A page of a few lines: 1 x 3 x size x size, normalised as the detector takes it. 736 is what
+    its usual pipeline enlarges smaller pages to."""
+    paper, zoom = int(rng.integers(200, 256)), size / 480
     image = Image.new('RGB', (size, size), (paper, paper, paper))
-    draw, y = ImageDraw.Draw(image), int(rng.integers(10, 50))
-    while y < size - 60:
-        face = font(rng, int(rng.integers(18, 34)))
+    draw, y = ImageDraw.Draw(image), int(rng.integers(10, 50) * zoom)
+    while y < size - 60 * zoom:
+        face = font(rng, int(rng.integers(18, 34) * zoom))
         ink = int(rng.integers(0, 80))
-        draw.text((int(rng.integers(8, 60)), y), text_line(rng), font=face, fill=(ink, ink, ink))
-        y += int(rng.integers(45, 90))
+        draw.text((int(rng.integers(8, 60) * zoom), y), text_line(rng), font=face, fill=(ink, ink, ink))
+        y += int(rng.integers(45, 90) * zoom)
     x = np.asarray(image, np.float32) / 255
     mean, spread = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
     return np.ascontiguousarray(((x - mean) / spread).transpose(2, 0, 1)[None].astype(np.float32))
