@@ -20,7 +20,8 @@ extern "C" {
 enum {
     FZ_QUANTIZE_STATIC = 1,      /* weights and activations, ranges measured */
     FZ_QUANTIZE_DYNAMIC = 2,     /* both, ranges taken from each run's input */
-    FZ_QUANTIZE_WEIGHTS_INT8 = 3, /* weights only, a scale per channel */
+    FZ_QUANTIZE_WEIGHTS_INT8 = 3, /* weights only, a scale per channel; samples,
+                                     if any, correct the biases */
     FZ_QUANTIZE_WEIGHTS_INT4 = 4, /* weights only, a scale per block; filters of
                                      convolutions keep 8 bits unless OP_TYPES
                                      names "Conv" */
@@ -39,7 +40,8 @@ enum {
 enum {
     FZ_QUANTIZE_SYMMETRIC = 1,   /* activations are int8 around 0, not uint8 */
     FZ_QUANTIZE_NO_BIAS_CORRECTION = 2,
-    FZ_QUANTIZE_NO_EQUALISATION = 4, /* of channels, across layers */
+    FZ_QUANTIZE_NO_EQUALISATION = 4, /* of channels: of weights across layers,
+                                        of what convolutions read */
     FZ_QUANTIZE_SMOOTH = 8,      /* move outliers of activations into weights */
     FZ_QUANTIZE_NO_FEEDBACK = 16, /* int4: round to the nearest */
     FZ_QUANTIZE_PER_ROW = 32     /* dynamic, to a frozen file: range per row */

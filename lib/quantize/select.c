@@ -100,6 +100,24 @@ static fz_status_t check_names(const struct fz_quantizer *q, const char *const *
     return FZ_OK;
 }
 
+static bool is_type_inside(const struct fz_quantizer *q, const struct fz_graph *graph) {
+    for (const struct fz_node *node = graph->first; node; node = node->next) {
+        if (graph->parent && !*node->domain && is_type(q, node->type)) return true;
+        for (uint32_t i = 0; i < node->n_sub; i++)
+            if (is_type_inside(q, node->sub[i])) return true;
+    }
+    return false;
+}
+
+static fz_status_t no_layers(const struct fz_quantizer *q) {
+    const char *types = types_of[q->options->kind];
+    if (is_type_inside(q, q->graph))
+        return fzi_error(FZ_E_UNSUPPORTED, "the model has layers only inside of If, Loop or Scan, "
+                         "where they stay float: fix the input that chooses a branch, if one does");
+    return fzi_error(FZ_E_UNSUPPORTED, "the model has no layer of constant weights among: %s",
+                     types);
+}
+
 fz_status_t fzi_quantize_select(struct fz_quantizer *q) {
     const fz_quantize_options_t *o = q->options;
     FZ_TRY(check_types(q));
@@ -109,9 +127,7 @@ fz_status_t fzi_quantize_select(struct fz_quantizer *q) {
     if (!q->layers) return no_memory();
     for (const struct fz_node *node = q->graph->first; node; node = node->next)
         if (is_layer(q, node)) FZ_TRY(add_layer(q, node));
-    if (!q->n_layers && o->kind != FZ_QUANTIZE_FP16)
-        return fzi_error(FZ_E_UNSUPPORTED, "the model has no layer of constant weights among: %s",
-                         types_of[o->kind]);
+    if (!q->n_layers && o->kind != FZ_QUANTIZE_FP16) return no_layers(q);
     return FZ_OK;
 }
 

@@ -51,6 +51,36 @@ check 'labelled samples: right before' "$(grep -o '"right_before": [0-9]*' "$wor
 got=$(sed -n 's/.*"right_after": \([0-9]*\).*/\1/p' "$work/m.json")
 if [ "$got" -ge 481 ]; then good "a drop of 0.1 % at most: $got right"; else bad "a drop of 0.1 %: $got right"; fi
 
+# ---- channels of uneven reach, samples that are mostly alike
+# decibels OPTIONS...: how far the outputs of uneven.onnx, quantised, are from the float ones.
+decibels() {
+    "$fz" quantize "$work/uneven.onnx" -o "$work/u.onnx" --calib "$work/uneven" --threads 1 \
+        --json "$work/u.json" "$@" >/dev/null
+    sed -n 's/.*"sqnr": \([0-9]*\)[.0-9]*, "ms.*/\1/p' "$work/u.json"
+}
+if /usr/bin/python3 -c 'import onnx' 2>/dev/null; then
+    /usr/bin/python3 "$here/uneven.py" "$work"
+    full=$(decibels --static)
+    check 'what is public is levelled by a node of its own, the rest is not' \
+        "$(grep -ao '[a-z0-9]*_levelled_QuantizeLinear' "$work/u.onnx" | sort -u)" \
+        wilder_levelled_QuantizeLinear
+    for pair in '--static --no-equalise:20' '--static --no-bias-correction:3'; do
+        option=${pair%:*}
+        # shellcheck disable=SC2086
+        less=$(decibels $option)
+        if [ "$full" -ge $((less + ${pair#*:})) ]; then good "static: $full dB, $option: $less dB"
+        else bad "static: $full dB, $option: $less dB"; fi
+    done
+    full=$(decibels --weight-only int8) less=$(decibels --weight-only int8 --no-bias-correction)
+    if [ "$full" -ge $((less + 10)) ]; then good "int8: $full dB, without bias correction: $less dB"
+    else bad "int8: $full dB, without bias correction: $less dB"; fi
+    got=$(decibels --static --no-equalise --min-sqnr 40)
+    kept=$(grep -c 'too sensitive' "$work/u.json")
+    if [ "$got" -ge 40 ] && [ "$kept" -gt 0 ] && [ "$kept" -lt 5 ]
+    then good "a budget of 40 dB: $got dB, $kept of 5 layers float"
+    else bad "a budget of 40 dB: $got dB, $kept of 5 layers float"; fi
+else echo 'skipped: channels of uneven reach (python3-onnx is not installed)'; fi
+
 # ---- equal bytes, whatever the form of the samples and the number of threads
 static="$digits/digits_cnn.onnx --static --calib $work/calib"
 # shellcheck disable=SC2086
@@ -158,6 +188,24 @@ refused 2 'needs labels' "$model" -o "$out" --static --calib "$work/calib" --max
 refused 2 'ONNX cannot say it' "$model" -o "$out" --dynamic --per-row
 refused 2 'choose one of' "$model" -o "$out" --static --dynamic
 refused 2 'labels' "$model" -o "$out" --static --calib "$work/calib" --labels "$digits/test_x.npy"
+# A model whose layers all lie inside of a Loop.
+if /usr/bin/python3 - "$work/loop.onnx" 2>/dev/null <<'PY'
+import sys, onnx
+from onnx import TensorProto as T, helper as h, numpy_helper as n
+import numpy as np
+w = n.from_array(np.eye(4, dtype=np.float32), 'w')
+body = h.make_graph(
+    [h.make_node('MatMul', ['v', 'w'], ['v2']), h.make_node('Identity', ['go'], ['go2'])], 'body',
+    [h.make_tensor_value_info('i', T.INT64, []), h.make_tensor_value_info('go', T.BOOL, []),
+     h.make_tensor_value_info('v', T.FLOAT, [4, 4])],
+    [h.make_tensor_value_info('go2', T.BOOL, []), h.make_tensor_value_info('v2', T.FLOAT, [4, 4])])
+graph = h.make_graph(
+    [h.make_node('Loop', ['times', '', 'x'], ['y'], body=body)], 'loop',
+    [h.make_tensor_value_info('x', T.FLOAT, [4, 4]), h.make_tensor_value_info('times', T.INT64, [])],
+    [h.make_tensor_value_info('y', T.FLOAT, [4, 4])], [w])
+onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid('', 13)], ir_version=7), sys.argv[1])
+PY
+then refused 2 'inside of If, Loop or Scan' "$work/loop.onnx" -o "$out" --dynamic; fi
 # A full disk: no file may grow beyond 8 blocks.
 for kind in onnx fz; do
     message=$( (ulimit -f 8; trap '' XFSZ; "$fz" quantize "$digits/digits_vit.onnx" -o "$work/out/q.$kind" \
