@@ -1,5 +1,6 @@
 /* Arguments, messages, opening models. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,10 +105,10 @@ bool parse_number(const char *text, const char *option, double low, double high,
 
 bool is_frozen(const char *path) {
     char head[8] = {0};
-    FILE *file = fopen(path, "rb");
-    if (!file) return false;
-    size_t n = fread(head, 1, sizeof head, file);
-    fclose(file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, head, sizeof head);
+    close(fd);
     return n == sizeof head && memcmp(head, "\x89" "FROZEN", 7) == 0;
 }
 
