@@ -45,6 +45,7 @@ void *fzi_alloc(size_t size);                 /* uninitialised; size 0 gives a u
 void *fzi_calloc(size_t count, size_t size);  /* zeroed; NULL on overflow */
 void *fzi_realloc(void *ptr, size_t size);
 void *fzi_alloc_aligned(size_t size);         /* 64-byte aligned; release with fzi_free */
+void *fzi_alloc_large(size_t size);           /* the same, of huge pages where there are any */
 void fzi_free(void *ptr);
 
 bool fzi_all_zero(const void *data, size_t size);

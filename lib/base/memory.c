@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 void *fzi_alloc(size_t size) { return malloc(size ? size : 1); }
 void *fzi_calloc(size_t count, size_t size) { return calloc(count ? count : 1, size ? size : 1); }
@@ -12,6 +15,19 @@ void fzi_free(void *ptr) { free(ptr); }
 void *fzi_alloc_aligned(size_t size) {
     if (size > SIZE_MAX - 64) return NULL;
     return aligned_alloc(64, size ? fzi_align(size, 64) : 64);
+}
+
+/* A new huge page costs as much as some 100 small ones and stands for 512. The advice is a wish. */
+void *fzi_alloc_large(size_t size) {
+    enum { HUGE_PAGE = 2 << 20 };
+#if defined(MADV_HUGEPAGE)
+    if (size >= HUGE_PAGE && size <= SIZE_MAX - 64) {
+        void *data = aligned_alloc(HUGE_PAGE, fzi_align(size, 64));
+        if (data) madvise(data, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+        if (data) return data;
+    }
+#endif
+    return fzi_alloc_aligned(size);
 }
 
 /* Zero at its start and equal to itself one byte on: memcmp reads whole vectors. */
@@ -28,8 +44,10 @@ struct fz_arena_block {
 };
 _Static_assert(offsetof(struct fz_arena_block, data) == 64, "arena data must stay aligned");
 
+/* The first block is small: many an arena holds little, and pages that are new cost more than what
+ * is done with them. */
 static struct fz_arena_block *grow(struct fz_arena *arena, size_t size) {
-    size_t least = 65536 - sizeof(struct fz_arena_block);
+    size_t least = (arena->head ? 65536 : 8192) - sizeof(struct fz_arena_block);
     size_t capacity = size > least ? size : least;
     if (capacity > SIZE_MAX - 2 * sizeof(struct fz_arena_block)) return NULL;
     struct fz_arena_block *block = fzi_alloc_aligned(sizeof *block + capacity);

@@ -8,7 +8,7 @@ fz_status_t fzi_session_grow(struct fz_session *session, struct fz_buffer *buffe
     uint64_t max = session->options.max_arena_size ? session->options.max_arena_size : 1ull << 36;
     if (size > max || size > SIZE_MAX - 64)
         return fzi_error(FZ_E_LIMIT, "a buffer of %zu bytes is beyond the session's limit", size);
-    void *data = fzi_alloc_aligned(size + 64);
+    void *data = fzi_alloc_large(size + 64);
     if (!data) return fzi_error(FZ_E_NOMEM, "no memory for a buffer of %zu bytes", size);
     fzi_free(buffer->data);
     session->memory_size += size - buffer->size;
