@@ -1,5 +1,6 @@
 /* Transposes: two in a row become one, one that moves nothing goes, one that moves only dimensions
- * of size 1 becomes a Reshape, which costs nothing. */
+ * of size 1 becomes a Reshape, which costs nothing. Two that undo each other around an Unsqueeze
+ * leave an Unsqueeze. */
 #include "passes/passes.h"
 
 /* The permutation of NODE; false if it is not known. */
@@ -57,11 +58,70 @@ static bool feeds_output(const struct fz_graph *graph, const struct fz_node *nod
     return false;
 }
 
+/* MASK gets the dimensions, of RANK, that Unsqueeze NODE inserts; false if that is not known. */
+static bool read_inserted(const struct fz_node *node, int32_t rank, uint32_t *mask) {
+    const struct fz_attr *attr = fzi_attr(node, "axes");
+    const struct fz_value *axes = fzi_in(node, 1);
+    if (!attr && (!axes || !fzi_is_constant(axes) || axes->t.rank != 1)) return false;
+    if (attr && attr->kind != FZ_ATTR_INTS) return false;
+    int64_t n = attr ? (int64_t)attr->n : axes->t.dims[0];
+    *mask = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t axis = attr ? attr->ints[i] : fzi_tensor_int(&axes->t, i);
+        if (axis < 0) axis += rank;
+        if (axis < 0 || axis >= rank) return false;
+        *mask |= 1u << axis;
+    }
+    return true;
+}
+
+/* Transpose NODE by PERM, of RANK, reads an Unsqueeze of a Transpose. If in its result the
+ * dimensions of that one's input X stand in their order, AXES get where the N_AXES new ones are. */
+static bool undoes(const struct fz_node *node, const int64_t *perm, int32_t rank,
+                   struct fz_value **x, int64_t *axes, int64_t *n_axes) {
+    struct fz_node *unsqueeze = fzi_pass_from(node->in[0], "Unsqueeze");
+    struct fz_node *before = unsqueeze ? fzi_pass_from(unsqueeze->in[0], "Transpose") : NULL;
+    int64_t inner[FZ_RANK_MAX], from[FZ_RANK_MAX], next = 0;
+    int32_t inner_rank, at = 0;
+    uint32_t mask;
+    if (!before || rank > FZ_RANK_MAX || !read_perm(before, inner, &inner_rank) ||
+        !read_inserted(unsqueeze, rank, &mask) ||
+        inner_rank + __builtin_popcount(mask) != rank)
+        return false;
+    for (int32_t i = 0; i < rank; i++) from[i] = mask >> i & 1 ? -1 : inner[at++];
+    *n_axes = 0;
+    for (int32_t i = 0; i < rank; i++) {
+        int64_t d = from[perm[i]];
+        if (d < 0) axes[(*n_axes)++] = i;
+        else if (d != next++) return false;
+    }
+    *x = before->in[0];
+    return true;
+}
+
+static fz_status_t as_unsqueeze(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                                struct fz_value *x, const int64_t *axes, int64_t n) {
+    struct fz_value *list = fzi_graph_new_constant(graph, node->name, FZ_TYPE_I64, 1, &n);
+    if (!list) return fzi_error(FZ_E_NOMEM, "no memory for axes");
+    memcpy(list->t.data, axes, (size_t)n * sizeof *axes);
+    struct fz_value *in[] = {x, list};
+    struct fz_node *made =
+        fzi_pass_make(pass, graph, node, "", "Unsqueeze", node->name, NULL, 0, in, 2, 1);
+    if (!made) return FZ_E_NOMEM;
+    FZ_TRY(fzi_pass_infer_node(graph, made));
+    fzi_pass_replace(pass, graph, node->out[0], made->out[0]);
+    fzi_graph_remove(graph, node);
+    return FZ_OK;
+}
+
 static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node) {
     int64_t perm[FZ_RANK_MAX], inner[FZ_RANK_MAX];
     int32_t rank, inner_rank;
     if (!read_perm(node, perm, &rank)) return FZ_OK;
-    struct fz_value *x = node->in[0];
+    int64_t axes[FZ_RANK_MAX], n_axes;
+    struct fz_value *x = node->in[0], *first;
+    if (undoes(node, perm, rank, &first, axes, &n_axes))
+        return as_unsqueeze(pass, graph, node, first, axes, n_axes);
     struct fz_node *before = fzi_pass_from(x, "Transpose");
     bool merged = before && read_perm(before, inner, &inner_rank) && inner_rank == rank;
     if (merged) {
