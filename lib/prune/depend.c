@@ -107,7 +107,27 @@ static bool fix_constants(struct fz_depend *d, const struct fz_node *node) {
     return true;
 }
 
+/* What subgraphs of NODE read from the graph around them keeps its shape. */
+static bool fix_captured(struct fz_depend *d, const struct fz_node *node) {
+    for (uint32_t s = 0; s < node->n_sub; s++) {
+        const struct fz_graph *graph = node->sub[s];
+        for (const struct fz_node *inner = graph->first; inner; inner = inner->next) {
+            for (uint32_t i = 0; i < inner->n_in; i++) {
+                const struct fz_value *v = inner->in[i];
+                if (v && v->graph == d->trace->graph && !fzi_depend_fix_all(d, v)) return false;
+            }
+            if (!fix_captured(d, inner)) return false;
+        }
+        for (uint32_t i = 0; i < graph->n_outputs; i++)
+            if (graph->outputs[i]->graph == d->trace->graph &&
+                !fzi_depend_fix_all(d, graph->outputs[i]))
+                return false;
+    }
+    return true;
+}
+
 static bool visit(struct fz_depend *d, const struct fz_node *node) {
+    if (!fix_captured(d, node)) return false;
     fz_rule_fn rule = fzi_depend_rule(node);
     if (!(rule ? rule(d, node) : fzi_depend_fix_node(d, node))) return false;
     return !is_excluded(d, node) || fix_constants(d, node);

@@ -11,11 +11,23 @@ static bool is(const struct fz_node *node, const char *type) {
     return !*node->domain && strcmp(node->type, type) == 0;
 }
 
+/* How often nodes of GRAPH and its subgraphs read V. */
+static uint32_t count_readers(const struct fz_graph *graph, const struct fz_value *v) {
+    uint32_t n = 0;
+    for (const struct fz_node *node = graph->first; node; node = node->next) {
+        for (uint32_t i = 0; i < node->n_in; i++) n += node->in[i] == v;
+        for (uint32_t i = 0; i < node->n_sub; i++) n += count_readers(node->sub[i], v);
+    }
+    for (uint32_t i = 0; graph->parent && i < graph->n_outputs; i++) n += graph->outputs[i] == v;
+    return n;
+}
+
 /* The only node that reads V, if it is an Add and V no output of the graph. */
 static const struct fz_node *only_add(const struct fz_graph *graph, const struct fz_value *v) {
     const struct fz_node *reader = NULL;
     for (uint32_t i = 0; i < graph->n_outputs; i++)
         if (graph->outputs[i] == v) return NULL;
+    if (count_readers(graph, v) > 1) return NULL;
     for (const struct fz_node *node = v->producer->next; node; node = node->next)
         for (uint32_t i = 0; i < node->n_in; i++) {
             if (node->in[i] != v) continue;
@@ -48,13 +60,6 @@ static void find_sums(const struct fz_trace *trace, struct fz_linear *l) {
         return;
     l->sum = add;
     l->beside = other;
-}
-
-static uint32_t count_readers(const struct fz_graph *graph, const struct fz_value *v) {
-    uint32_t n = 0;
-    for (const struct fz_node *node = graph->first; node; node = node->next)
-        for (uint32_t i = 0; i < node->n_in; i++) n += node->in[i] == v;
-    return n;
 }
 
 static bool describe_conv(const struct fz_node *node, struct fz_linear *l) {

@@ -304,6 +304,8 @@ static void show_original(struct fz_prune *p) {
 
 static fz_status_t walk(struct fz_prune *p) {
     struct reference r = {0};
+    if (p->request->structured > 0 && !p->choice.macs)
+        return fzi_error(FZ_E_VALUE, "there is no product to take from, none outside of subgraphs");
     double left = (1 - p->request->structured) * (double)p->choice.macs;
     fz_status_t status = p->samples.n ? take_reference(p, &r) : FZ_OK;
     if (status == FZ_OK && p->samples.n) status = weigh(p, &r);

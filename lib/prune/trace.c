@@ -18,17 +18,18 @@ static fz_status_t number(struct fz_trace *t, struct fz_value *v, uint32_t *capa
     return FZ_OK;
 }
 
-static fz_status_t number_all(struct fz_trace *t) {
-    uint32_t capacity = 0;
-    for (uint32_t i = 0; i < t->graph->n_inputs; i++)
-        FZ_TRY(number(t, t->graph->inputs[i], &capacity));
-    for (struct fz_node *node = t->graph->first; node; node = node->next) {
+static fz_status_t number_graph(struct fz_trace *t, struct fz_graph *graph, uint32_t *capacity) {
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        FZ_TRY(number(t, graph->inputs[i], capacity));
+    for (struct fz_node *node = graph->first; node; node = node->next) {
         node->mark = t->n_nodes++;
-        for (uint32_t i = 0; i < node->n_in; i++) FZ_TRY(number(t, node->in[i], &capacity));
-        for (uint32_t i = 0; i < node->n_out; i++) FZ_TRY(number(t, node->out[i], &capacity));
+        for (uint32_t i = 0; i < node->n_in; i++) FZ_TRY(number(t, node->in[i], capacity));
+        for (uint32_t i = 0; i < node->n_out; i++) FZ_TRY(number(t, node->out[i], capacity));
+        for (uint32_t i = 0; i < node->n_sub; i++)
+            FZ_TRY(number_graph(t, node->sub[i], capacity));
     }
-    for (uint32_t i = 0; i < t->graph->n_outputs; i++)
-        FZ_TRY(number(t, t->graph->outputs[i], &capacity));
+    for (uint32_t i = 0; i < graph->n_outputs; i++)
+        FZ_TRY(number(t, graph->outputs[i], capacity));
     return FZ_OK;
 }
 
@@ -39,10 +40,13 @@ static fz_status_t check_nodes(const struct fz_graph *graph) {
             return fzi_error(FZ_E_UNSUPPORTED,
                              "node '%s': operator %s of opset %d is not supported", node->name,
                              node->type, node->opset);
-        if (op->flags & (FZ_OP_CONTROL | FZ_OP_RANDOM))
+        bool known = strcmp(node->type, "If") == 0 || strcmp(node->type, "Loop") == 0 ||
+                     strcmp(node->type, "Scan") == 0;
+        if (op->flags & FZ_OP_RANDOM || (op->flags & FZ_OP_CONTROL && !known))
             return fzi_error(FZ_E_UNSUPPORTED,
-                             "node '%s': models with %s can't be analysed: no value of theirs is "
-                             "known before they run", node->name, node->type);
+                             "node '%s': models with %s can't be analysed", node->name,
+                             node->type);
+        for (uint32_t i = 0; i < node->n_sub; i++) FZ_TRY(check_nodes(node->sub[i]));
     }
     return FZ_OK;
 }
@@ -51,7 +55,8 @@ fz_status_t fzi_trace_open(struct fz_trace *t, struct fz_graph *graph) {
     *t = (struct fz_trace){.graph = graph};
     fzk_table_fill(&t->kernels, fzk_cpu_mask());
     fz_status_t status = check_nodes(graph);
-    if (status == FZ_OK) status = number_all(t);
+    uint32_t capacity = 0;
+    if (status == FZ_OK) status = number_graph(t, graph, &capacity);
     if (status == FZ_OK) {
         t->lowered = fzi_calloc(t->n_nodes, sizeof *t->lowered);
         t->values = fzi_calloc(t->n_values, sizeof *t->values);
@@ -132,15 +137,18 @@ static fz_status_t evaluate(struct fz_trace *t, const struct fz_node *node) {
         in[i] = !copy->in[i] ? NULL
                 : i < node->n_in && copy->in[i] == node->in[i] ? fzi_trace_value(t, node->in[i])
                                                                : &copy->in[i]->t;
-    FZ_TRY(fzi_op_evaluate(copy->op, copy->params, in, copy->n_in, out, copy->n_out, &t->memory,
-                           &t->kernels));
+    if (copy->op->flags & FZ_OP_CONTROL) FZ_TRY(fzi_trace_control(t, copy, in, out));
+    else
+        FZ_TRY(fzi_op_evaluate(copy->op, copy->params, in, copy->n_in, out, copy->n_out,
+                               &t->memory, &t->kernels));
     for (uint32_t i = 0; i < node->n_out; i++)
         if (node->out[i]) t->values[node->out[i]->id - 1] = out[i];
     return FZ_OK;
 }
 
-static fz_status_t run(struct fz_trace *t, const struct fz_node *last) {
-    for (const struct fz_node *node = t->graph->first; node; node = node->next) {
+fz_status_t fzi_trace_graph(struct fz_trace *t, const struct fz_graph *graph,
+                            const struct fz_node *last) {
+    for (const struct fz_node *node = graph->first; node; node = node->next) {
         fz_status_t status = evaluate(t, node);
         if (status != FZ_OK)
             return fzi_error_context(status, "node '%s' (%s)", node->name, node->type);
@@ -157,7 +165,7 @@ fz_status_t fzi_trace_run(struct fz_trace *t, const fz_tensor_t *inputs,
     for (uint32_t i = 0; i < t->graph->n_inputs; i++)
         t->values[t->graph->inputs[i]->id - 1] = inputs[i];
     uint64_t old = fzi_fpenv_enter();
-    fz_status_t status = run(t, last);
+    fz_status_t status = fzi_trace_graph(t, t->graph, last);
     fzi_fpenv_leave(old);
     return status;
 }

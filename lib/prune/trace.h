@@ -19,8 +19,8 @@ struct fz_trace {
     uint64_t max_memory;       /* of a run; 0: no limit */
 };
 
-/* Numbers nodes (mark) and values (id) of GRAPH, which must outlive TRACE. FZ_E_UNSUPPORTED for
- * operators that the library lacks and for subgraphs. */
+/* Numbers nodes (mark) and values (id) of GRAPH and its subgraphs, which must outlive TRACE.
+ * FZ_E_UNSUPPORTED for operators that the library lacks, random ones and SequenceMap. */
 fz_status_t fzi_trace_open(struct fz_trace *trace, struct fz_graph *graph);
 void fzi_trace_close(struct fz_trace *trace);
 /* Computes all values, those of LAST (NULL: the last node) and before, from INPUTS in the order of
@@ -31,5 +31,13 @@ fz_status_t fzi_trace_run(struct fz_trace *trace, const fz_tensor_t *inputs,
 const fz_tensor_t *fzi_trace_value(const struct fz_trace *trace, const struct fz_value *v);
 /* Attributes, inputs or constants of NODE have changed. */
 void fzi_trace_changed(struct fz_trace *trace, const struct fz_node *node);
+
+/* ---- inside of the trace */
+/* The nodes of GRAPH up to LAST (NULL: all); its inputs have their values. */
+fz_status_t fzi_trace_graph(struct fz_trace *trace, const struct fz_graph *graph,
+                            const struct fz_node *last);
+/* Runs an If, Loop or Scan. */
+fz_status_t fzi_trace_control(struct fz_trace *trace, const struct fz_node *lowered,
+                              const fz_tensor_t *const *in, fz_tensor_t *out);
 
 #endif

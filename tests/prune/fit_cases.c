@@ -157,6 +157,65 @@ static void groups_are_repaired(void **state) {
     if (!(error < 0.05 * largest)) fail_msg("%g of %g", error, largest);
 }
 
+/* What is around a Loop, an If in it and an If shrinks (h: each neuron is there twice); what they
+ * read (g) keeps its size. */
+static void around_subgraphs(void **state) {
+    (void)state;
+    struct rows r = {.n = 4, .count = SAMPLES};
+    fz_prune_options_t options = with_samples(&r);
+    fz_prune_result_t result;
+    struct loaded m;
+    double largest;
+    options.structured = 0.25;
+    prune("graph(x: float32[N,4])\n"
+          "  w = float32[4,8] 1 1 0 0 0 0 0 0 0 0 1 1 0 0 0 0 0 0 0 0 1 1 0 0 0 0 0 0 0 0 1 1\n"
+          "  h = MatMul(x, w)\n"
+          "  u = float32[8,4] rand 2\n"
+          "  p0 = MatMul(h, u)\n"
+          "  wg = float32[4,6] rand 3\n"
+          "  g = MatMul(x, wg)\n"
+          "  ug = float32[6,4] rand 4\n"
+          "  uo = float32[6,4] rand 5\n"
+          "  p1 = MatMul(g, uo)\n"
+          "  p = Add(p0, p1)\n"
+          "  n = int64[] 3\n"
+          "  c = bool[] 1\n"
+          "  q = Loop(n, c, p)\n"
+          "    body: graph(i: int64[], k: bool[], v: float32[N,4])\n"
+          "      k2 = Identity(k)\n"
+          "      a = MatMul(g, ug)\n"
+          "      e = If(k)\n"
+          "        then_branch: graph()\n"
+          "          b = Add(v, a)\n"
+          "        return b\n"
+          "        else_branch: graph()\n"
+          "          d = Neg(v)\n"
+          "        return d\n"
+          "    return k2, e\n"
+          "  z = float32[] 0\n"
+          "  s = ReduceSum(x) keepdims=0\n"
+          "  o = Less(s, z)\n"
+          "  y = If(o)\n"
+          "    then_branch: graph()\n"
+          "      t = Relu(q)\n"
+          "    return t\n"
+          "    else_branch: graph()\n"
+          "      f = Neg(q)\n"
+          "    return f\n"
+          "return y\n",
+          &options, &result);
+    assert_true(result.macs_after * 4 <= result.macs_before * 3);
+    double error = difference(temporary("in.onnx"), temporary("out.onnx"), &largest);
+    if (!(error < 0.05 * largest)) fail_msg("%g of %g", error, largest);
+    load(&m, temporary("out.onnx"));
+    for (uint32_t i = 0; i < m.copy.trace.n_values; i++) {
+        const struct fz_value *v = m.copy.trace.ids[i];
+        if (strcmp(v->name, "w") == 0) assert_true(v->t.dims[1] < 8);
+        if (strcmp(v->name, "wg") == 0) assert_int_equal(v->t.dims[1], 6);
+    }
+    unload(&m);
+}
+
 /* Heads, computed targets of Reshape, an open batch: what comes out has the shapes that it should,
  * for batches that no step has seen. */
 static void shapes_follow(void **state) {
@@ -372,7 +431,8 @@ static void refusals(void **state) {
 
 const struct CMUnitTest fit_cases[] = {
     cmocka_unit_test(exact_repair),
-    cmocka_unit_test(groups_are_repaired), cmocka_unit_test(shapes_follow),
+    cmocka_unit_test(groups_are_repaired), cmocka_unit_test(around_subgraphs),
+    cmocka_unit_test(shapes_follow),
     cmocka_unit_test(same_bytes),   cmocka_unit_test(two_of_four),
     cmocka_unit_test(blocks_of_zeros), cmocka_unit_test(solves),
     cmocka_unit_test(refusals),
