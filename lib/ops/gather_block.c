@@ -178,12 +178,12 @@ static void slices(void *arg, int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; s++) {
         int64_t i = fzi_tensor_int(index, s % n_index);
         bool known = i >= -j->n && i < j->n;
-        int64_t from = (s / n_index * j->n + (i < 0 ? i + j->n : i)) * j->inner;
+        int64_t row = known ? s / n_index * j->n + (i < 0 ? i + j->n : i) : 0;
         for (int64_t e = 0, size; e < j->inner; e += size) {
             size = fzi_min_i64(j->inner - e, FZ_WIDE_BLOCK);
             int64_t at = s * j->inner + e;
             float *to = fzi_wide_target(y->dtype, y->data, at, block);
-            if (known) widen(j, from + e, size, to);
+            if (known) widen(j, row * j->inner + e, size, to);
             else memset(to, 0, (size_t)size * sizeof *to);
             fzi_wide_store(j->call->env->k, y->dtype, y->data, at, size, to);
         }
