@@ -12,10 +12,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/fpenv.h"
+#include "exec/quota.h"
 
 #if defined(__linux__)
 #include <linux/futex.h>
@@ -186,23 +186,13 @@ void fzi_pool_run(struct fz_pool *pool, size_t count, fz_task_fn task, void *arg
     }
 }
 
-/* The cgroup's quota in whole CPUs, rounded up; 0: none. */
-static uint32_t quota(void) {
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (!file) return 0;
-    unsigned long long max = 0, period = 0;
-    int n = fscanf(file, "%llu %llu", &max, &period);
-    fclose(file);
-    return n == 2 && period ? (uint32_t)((max + period - 1) / period) : 0;
-}
-
 uint32_t fzi_pool_host_width(void) {
     uint32_t width = 1;
 #if defined(__linux__)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) width = (uint32_t)CPU_COUNT(&set);
 #endif
-    uint32_t limit = quota();
+    uint32_t limit = fzi_quota_cpus("");
     if (limit && limit < width) width = limit;
     return width ? width : 1;
 }

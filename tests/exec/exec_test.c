@@ -19,6 +19,7 @@ static const struct group groups[] = {
     {"receipts", receipt_cases, &n_receipt_cases},
     {"chains", chain_cases, &n_chain_cases},
     {"host", host_cases, &n_host_cases},
+    {"quota", quota_cases, &n_quota_cases},
     {"threads", thread_cases, &n_thread_cases},
 };
 

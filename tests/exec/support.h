@@ -54,8 +54,8 @@ void refuse_threads(bool on);
 
 /* Cases, one list a file; the sum is in exec_test.c. */
 extern const struct CMUnitTest argument_cases[], output_cases[], model_cases[], host_cases[],
-    thread_cases[], receipt_cases[], chain_cases[];
-extern const size_t n_argument_cases, n_output_cases, n_model_cases, n_host_cases, n_thread_cases,
-    n_receipt_cases, n_chain_cases;
+    quota_cases[], thread_cases[], receipt_cases[], chain_cases[];
+extern const size_t n_argument_cases, n_output_cases, n_model_cases, n_host_cases, n_quota_cases,
+    n_thread_cases, n_receipt_cases, n_chain_cases;
 
 #endif
