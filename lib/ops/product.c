@@ -107,10 +107,9 @@ void fzi_product_run(const struct fz_product *p) {
     struct cut cut = {p, 1, 1, fzi_ceil_div(p->n, FZK_PANEL), 0, 1};
     if (!p->batch || !p->m || !p->n) return;
     if (p->env->threads > 1) {
-        /* Few rows wait for the weights, which take as long as 3 rows do if they are in the cache:
-         * less is not worth waking a thread. */
-        uint64_t rows = (uint64_t)fzi_max_i64(p->m, 3);
-        uint64_t macs = (uint64_t)p->batch * rows * (uint64_t)p->n * (uint64_t)p->k;
+        /* Few rows wait for the weights. Those of one task fit the caches of one core, and there
+         * nothing is won: the product is over when another core has heard of it. */
+        uint64_t macs = (uint64_t)p->batch * (uint64_t)p->m * (uint64_t)p->n * (uint64_t)p->k;
         int64_t tasks = fzi_min_i64(4 * (int64_t)p->env->threads, (int64_t)(macs / TASK_MACS) + 1);
         int64_t need = fzi_ceil_div(tasks, p->batch);
         cut.bands = fzi_min_i64(need, fzi_ceil_div(p->m, 28));
