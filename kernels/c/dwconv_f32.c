@@ -72,7 +72,7 @@ FZK_VEC_INLINE void tile(const struct fzk_dwconv_f32 *d, int pixels, int64_t y, 
             fzk_vec value = sums[p][v];
             int64_t left = n - v * FZK_LANES;
             const float *bias = d->bias ? d->bias + channel + v * FZK_LANES : NULL;
-            value = fzk_finish(value, left, bias, NULL, d->round);
+            value = fzk_finish_call(value, left, bias, NULL, d->round);
             if (d->clip) value = fzk_clip(value, d->lo, d->hi);
             fzk_store(out + p * d->out_pixel + v * FZK_LANES, value, left);
         }

@@ -63,7 +63,7 @@ FZK_VEC_INLINE fzk_vec fzk_finish_rounded(fzk_vec x, int64_t n, const float *bia
     return round & FZK_ROUND_RESIDUAL ? fzk_round(x, round) : x;
 }
 
-/* That, once for all tiles of a file: they are many, and few products round. */
+/* That, once for all tiles of a file. */
 __attribute__((noinline, unused)) static fzk_vec fzk_finish_call(fzk_vec x, int64_t n,
                                                                  const float *bias,
                                                                  const float *residual,

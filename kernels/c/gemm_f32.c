@@ -72,8 +72,8 @@ FZK_VEC_INLINE void chains(const struct fzk_gemm_f32 *g, int rows, int64_t i, in
 /* Bias, residual, rounding, clip and store of the N columns of row I from J on. */
 FZK_VEC_INLINE void finish(const struct fzk_gemm_f32 *g, fzk_vec x, int64_t i, int64_t j,
                            int64_t n) {
-    x = fzk_finish(x, n, g->bias ? g->bias + j : NULL,
-                   g->residual ? g->residual + i * g->ldr + j : NULL, g->round);
+    x = fzk_finish_call(x, n, g->bias ? g->bias + j : NULL,
+                        g->residual ? g->residual + i * g->ldr + j : NULL, g->round);
     if (g->clip) x = fzk_clip(x, g->lo, g->hi);
     fzk_store(g->c + i * g->ldc + j, x, n);
 }
