@@ -59,13 +59,19 @@ static void task(void *arg, size_t i) {
     j->call->env->k->qgemm_u8s8(&g);
 }
 
+/* Parts that are worth a thread's while, some 5 us each: products of several rows are bound by
+ * arithmetic, those of few by the weights, which come from far. */
+static int64_t parts(int64_t m, int64_t n, int64_t k) {
+    return fzi_max_i64(m * n * k / 4000000, n * k / 1000000) + 1;
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_packed_params *p = call->params;
     (void)op;
     int64_t m = fzi_tensor_count(call->in[FZ_Q_X]) / p->k, all = fzi_ceil_div(p->n, FZK_PANEL);
     struct job j = {call, m, m, all, 1};
     if (!call->out[0]->size) return FZ_OK;
-    int64_t tasks = fzi_min_i64(4 * (int64_t)call->env->threads, m * p->n * p->k / 1000000 + 1);
+    int64_t tasks = fzi_min_i64(4 * (int64_t)call->env->threads, parts(m, p->n, p->k));
     if (call->env->threads <= 1 || tasks <= 1) {
         task(&j, 0);
         return FZ_OK;
