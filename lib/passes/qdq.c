@@ -317,6 +317,7 @@ static fz_status_t visit_selection(struct fz_pass *pass, struct fz_graph *graph,
         in[i] = dq ? dq->in[0] : node->in[i];
         if (!dq || (same_scale(dq, q) && dq->in[0]->t.dtype == q->out[0]->t.dtype)) continue;
         FZ_TRY(fzi_qdq_requantise(pass, graph, dq, q, node, &in[i]));
+        if (!in[i]) return FZ_OK;
     }
     struct fz_node *made = fzi_pass_copy(pass, graph, node, node, in, NULL);
     if (!made) return FZ_E_NOMEM;

@@ -13,7 +13,8 @@ bool fzi_qdq_is_function(const struct fz_node *node);
 /* NEW stands for OLD: readers, their count and the name. */
 void fzi_qdq_take_over(struct fz_pass *pass, struct fz_graph *graph, struct fz_value *old_value,
                        struct fz_value *new_value);
-/* The bytes that DQ reads, as Q would quantise what DQ gives: a table before BEFORE. */
+/* The bytes that DQ reads, as Q would quantise what DQ gives: a constant, or a table before BEFORE;
+ * NULL if DQ reads no bytes. */
 fz_status_t fzi_qdq_requantise(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *dq,
                                const struct fz_node *q, struct fz_node *before,
                                struct fz_value **out);

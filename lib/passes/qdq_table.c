@@ -130,10 +130,19 @@ fz_status_t fzi_qdq_requantise(struct fz_pass *pass, struct fz_graph *graph, str
                                const struct fz_node *q, struct fz_node *before,
                                struct fz_value **out) {
     struct trace t = {.pass = pass, .graph = graph, .good = true};
-    fz_tensor_t real, table;
-    FZ_TRY(results_of(&t, dq, &real));
+    fz_tensor_t real = {0}, table;
+    bool constant = fzi_is_constant(dq->in[0]);
+    const fz_tensor_t *own[] = {&dq->in[0]->t, &dq->in[1]->t,
+                                fzi_in(dq, 2) ? &dq->in[2]->t : NULL};
+    *out = NULL;
+    if (constant)
+        FZ_TRY(fzi_op_evaluate(dq->op, dq->params, own, dq->n_in, &real, 1, graph->arena, pass->k));
+    else FZ_TRY(results_of(&t, dq, &real));
+    if (!constant && (!t.good || !t.x)) return FZ_OK;
     const fz_tensor_t *in[] = {&real, &q->in[1]->t, fzi_in(q, 2) ? &q->in[2]->t : NULL};
     table = (fz_tensor_t){0};
     FZ_TRY(fzi_op_evaluate(q->op, q->params, in, q->n_in, &table, 1, graph->arena, pass->k));
-    return put_table(pass, graph, before, t.x, &table, out);
+    if (!constant) return put_table(pass, graph, before, t.x, &table, out);
+    *out = fzi_graph_constant(graph, dq->in[0]->name, &table);
+    return *out ? FZ_OK : fzi_error(FZ_E_NOMEM, "no memory for a constant");
 }

@@ -285,6 +285,9 @@ def run_theirs(model, feeds, literal=True):
     return [session.run(None, feed) for feed in feeds]
 
 
+FLOOR = 1e-2  # what is smaller counts as this: scores near 0
+
+
 def noise(want, got):
     """The error's share of the signal, by root mean squares over all answers of floats, or of
     integers where there are no others: those that are picked by floats flip. Infinite where shapes
@@ -296,7 +299,7 @@ def noise(want, got):
     floats = [pair for pair in pairs if pair[0].dtype.kind == "f"]
     pairs = [(a.astype(float), b.astype(float)) for a, b in floats or pairs if a.size]
     error = sum(float(((a - b) ** 2).sum()) for a, b in pairs)
-    signal = sum(float(((a - a.mean()) ** 2).sum()) for a, b in pairs)
+    signal = sum(float(numpy.maximum(a ** 2, FLOOR ** 2).sum()) for a, b in pairs)
     return (error / max(signal, 1e-30)) ** 0.5
 
 
