@@ -19,10 +19,10 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_pool_params *p = call->params;
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32)));
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | (op->kind == AVERAGE_LAST ? 0 : FZ_T(F64))));
     if (op->kind == POWER && !(p->power > 0))
         return fzi_error(FZ_E_FORMAT, "%s: p must be above 0", op->name);
-    return fzi_pool_infer(op, call, op->kind == AVERAGE_LAST, 0, FZ_TYPE_F32);
+    return fzi_pool_infer(op, call, op->kind == AVERAGE_LAST, 0, call->in[0]->dtype);
 }
 
 struct job {
@@ -30,6 +30,8 @@ struct job {
     struct fz_pool pool;
     const float *x;
     float *y;
+    const double *x64; /* binary64 */
+    double *y64;
     float power; /* LpPool */
     bool include_pad, powers;
 };
@@ -88,6 +90,45 @@ static void first_range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* ---- binary64 */
+
+static double power_f64(const struct job *job, double x, double power) {
+    double y;
+    job->k->binary_f64(FZK_BINARY_POW, &y, &x, &power, 1, 1, 1);
+    return y;
+}
+
+static double add_power_f64(const struct job *job, double sum, double x) {
+    double size = __builtin_fabs(x);
+    if (!job->powers) return sum + x;
+    if (job->power == 1) return sum + size;
+    return sum + (job->power == 2 ? size * size : power_f64(job, size, (double)job->power));
+}
+
+static double end_f64(const struct job *job, double sum, float n) {
+    if (!job->powers) return n > 0 ? sum / (double)n : 0;
+    if (job->power == 1) return sum;
+    return job->power == 2 ? __builtin_sqrt(sum) : power_f64(job, sum, 1 / (double)job->power);
+}
+
+static void range_f64(void *arg, int64_t begin, int64_t end) {
+    const struct job *job = arg;
+    const struct fz_pool *pool = &job->pool;
+    for (int64_t i = begin; i < end; i++) {
+        const double *x = job->x64 + i / pool->out_size * pool->in_size;
+        struct fz_span s[3];
+        double sum = 0;
+        fzi_pool_window(pool, i % pool->out_size, s);
+        for (int64_t t = 0; t < s[0].count * s[1].count * s[2].count; t++) {
+            int64_t z = s[0].first + t / s[2].count / s[1].count * s[0].step;
+            int64_t row = s[1].first + t / s[2].count % s[1].count * s[1].step;
+            int64_t column = s[2].first + t % s[2].count * s[2].step;
+            sum = add_power_f64(job, sum, x[(z * pool->in[1] + row) * pool->in[2] + column]);
+        }
+        job->y64[i] = end_f64(job, sum, divisor(job, i % pool->out_size, s));
+    }
+}
+
 /* Channels last: tap after tap over all channels, which gives each the same chain. */
 static void last_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
@@ -114,6 +155,7 @@ static void last_range(void *arg, int64_t begin, int64_t end) {
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_pool_params *p = call->params;
     struct job job = {.k = call->env->k, .x = call->in[0]->data, .y = call->out[0]->data,
+                      .x64 = call->in[0]->data, .y64 = call->out[0]->data,
                       .power = (float)p->power, .include_pad = p->include_pad != 0,
                       .powers = op->kind == POWER};
     bool last = op->kind == AVERAGE_LAST;
@@ -125,7 +167,9 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
                                   job.y))
         return FZ_OK;
     if (last) fzi_run_range(call->env, points, fzi_max_i64(1, 8192 / taps / c), last_range, &job);
-    else fzi_run_range(call->env, points * c, fzi_max_i64(1, 8192 / taps), first_range, &job);
+    else
+        fzi_run_range(call->env, points * c, fzi_max_i64(1, 8192 / taps),
+                      call->in[0]->dtype == FZ_TYPE_F64 ? range_f64 : first_range, &job);
     return FZ_OK;
 }
 

@@ -41,7 +41,6 @@ static fz_status_t find_dims(const struct fz_op *op, const struct fz_call *call,
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     int64_t dims[FZ_RANK_MAX];
     FZ_TRY(fzi_move_type(op, call, 0));
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_NUMBER | FZ_T(BOOL)));
     FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(I32) | FZ_T(I64)));
     if (call->in[0]->rank < 0) return fzi_move_infer_rank(call, -1);
     FZ_TRY(find_dims(op, call, dims));

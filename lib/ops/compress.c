@@ -74,7 +74,8 @@ static fz_status_t run_compress(const struct fz_op *op, const struct fz_call *ca
 static fz_status_t infer_nonzero(const struct fz_op *op, const struct fz_call *call) {
     int32_t rank = call->in[0]->rank;
     int64_t dims[2] = {rank < 0 ? FZ_DIM_UNKNOWN : rank, FZ_DIM_UNKNOWN};
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_NUMBER | FZ_T(BOOL)));
+    uint64_t types = FZ_T_NUMBER | FZ_T(BOOL) | FZ_T(STRING) | FZ_T(C64) | FZ_T(C128);
+    FZ_TRY(fzi_infer_type(op, call, 0, types));
     fzi_infer_shape(call, 0, FZ_TYPE_I64, 2, dims);
     return FZ_OK;
 }
@@ -102,6 +103,14 @@ struct search {
     uint64_t mask;
 };
 
+/* A string that is not empty, a complex number with a part that is not 0. */
+static bool is_there(const fz_tensor_t *t, int64_t i) {
+    const double *pair = (const double *)t->data + 2 * i;
+    if (t->dtype == FZ_TYPE_STRING) return ((const struct fz_string *)t->data)[i].size > 0;
+    return is_nonzero((const char *)pair, 0, 8, INT64_MAX) ||
+           is_nonzero((const char *)pair, 1, 8, INT64_MAX);
+}
+
 /* Row by row of the last dimension, whose other coordinates are found once. */
 static inline __attribute__((always_inline)) int64_t find(const struct search *s, size_t width) {
     const fz_tensor_t *in = s->in;
@@ -110,7 +119,9 @@ static inline __attribute__((always_inline)) int64_t find(const struct search *s
     for (int64_t r = 0; r < rows; r++) {
         int64_t before = found, rest = r;
         for (int64_t j = 0; j < columns; j++) {
-            if (!is_nonzero(in->data, r * columns + j, width, s->mask)) continue;
+            if (width > 8 ? !is_there(in, r * columns + j)
+                          : !is_nonzero(in->data, r * columns + j, width, s->mask))
+                continue;
             if (s->out && in->rank) s->out[(in->rank - 1) * s->n + found] = j;
             found++;
         }
@@ -125,7 +136,8 @@ static int64_t find_all(const struct search *s) {
     case 1: return find(s, 1);
     case 2: return find(s, 2);
     case 4: return find(s, 4);
-    default: return find(s, 8);
+    case 8: return find(s, 8);
+    default: return find(s, 16);
     }
 }
 
@@ -134,6 +146,7 @@ static fz_status_t run_nonzero(const struct fz_op *op, const struct fz_call *cal
     struct search s = {.in = in, .mask = UINT64_MAX};
     (void)op;
     if (fzi_type_is_float(in->dtype)) s.mask = (1ull << (fz_type_bits(in->dtype) - 1)) - 1;
+    if (in->dtype == FZ_TYPE_C64) s.mask = INT64_MAX ^ 1ull << 31; /* both signs */
     s.n = find_all(&s);
     FZ_TRY(call->env->resize(call, 0, 2, (const int64_t[2]){in->rank, s.n}));
     if (!call->out[0] || !s.n) return FZ_OK;

@@ -64,7 +64,8 @@ fz_status_t fzi_conv_check_frozen(const struct fz_op *op, const struct fz_conv_p
  * that may equal OUT. */
 fz_status_t fzi_conv_check_inputs(const struct fz_op *op, const struct fz_call *call,
                                   const struct fz_conv_params *p, const fz_tensor_t *out);
-/* FZ_E_SHAPE unless input I, if present, is a float32 tensor of N elements in one dimension. */
+/* FZ_E_SHAPE unless input I, if present, is a tensor of N elements in one dimension, of the type of
+ * input 0. */
 fz_status_t fzi_infer_bias(const struct fz_op *op, const struct fz_call *call, uint32_t i,
                            int64_t n);
 
@@ -117,6 +118,9 @@ size_t fzi_conv_scratch(const struct fz_conv_params *p, const struct fz_conv_geo
                         const struct fz_env *env);
 fz_status_t fzi_conv_run(const struct fz_conv_job *job);
 uint64_t fzi_conv_macs(const struct fz_conv_geometry *g, const struct fz_conv_params *p);
+/* Conv, or with TRANSPOSE ConvTranspose, of binary64 tensors in ONNX's layout. */
+void fzi_conv_f64(const struct fz_call *call, const struct fz_conv_params *p,
+                  const struct fz_conv_geometry *g, bool transpose);
 
 /* to[j][i] = from[i][j] for i < rows, j < cols; dense. */
 void fzi_transpose_f32(const struct fz_env *env, const float *from, int64_t rows, int64_t cols,

@@ -227,7 +227,7 @@ fz_status_t fzi_infer_bias(const struct fz_op *op, const struct fz_call *call, u
     const fz_tensor_t *t = i < call->n_in ? call->in[i] : NULL;
     char text[160];
     if (!t) return FZ_OK;
-    FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32)));
+    FZ_TRY(fzi_infer_type(op, call, i, t->dtype == call->in[0]->dtype ? FZ_T_ANY : 0));
     if (t->rank < 0 || (t->rank == 1 && (t->dims[0] == n || t->dims[0] < 0))) return FZ_OK;
     return fzi_error(FZ_E_SHAPE, "%s: a bias of %s for %lld channels", op->name,
                      fzi_shape_text(t, text, sizeof text), (long long)n);

@@ -130,8 +130,8 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     struct fz_conv_geometry g;
     fz_tensor_t out = {0};
     FZ_TRY(fzi_conv_check(op, call->params));
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32)));
-    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T(F32)));
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | FZ_T(F64)));
+    FZ_TRY(fzi_infer_type(op, call, 1, 1ull << x->dtype));
     bool good = complete(call->params, w, &p) && fzi_conv_check(op, &p) == FZ_OK &&
                 (x->rank < 0 || x->rank == p.spatial + 2) && p.cin % p.group == 0;
     if (good && x->rank >= 0 && w->rank >= 0 && x->dims[1] >= 0 && w->dims[0] >= 0)
@@ -141,7 +141,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     if (channels >= 0) FZ_TRY(fzi_infer_bias(op, call, 2, channels));
     FZ_TRY(shape(op, &p, x, channels, &out));
     if (fzi_shape_known(x) && fzi_shape_known(w)) FZ_TRY(measure(op, call, &p, &g));
-    fzi_infer_like(call, 0, FZ_TYPE_F32, &out);
+    fzi_infer_like(call, 0, x->dtype, &out);
     return FZ_OK;
 }
 
@@ -187,7 +187,7 @@ static struct layout lay_out(const struct fz_op *op, const struct fz_conv_params
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct fz_conv_params p;
     struct fz_conv_geometry g;
-    if (measure(op, call, &p, &g) != FZ_OK) return 0;
+    if (measure(op, call, &p, &g) != FZ_OK || call->in[0]->dtype == FZ_TYPE_F64) return 0;
     return lay_out(op, &p, &g).size;
 }
 
@@ -204,6 +204,10 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_conv_geometry g;
     FZ_TRY(measure(op, call, &p, &g));
     if (!call->out[0]->size) return FZ_OK;
+    if (call->in[0]->dtype == FZ_TYPE_F64) {
+        fzi_conv_f64(call, &p, &g, true);
+        return FZ_OK;
+    }
     struct layout l = lay_out(op, &p, &g);
     char *s = call->scratch;
     float *x = (float *)(s + l.x), *y = (float *)(s + l.y), *w = (float *)(s + l.w);

@@ -20,15 +20,18 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     return p->has_seed ? fzi_random_seed(node, &p->key) : FZ_OK;
 }
 
+/* These pass through, but no numbers are drawn for them. */
+#define FLOAT_8 (FZ_T(F8E4M3FN) | FZ_T(F8E4M3FNUZ) | FZ_T(F8E5M2) | FZ_T(F8E5M2FNUZ))
+
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *in = call->in[0];
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_FLOAT));
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_FLOAT | FLOAT_8));
     FZ_TRY(fzi_infer_type(op, call, 2, FZ_T(BOOL)));
     if (fzi_move_has(call, 2) && fzi_shape_known(call->in[2]) &&
         fzi_tensor_count(call->in[2]) != 1)
         return fzi_error(FZ_E_SHAPE, "%s: training_mode is not one element", op->name);
-    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T_FLOAT));
+    FZ_TRY(fzi_infer_type(op, call, 1, FZ_T_FLOAT | FLOAT_8));
     if (fzi_move_has(call, 1) && fzi_shape_known(call->in[1]) &&
         fzi_tensor_count(call->in[1]) != 1)
         return fzi_error(FZ_E_SHAPE, "%s: the ratio is not one element", op->name);
@@ -92,6 +95,9 @@ static fz_status_t train(const struct fz_op *op, const struct fz_call *call) {
     if (!p->has_seed)
         return fzi_error(FZ_E_UNSUPPORTED, "%s: training mode is random: give it a seed",
                          op->name);
+    if (!(FZ_T_FLOAT >> call->in[0]->dtype & 1) || (ratio && !(FZ_T_FLOAT >> ratio->dtype & 1)))
+        return fzi_error(FZ_E_UNSUPPORTED, "%s: training mode of %s", op->name,
+                         fz_type_name(call->in[0]->dtype));
     if (!(job.ratio >= 0 && job.ratio < 1))
         return fzi_error(FZ_E_VALUE, "%s: the ratio is not in [0, 1)", op->name);
     fzi_run_range(call->env, fzi_ceil_div(fzi_tensor_count(call->in[0]), FZ_GENERATE_BLOCK), 8,

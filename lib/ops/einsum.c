@@ -200,7 +200,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(check_params(op, call));
     for (uint32_t i = 0; i < call->n_in; i++) {
         if (!call->in[i]) return fzi_error(FZ_E_FORMAT, "%s: operand %u is absent", op->name, i);
-        FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32) | FZ_T(F64) | FZ_T(I32) | FZ_T(I64)));
+        FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32) | FZ_T(F64) | FZ_T_INT | FZ_T_UINT));
         FZ_TRY(fzi_infer_type(op, call, i, 1ull << dtype));
         known = known && fzi_shape_known(call->in[i]);
     }
@@ -246,19 +246,19 @@ static void advance(const struct loops *l, int64_t index[MAX_LABELS], int64_t of
 }
 
 /* Outputs [begin, end): 16 lanes, each in blocks of 256, then the tree. */
-#define SUMS(name, type)                                                                           \
+#define SUMS(name, type, wide)                                                                     \
     static void name(void *arg, int64_t begin, int64_t end) {                                      \
         const struct job *job = arg;                                                               \
         const struct fz_call *call = job->call;                                                    \
         for (int64_t i = begin; i < end; i++) {                                                    \
             int64_t off[MAX_TERMS], index[MAX_LABELS] = {0};                                       \
-            type lane[16] = {0};                                                                   \
+            wide lane[16] = {0};                                                                   \
             place(job, i, off);                                                                    \
             for (int64_t from = 0; from < job->terms; from += 4096) {                              \
-                type s[16] = {0};                                                                  \
+                wide s[16] = {0};                                                                  \
                 int64_t to = fzi_min_i64(job->terms, from + 4096);                                 \
                 for (int64_t j = from; j < to; j++, advance(job->loops, index, off)) {             \
-                    type x = ((const type *)call->in[0]->data)[off[0]];                            \
+                    wide x = ((const type *)call->in[0]->data)[off[0]];                            \
                     for (uint32_t t = 1; t < call->n_in; t++)                                      \
                         x = x * ((const type *)call->in[t]->data)[off[t]];                         \
                     s[j % 16] += x;                                                                \
@@ -267,23 +267,26 @@ static void advance(const struct loops *l, int64_t index[MAX_LABELS], int64_t of
             }                                                                                      \
             for (int half = 8; half > 0; half /= 2)                                                \
                 for (int l = 0; l < half; l++) lane[l] += lane[l + half];                          \
-            ((type *)call->out[0]->data)[i] = lane[0];                                             \
+            ((type *)call->out[0]->data)[i] = (type)lane[0];                                       \
         }                                                                                          \
     }
-SUMS(sums_f32, float)
-SUMS(sums_f64, double)
-SUMS(sums_i32, uint32_t)
-SUMS(sums_i64, uint64_t)
+SUMS(sums_f32, float, float)
+SUMS(sums_f64, double, double)
+SUMS(sums_i8, uint8_t, uint32_t)
+SUMS(sums_i16, uint16_t, uint32_t)
+SUMS(sums_i32, uint32_t, uint32_t)
+SUMS(sums_i64, uint64_t, uint64_t)
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct loops loops;
     FZ_TRY(plan(op, call, &loops));
     struct job job = {&loops, call, 1};
     for (int32_t d = loops.n_out; d < loops.n; d++) job.terms *= loops.dims[d];
-    fz_range_fn sums = sums_i64;
+    static const fz_range_fn whole[9] = {[1] = sums_i8, [2] = sums_i16, [4] = sums_i32,
+                                         [8] = sums_i64};
+    fz_range_fn sums = whole[fzi_type_width(call->out[0]->dtype)];
     if (call->out[0]->dtype == FZ_TYPE_F32) sums = sums_f32;
-    else if (call->out[0]->dtype == FZ_TYPE_F64) sums = sums_f64;
-    else if (call->out[0]->dtype == FZ_TYPE_I32) sums = sums_i32;
+    if (call->out[0]->dtype == FZ_TYPE_F64) sums = sums_f64;
     fzi_run_range(call->env, fzi_tensor_count(call->out[0]),
                   fzi_max_i64(1, 4096 / fzi_max_i64(1, job.terms)), sums, &job);
     return FZ_OK;

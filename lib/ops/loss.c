@@ -3,6 +3,8 @@
  * weight, rounded; sums of elements and of weights are those of ReduceSum over the labels in
  * row-major order, those that are ignored counting as 0; the mean is one division of the two. */
 #include "ops/move.h"
+#include "ops/sum.h"
+#include "ops/wide.h"
 
 enum { LIKELIHOOD, CROSS_ENTROPY };
 enum { SCORES, LABELS, WEIGHTS }; /* inputs */
@@ -47,15 +49,16 @@ static fz_status_t check_shapes(const struct fz_op *op, const struct fz_call *ca
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
-    FZ_TRY(fzi_infer_type(op, call, SCORES, FZ_T(F32)));
+    int32_t dtype = call->in[SCORES]->dtype;
+    FZ_TRY(fzi_infer_type(op, call, SCORES, FZ_T(F32) | FZ_T(F64)));
     FZ_TRY(fzi_infer_type(op, call, LABELS, FZ_T(I32) | FZ_T(I64)));
-    FZ_TRY(fzi_infer_type(op, call, WEIGHTS, FZ_T(F32)));
+    FZ_TRY(fzi_infer_type(op, call, WEIGHTS, 1ull << dtype));
     if (p->reduction < 0 || p->reduction >= REDUCTIONS)
         return fzi_error(FZ_E_FORMAT, "%s: reduction %lld", op->name, (long long)p->reduction);
     FZ_TRY(check_shapes(op, call));
-    if (p->reduction == NONE) fzi_infer_like(call, LOSS, FZ_TYPE_F32, call->in[LABELS]);
-    else fzi_infer_shape(call, LOSS, FZ_TYPE_F32, 0, NULL);
-    fzi_infer_like(call, LOG_PROB, FZ_TYPE_F32, call->in[SCORES]);
+    if (p->reduction == NONE) fzi_infer_like(call, LOSS, dtype, call->in[LABELS]);
+    else fzi_infer_shape(call, LOSS, dtype, 0, NULL);
+    fzi_infer_like(call, LOG_PROB, dtype, call->in[SCORES]);
     return FZ_OK;
 }
 
@@ -88,7 +91,8 @@ static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     size_t n = (size_t)fzi_tensor_count(call->in[LABELS]);
     size_t all = (size_t)fzi_tensor_count(call->in[SCORES]);
     (void)op;
-    return (2 * n + 2 * all) * sizeof(float);
+    if (call->in[SCORES]->dtype == FZ_TYPE_F32) return (2 * n + 2 * all) * sizeof(float);
+    return (2 * n + all + 2 * (size_t)call->in[SCORES]->dims[1]) * sizeof(double);
 }
 
 /* LogSoftmax over the classes; images with more than one place are turned, and turned back. */
@@ -109,20 +113,70 @@ static void find_log_prob(const struct job *job, const float *scores) {
     }
 }
 
+static fz_status_t check_label(const struct fz_op *op, const struct job *job, int64_t label) {
+    if (label >= 0 && label < job->classes) return FZ_OK;
+    return fzi_error(FZ_E_VALUE, "%s: label %lld of %lld classes", op->name, (long long)label,
+                     (long long)job->classes);
+}
+
 static fz_status_t find_losses(const struct fz_op *op, const struct params *p,
                                const struct job *job, const float *log_prob) {
     for (int64_t i = 0; i < job->n; i++) {
         int64_t label = fzi_tensor_int(job->labels, i);
         job->loss[i] = job->weight[i] = 0;
         if (p->ignores && label == p->ignore) continue;
-        if (label < 0 || label >= job->classes)
-            return fzi_error(FZ_E_VALUE, "%s: label %lld of %lld classes", op->name,
-                             (long long)label, (long long)job->classes);
+        FZ_TRY(check_label(op, job, label));
         int64_t image = i / job->inner, place = i % job->inner;
         float x = log_prob[(image * job->classes + label) * job->inner + place];
         job->weight[i] = job->weights ? job->weights[label] : 1;
         job->loss[i] = -x * job->weight[i];
     }
+    return FZ_OK;
+}
+
+/* ---- binary64: the same, image by image and place by place */
+
+/* Log probabilities of a column of scores; ROOM has place for them twice. */
+static void log_softmax_f64(const struct job *job, const double *x, double *y, double *room) {
+    int64_t n = job->classes, step = job->inner;
+    double m = -__builtin_inf(), sum;
+    for (int64_t c = 0; c < n; c++) m = fzi_max_f64(m, x[c * step]);
+    for (int64_t c = 0; c < n; c++) room[c] = x[c * step] - m;
+    job->k->unary_f64(FZK_FN_EXP, room + n, room, n, 0, 0);
+    sum = fzi_sum_f64(room + n, n);
+    job->k->unary_f64(FZK_FN_LOG, &sum, &sum, 1, 0, 0);
+    for (int64_t c = 0; c < n; c++) y[c * step] = room[c] - sum;
+}
+
+/* Scratch: losses and weights of all labels, log probabilities, then room. */
+static fz_status_t run_f64(const struct fz_op *op, const struct fz_call *call) {
+    const struct params *p = call->params;
+    struct job job;
+    set_job(call, &job);
+    const double *x = call->in[SCORES]->data, *weights = (const void *)job.weights;
+    double *loss = call->scratch, *weight = loss + job.n, *log_prob = weight + job.n;
+    int64_t image = job.classes * job.inner, all = job.batch * image;
+    for (int64_t i = 0; i < job.n && op->kind == CROSS_ENTROPY; i++) {
+        int64_t at = i / job.inner * image + i % job.inner;
+        log_softmax_f64(&job, x + at, log_prob + at, log_prob + all);
+    }
+    if (op->kind == CROSS_ENTROPY) x = log_prob;
+    if (call->n_out > LOG_PROB && call->out[LOG_PROB] && call->out[LOG_PROB]->size)
+        memcpy(call->out[LOG_PROB]->data, x, call->out[LOG_PROB]->size);
+    for (int64_t i = 0; i < job.n; i++) {
+        int64_t label = fzi_tensor_int(job.labels, i);
+        loss[i] = weight[i] = 0;
+        if (p->ignores && label == p->ignore) continue;
+        FZ_TRY(check_label(op, &job, label));
+        weight[i] = weights ? weights[label] : 1;
+        loss[i] = -x[i / job.inner * image + label * job.inner + i % job.inner] * weight[i];
+    }
+    fz_tensor_t *out = call->out[LOSS];
+    if (out && p->reduction == NONE && out->size) memcpy(out->data, loss, out->size);
+    if (!out || p->reduction == NONE) return FZ_OK;
+    double total = fzi_sum_f64(loss, job.n);
+    if (p->reduction == MEAN) total /= fzi_sum_f64(weight, job.n);
+    *(double *)out->data = total;
     return FZ_OK;
 }
 
@@ -141,6 +195,7 @@ static void reduce(const struct params *p, const struct job *job, const fz_tenso
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const float *log_prob = call->in[SCORES]->data;
     struct job job;
+    if (call->in[SCORES]->dtype == FZ_TYPE_F64) return run_f64(op, call);
     set_job(call, &job);
     if (op->kind == CROSS_ENTROPY) {
         find_log_prob(&job, log_prob);

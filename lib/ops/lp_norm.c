@@ -4,6 +4,7 @@
  * statistic. */
 #include "ops/axes.h"
 #include "ops/op.h"
+#include "ops/sum.h"
 
 enum { LP, MEAN_VARIANCE };
 
@@ -46,9 +47,9 @@ static fz_status_t find_mask(const struct fz_op *op, const struct fz_call *call,
 
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     uint32_t mask;
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32)));
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | FZ_T(F64)));
     if (call->in[0]->rank >= 0) FZ_TRY(find_mask(op, call, &mask));
-    fzi_infer_like(call, 0, FZ_TYPE_F32, call->in[0]);
+    fzi_infer_like(call, 0, call->in[0]->dtype, call->in[0]);
     return FZ_OK;
 }
 
@@ -60,10 +61,12 @@ static struct fz_axes axes_of(const struct fz_op *op, const struct fz_call *call
     return axes;
 }
 
-/* The statistics, and the elements where their axes have to be brought together. */
+/* The statistics (of binary64: a column), and the elements where their axes have to be brought
+ * together. */
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct fz_axes axes = axes_of(op, call);
     size_t keep = fzi_align((size_t)(axes.outer * axes.inner) * 4, 64);
+    if (call->in[0]->dtype == FZ_TYPE_F64) keep = fzi_align((size_t)axes.n * 8, 64);
     return keep + (axes.direct ? 0 : call->in[0]->size);
 }
 
@@ -114,20 +117,49 @@ static void row_range(void *arg, int64_t begin, int64_t end) {
                                               job->stat + i * inner);
 }
 
+/* ---- binary64: column by column, each brought together in ROOM */
+
+static double stat_f64(const struct params *p, int64_t kind, double *x, int64_t n) {
+    double mean = kind == LP ? 0 : fzi_sum_f64(x, n) / (double)n, stat;
+    for (int64_t i = 0; kind != LP && i < n; i++) x[i] = x[i] - mean;
+    if (kind == LP && p->p == 1) stat = fzi_sum_sizes_f64(x, n);
+    else stat = fzi_sum_squares_f64(x, n);
+    if (kind != LP) return __builtin_sqrt(stat / (double)n) + 1e-9;
+    stat = p->p == 1 ? stat : __builtin_sqrt(stat);
+    return stat == 0 ? 1 : stat;
+}
+
+static void run_f64(const struct params *p, int64_t kind, const struct fz_axes *axes,
+                    const double *x, double *y, double *room) {
+    int64_t n = axes->n, inner = axes->inner;
+    for (int64_t i = 0; i < axes->outer * inner; i++) {
+        int64_t at = i / inner * n * inner + i % inner;
+        for (int64_t j = 0; j < n; j++) room[j] = x[at + j * inner];
+        double stat = stat_f64(p, kind, room, n);
+        for (int64_t j = 0; j < n; j++) y[at + j * inner] = room[j] / stat;
+    }
+}
+
+/* Scratch: the statistics, then the elements in the order of the axes. */
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
-    struct job job = {call->env->k, axes_of(op, call), op->kind, p->p, call->in[0]->data,
-                      call->out[0]->data, call->scratch};
-    const struct fz_axes *axes = &job.axes;
+    const struct fz_axes axes = axes_of(op, call);
+    size_t width = fzi_type_width(call->in[0]->dtype);
+    const void *x = call->in[0]->data;
+    void *y = call->out[0]->data;
     if (call->out[0]->size == 0) return FZ_OK;
-    if (!axes->direct) {
-        job.y = job.stat + fzi_align((size_t)(axes->outer * axes->inner) * 4, 64) / 4;
-        fzi_axes_gather(axes, 4, job.y, job.x);
-        job.x = job.y;
+    if (!axes.direct) {
+        y = (char *)call->scratch + scratch(op, call) - call->in[0]->size;
+        fzi_axes_gather(&axes, width, y, x);
+        x = y;
     }
-    int64_t work = axes->n * axes->inner;
-    fzi_run_range(call->env, axes->outer, fzi_max_i64(1, 8192 / work), row_range, &job);
-    if (!axes->direct) fzi_axes_scatter(axes, 4, call->out[0]->data, job.y);
+    if (width == 8) run_f64(p, op->kind, &axes, x, y, call->scratch);
+    else {
+        struct job job = {call->env->k, axes, op->kind, p->p, x, y, call->scratch};
+        fzi_run_range(call->env, axes.outer, fzi_max_i64(1, 8192 / (axes.n * axes.inner)),
+                      row_range, &job);
+    }
+    if (!axes.direct) fzi_axes_scatter(&axes, width, call->out[0]->data, y);
     return FZ_OK;
 }
 

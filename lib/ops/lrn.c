@@ -1,7 +1,7 @@
 /* LRN: x / (bias + alpha / size * s) ^ beta with s the sum of the squares of SIZE neighbouring
  * channels: squares are rounded and added in one chain from the first channel on; alpha / size
  * comes first, then its product with s, then the sum, the power and the division, each in
- * binary32. */
+ * the precision of x. */
 #include "ops/op.h"
 
 struct params {
@@ -22,12 +22,12 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
 static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *x = call->in[0];
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32)));
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | FZ_T(F64)));
     if (p->size < 1 || p->size > 1 << 30)
         return fzi_error(FZ_E_FORMAT, "%s: a size of %lld", op->name, (long long)p->size);
     if (x->rank >= 0 && x->rank < 2)
         return fzi_error(FZ_E_SHAPE, "%s: the input has no channels", op->name);
-    fzi_infer_like(call, 0, FZ_TYPE_F32, x);
+    fzi_infer_like(call, 0, x->dtype, x);
     return FZ_OK;
 }
 
@@ -71,6 +71,25 @@ static void channel_range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* The same in binary64, element by element. */
+static void run_f64(const struct fz_call *call, int64_t channels, int64_t space) {
+    const struct params *p = call->params;
+    const double *x = call->in[0]->data, factor = p->alpha / (double)p->size;
+    double *y = call->out[0]->data;
+    int64_t before = (p->size - 1) / 2, behind = p->size / 2;
+    for (int64_t i = 0; i < fzi_tensor_count(call->in[0]); i++) {
+        int64_t c = i / space % channels, last = fzi_min_i64(channels - 1, c + behind);
+        double sum = 0;
+        for (int64_t j = fzi_max_i64(0, c - before); j <= last; j++) {
+            double v = x[i + (j - c) * space];
+            sum = sum + v * v;
+        }
+        sum = sum * factor + p->bias;
+        call->env->k->binary_f64(FZK_BINARY_POW, &sum, &sum, &p->beta, 1, 1, 1);
+        y[i] = x[i] / sum;
+    }
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *x = call->in[0];
     (void)op;
@@ -78,6 +97,10 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct job job = {call->env->k, call->params, x->data, call->out[0]->data, call->scratch,
                       x->dims[1], 1};
     for (int32_t d = 2; d < x->rank; d++) job.space *= x->dims[d];
+    if (x->dtype == FZ_TYPE_F64) {
+        run_f64(call, job.channels, job.space);
+        return FZ_OK;
+    }
     int64_t rows = x->dims[0] * x->dims[1];
     fzi_run_range(call->env, rows, fzi_max_i64(1, 16384 / job.space), square_range, &job);
     fzi_run_range(call->env, rows, fzi_max_i64(1, 1024 / job.space), channel_range, &job);

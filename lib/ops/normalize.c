@@ -2,7 +2,8 @@
  * lanes, r = 1 / sqrt(var + eps), y = fma((x - mean) * r, scale, bias), or without a bias
  * ((x - mean) * r) * scale. RMSNormalization has mean 0 and the mean square for var. Instances and
  * groups of channels are rows of their own. */
-#include "ops/op.h"
+#include "ops/move.h"
+#include "ops/sum.h"
 #include "ops/walk.h"
 
 enum { LAYER, RMS, SIMPLIFIED, INSTANCE, GROUP };
@@ -25,6 +26,13 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
     if (node->op->kind == GROUP && !fzi_attr(node, "num_groups"))
         return fzi_error(FZ_E_FORMAT, "attribute 'num_groups' is missing");
     return fzi_attr_int(node, "num_groups", 1, &p->groups);
+}
+
+static fz_status_t check_types(const struct fz_op *op, const struct fz_call *call) {
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | FZ_T(F64)));
+    uint64_t same = 1ull << call->in[0]->dtype;
+    for (uint32_t i = 1; i < 3; i++) FZ_TRY(fzi_infer_type(op, call, i, same));
+    return FZ_OK;
 }
 
 /* ---- rows that begin at an axis */
@@ -59,8 +67,8 @@ static fz_status_t infer_rows(const struct fz_op *op, const struct fz_call *call
     const struct params *p = call->params;
     const fz_tensor_t *x = call->in[0];
     int32_t axis;
-    for (uint32_t i = 0; i < 3; i++) FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32)));
-    fzi_infer_like(call, 0, FZ_TYPE_F32, x);
+    FZ_TRY(check_types(op, call));
+    fzi_infer_like(call, 0, x->dtype, x);
     if (x->rank < 0) {
         for (uint32_t i = 1; i < 3; i++) fzi_infer_unknown(call, i, FZ_TYPE_F32);
         return FZ_OK;
@@ -76,21 +84,25 @@ static fz_status_t infer_rows(const struct fz_op *op, const struct fz_call *call
     return FZ_OK;
 }
 
-/* Room for a scale and a bias of a whole row each. */
+/* Room for a scale or a bias of a whole row. */
+static size_t room_of(const fz_tensor_t *row) {
+    return fzi_align((size_t)fzi_tensor_count(row) * fzi_type_width(row->dtype), 64);
+}
+
 static size_t scratch_rows(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     int32_t axis = 0;
     (void)op;
     fzi_axis(p->axis, call->in[0]->rank, &axis);
     fz_tensor_t row = row_shape(call->in[0], axis);
-    return 2 * fzi_align((size_t)fzi_tensor_count(&row) * 4, 64);
+    return 2 * room_of(&row);
 }
 
 /* Input I repeated to a whole row: its own data if that is what it has, else a copy at ROOM. */
-static const float *whole_row(const struct fz_call *call, uint32_t i, const fz_tensor_t *row,
-                              float *room) {
+static const void *whole_row(const struct fz_call *call, uint32_t i, const fz_tensor_t *row,
+                             char *room) {
     const fz_tensor_t *t = i < call->n_in ? call->in[i] : NULL;
-    int64_t n = fzi_tensor_count(row);
+    int64_t n = fzi_tensor_count(row), width = (int64_t)fzi_type_width(row->dtype);
     if (!t) return NULL;
     if (fzi_tensor_count(t) == n || n == 0) return t->data;
     struct fz_walk walk;
@@ -101,7 +113,8 @@ static const float *whole_row(const struct fz_call *call, uint32_t i, const fz_t
         run = fzi_walk_run(&walk, &at, n - j);
         int64_t step = fzi_walk_step(&walk, 0);
         for (int64_t m = 0; m < run; m++)
-            room[j + m] = ((const float *)t->data)[at.off[0] + m * step];
+            memcpy(room + (j + m) * width, (const char *)t->data + (at.off[0] + m * step) * width,
+                   (size_t)width);
         fzi_walk_next(&walk, &at, run);
     }
     return room;
@@ -111,6 +124,8 @@ struct job {
     const struct fzk_table *k;
     struct fzk_norm_f32 norm; /* of all rows */
     int64_t period, step;     /* period not 0: row i has scale and bias at i % period * step */
+    const double *x, *gain, *bias; /* binary64, in place of those of norm, if x is there */
+    double *y, eps;
 };
 
 static void norm_rows(const struct job *job, int64_t begin, int64_t end) {
@@ -127,14 +142,44 @@ static void norm_rows(const struct job *job, int64_t begin, int64_t end) {
     job->k->norm_f32(&g);
 }
 
+/* A row of binary64: the same steps, each rounded. Statistics are binary32. */
+static void row_f64(const struct job *job, int64_t i) {
+    const struct fzk_norm_f32 *g = &job->norm;
+    const double *x = job->x + i * g->n, *gain = job->gain, *bias = job->bias;
+    double *y = job->y + i * g->n, n = (double)g->n, eps = job->eps;
+    double mean = g->rms ? 0 : fzi_sum_f64(x, g->n) / n;
+    for (int64_t j = 0; j < g->n; j++) y[j] = x[j] - mean;
+    double r = 1 / __builtin_sqrt(fzi_sum_squares_f64(y, g->n) / n + eps);
+    int64_t at = job->period ? i % job->period * job->step : 0, step = !g->channels;
+    for (int64_t j = 0; j < g->n; j++) {
+        double v = y[j] * r * gain[at + j * step];
+        y[j] = bias ? v + bias[at + j * step] : v;
+    }
+    if (g->mean) g->mean[i] = (float)mean;
+    if (g->inv_std) g->inv_std[i] = (float)r;
+}
+
 /* Rows that differ in scale and bias go one by one. */
 static void norm_range(void *arg, int64_t begin, int64_t end) {
     const struct job *job = arg;
-    int64_t rows = job->period ? 1 : end - begin;
-    for (int64_t i = begin; i < end; i += rows) norm_rows(job, i, i + rows);
+    int64_t rows = job->period || job->x ? 1 : end - begin;
+    for (int64_t i = begin; i < end; i += rows)
+        if (job->x) row_f64(job, i);
+        else norm_rows(job, i, i + rows);
 }
 
-static void run_norm(const struct fz_call *call, struct job *job) {
+/* With scale and bias of whole rows, or a number for each row. */
+static void run_norm(const struct fz_call *call, struct job *job, const void *gain,
+                     const void *bias) {
+    const struct params *p = call->params;
+    job->norm.eps = (float)p->eps;
+    if (call->in[0]->dtype == FZ_TYPE_F64) {
+        job->x = call->in[0]->data, job->y = call->out[0]->data, job->eps = p->eps;
+        job->gain = gain, job->bias = bias;
+    } else {
+        job->norm.x = call->in[0]->data, job->norm.y = call->out[0]->data;
+        job->norm.gain = gain, job->norm.bias = bias;
+    }
     int64_t grain = fzi_max_i64(1, 8192 / fzi_max_i64(1, job->norm.n));
     fzi_run_range(call->env, job->norm.rows, grain, norm_range, job);
 }
@@ -147,16 +192,14 @@ static fz_status_t run_rows(const struct fz_op *op, const struct fz_call *call) 
     fz_tensor_t row = row_shape(x, axis);
     int64_t n = fzi_tensor_count(&row), rows = 1;
     for (int32_t d = 0; d < axis; d++) rows *= x->dims[d];
-    float *room = call->scratch;
+    char *room = call->scratch;
     struct job job = {.k = call->env->k};
-    job.norm = (struct fzk_norm_f32){.rows = rows, .n = n, .x = x->data, .y = call->out[0]->data,
-                                     .eps = (float)p->eps, .rms = op->kind != LAYER};
-    job.norm.gain = whole_row(call, 1, &row, room);
-    job.norm.bias = whole_row(call, 2, &row, room + fzi_align((size_t)n * 4, 64) / 4);
+    job.norm = (struct fzk_norm_f32){.rows = rows, .n = n, .rms = op->kind != LAYER};
     uint32_t stat = op->kind == LAYER ? 2 : 1;
     if (op->kind == LAYER && call->n_out > 1 && call->out[1]) job.norm.mean = call->out[1]->data;
     if (call->n_out > stat && call->out[stat]) job.norm.inv_std = call->out[stat]->data;
-    run_norm(call, &job);
+    run_norm(call, &job, whole_row(call, 1, &row, room),
+             whole_row(call, 2, &row, room + room_of(&row)));
     return FZ_OK;
 }
 
@@ -165,8 +208,8 @@ static fz_status_t run_rows(const struct fz_op *op, const struct fz_call *call) 
 static fz_status_t infer_channels(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *x = call->in[0];
-    for (uint32_t i = 0; i < 3; i++) FZ_TRY(fzi_infer_type(op, call, i, FZ_T(F32)));
-    fzi_infer_like(call, 0, FZ_TYPE_F32, x);
+    FZ_TRY(check_types(op, call));
+    fzi_infer_like(call, 0, x->dtype, x);
     if (p->groups < 1) return fzi_error(FZ_E_FORMAT, "%s: num_groups is below 1", op->name);
     if (x->rank < 0) return FZ_OK;
     if (x->rank < 2) return fzi_error(FZ_E_SHAPE, "%s: the input has no channels", op->name);
@@ -199,12 +242,14 @@ static size_t scratch_channels(const struct fz_op *op, const struct fz_call *cal
     const fz_tensor_t *x = call->in[0];
     if (!writes_out(op, call)) return 0;
     fz_tensor_t image = row_shape(x, 1);
-    return 2 * fzi_align((size_t)fzi_tensor_count(&image) * 4, 64);
+    return 2 * room_of(&image);
 }
 
-static const float *write_out(const fz_tensor_t *t, int64_t space, float *room) {
+static const void *write_out(const fz_tensor_t *t, int64_t space, char *room) {
+    size_t width = fzi_type_width(t->dtype);
     for (int64_t c = 0; c < t->dims[0]; c++)
-        for (int64_t i = 0; i < space; i++) room[c * space + i] = ((const float *)t->data)[c];
+        fzi_move_fill(room + c * space * (int64_t)width, space,
+                      (const char *)t->data + c * (int64_t)width, width);
     return room;
 }
 
@@ -215,26 +260,25 @@ static fz_status_t run_channels(const struct fz_op *op, const struct fz_call *ca
     int64_t n = fzi_tensor_count(&image), groups = op->kind == GROUP ? p->groups : x->dims[1];
     if (n == 0) return FZ_OK;
     struct job job = {.k = call->env->k};
-    job.norm = (struct fzk_norm_f32){
-        .rows = x->dims[0] * groups, .n = n / groups, .x = x->data, .y = call->out[0]->data,
-        .eps = (float)p->eps, .gain = call->in[1]->data, .bias = call->in[2]->data,
-        .channels = 1};
+    const void *gain = call->in[1]->data, *bias = call->in[2]->data;
+    job.norm = (struct fzk_norm_f32){.rows = x->dims[0] * groups, .n = n / groups, .channels = 1};
     job.period = groups;
     job.step = 1;
     if (writes_out(op, call)) {
-        float *room = call->scratch;
+        char *room = call->scratch;
         int64_t space = n / x->dims[1];
         job.norm.channels = 0;
         job.step = job.norm.n;
-        job.norm.gain = write_out(call->in[1], space, room);
-        job.norm.bias = write_out(call->in[2], space, room + fzi_align((size_t)n * 4, 64) / 4);
+        gain = write_out(call->in[1], space, room);
+        bias = write_out(call->in[2], space, room + room_of(&image));
     }
-    run_norm(call, &job);
+    run_norm(call, &job, gain, bias);
     return FZ_OK;
 }
 
 #define ROW(family, onnx, first, last, row, inputs_min, inputs, outputs, known, form)              \
     {.name = onnx, .domain = family, .since = first, .until = last, .rev = 1,                      \
+     .flags = FZ_OP_STATISTICS,                                                                    \
      .min_in = inputs_min, .max_in = inputs, .min_out = 1, .max_out = outputs, .attrs = known,     \
      .params_size = sizeof(struct params), .kind = row, .lower = lower, .infer = infer_##form,     \
      .scratch = scratch_##form, .run = run_##form}

@@ -13,7 +13,13 @@ enum { GRAIN = 16384 };
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
     struct params *p = params;
+    int64_t precision;
     (void)lower;
+    FZ_TRY(fzi_attr_int(node, "precision", 0, &precision));
+    if (precision && precision != FZ_TYPE_F32 && precision != FZ_TYPE_F16 &&
+        precision != FZ_TYPE_BF16)
+        return fzi_error(FZ_E_UNSUPPORTED, "precision %lld: divisions are in float32",
+                         (long long)precision);
     FZ_TRY(fzi_attr_int(node, "axis", 1, &p->axis));
     FZ_TRY(fzi_attr_int(node, "block_size", 0, &p->block));
     FZ_TRY(fzi_attr_int(node, "saturate", 1, &p->saturate));

@@ -6,6 +6,15 @@
 static const uint64_t types =
     FZ_T(F32) | FZ_T(F64) | FZ_T(I16) | FZ_T(I32) | FZ_T(I64) | FZ_T(F16) | FZ_T(BF16);
 
+static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
+    int64_t stash;
+    (void)lower;
+    (void)params;
+    FZ_TRY(fzi_attr_int(node, "stash_type", FZ_TYPE_F32, &stash));
+    if (stash == FZ_TYPE_F32) return FZ_OK;
+    return fzi_error(FZ_E_UNSUPPORTED, "stash_type must be 1: half precision counts in float32");
+}
+
 /* A count of elements must be below 2^53, so that doubles and int64_t agree on it. */
 static const double max_count = 0x1p53;
 
@@ -95,6 +104,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
 
 const struct fz_op fz_ops_range[] = {
     {.name = "Range", .domain = "", .since = 11, .rev = 1, .flags = FZ_OP_HALF,
-     .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1, .infer = infer, .run = run},
+     .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1, .attrs = "stash_type",
+     .lower = lower, .infer = infer, .run = run},
     {0},
 };

@@ -108,6 +108,7 @@ static bool side_by_side(const struct fz_call *call, const struct fz_rnn_sizes *
  * their own, but for the lengths. */
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
+    if (call->in[0]->dtype == FZ_TYPE_F64) return fzi_rnn_scratch_f64(&s);
     return (size_t)lay_out(op, &s).size * sizeof(float) * (side_by_side(call, &s) ? 2 : 1);
 }
 
@@ -225,6 +226,10 @@ static void direction_task(void *arg, size_t d) {
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
     FZ_TRY(fzi_rnn_lengths(op, call, 4, &s, call->scratch));
+    if (call->in[0]->dtype == FZ_TYPE_F64) {
+        fzi_rnn_run_f64(call, &s);
+        return FZ_OK;
+    }
     if (side_by_side(call, &s)) {
         struct directions both = {op, call, &s, *call->env};
         both.env.threads = 1;

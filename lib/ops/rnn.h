@@ -88,6 +88,9 @@ struct fz_rnn_pass {
     float *y;                     /* or NULL */
     int64_t y_t, y_b;             /* elements between time steps and between batch rows */
 };
+/* The same operators in binary64, LENS of the batch rows at the start of the scratch memory. */
+size_t fzi_rnn_scratch_f64(const struct fz_rnn_sizes *s);
+void fzi_rnn_run_f64(const struct fz_call *call, const struct fz_rnn_sizes *s);
 /* Batch rows [BEGIN, END), which all are LENS[BEGIN] steps long. */
 void fzi_rnn_rows(const struct fz_rnn_pass *pass, int64_t begin, int64_t end);
 /* The same of rows of any lengths, for fzi_run_range: ARG is the pass. */

@@ -166,13 +166,14 @@ static fz_status_t check_inputs(const struct fz_op *op, const struct fz_call *ca
     const int64_t first[] = {p->layout ? s->batch : s->dirs, p->layout ? s->dirs : s->batch, h};
     const int64_t peephole[] = {s->dirs, h < 0 ? h : 3 * h};
     bool frozen = is_frozen(op);
-    FZ_TRY(fzi_rnn_expect(op, call, 1, FZ_TYPE_F32, frozen ? 4 : 3, frozen ? packed_w : w));
-    FZ_TRY(fzi_rnn_expect(op, call, 2, FZ_TYPE_F32, frozen ? 4 : 3, frozen ? packed_r : r));
-    FZ_TRY(fzi_rnn_expect(op, call, 3, FZ_TYPE_F32, 2, bias));
+    int32_t dtype = call->in[0]->dtype;
+    FZ_TRY(fzi_rnn_expect(op, call, 1, dtype, frozen ? 4 : 3, frozen ? packed_w : w));
+    FZ_TRY(fzi_rnn_expect(op, call, 2, dtype, frozen ? 4 : 3, frozen ? packed_r : r));
+    FZ_TRY(fzi_rnn_expect(op, call, 3, dtype, 2, bias));
     FZ_TRY(fzi_rnn_expect(op, call, 4, FZ_TYPE_I32, 1, &s->batch));
-    FZ_TRY(fzi_rnn_expect(op, call, 5, FZ_TYPE_F32, 3, first));
-    FZ_TRY(fzi_rnn_expect(op, call, 6, FZ_TYPE_F32, 3, first));
-    return fzi_rnn_expect(op, call, 7, FZ_TYPE_F32, 2, peephole);
+    FZ_TRY(fzi_rnn_expect(op, call, 5, dtype, 3, first));
+    FZ_TRY(fzi_rnn_expect(op, call, 6, dtype, 3, first));
+    return fzi_rnn_expect(op, call, 7, dtype, 2, peephole);
 }
 
 /* What is not known yet is left out of the checks; run sees everything known. */
@@ -182,7 +183,9 @@ fz_status_t fzi_rnn_infer(const struct fz_op *op, const struct fz_call *call) {
     FZ_TRY(fzi_rnn_check(op, p));
     for (uint32_t i = 0; i < 3; i++)
         if (!call->in[i]) return fzi_error(FZ_E_FORMAT, "%s: input %u is absent", op->name, i);
-    FZ_TRY(fzi_rnn_expect(op, call, 0, FZ_TYPE_F32, 3, any));
+    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T(F32) | (is_frozen(op) ? 0 : FZ_T(F64))));
+    int32_t dtype = call->in[0]->dtype;
+    FZ_TRY(fzi_rnn_expect(op, call, 0, dtype, 3, any));
     struct fz_rnn_sizes s = fzi_rnn_measure(op, call);
     if (s.hidden == 0) return fzi_error(FZ_E_SHAPE, "%s: a hidden state of no elements", op->name);
     if (s.hidden < 0) s.hidden = FZ_DIM_UNKNOWN;
@@ -195,8 +198,8 @@ fz_status_t fzi_rnn_infer(const struct fz_op *op, const struct fz_call *call) {
     const int64_t y[2][4] = {{s.steps, s.dirs, s.batch, s.hidden},
                              {s.batch, s.steps, s.dirs, s.hidden}};
     const int64_t last[2][3] = {{s.dirs, s.batch, s.hidden}, {s.batch, s.dirs, s.hidden}};
-    fzi_infer_shape(call, 0, FZ_TYPE_F32, 4, y[p->layout]);
-    fzi_infer_shape(call, 1, FZ_TYPE_F32, 3, last[p->layout]);
-    fzi_infer_shape(call, 2, FZ_TYPE_F32, 3, last[p->layout]);
+    fzi_infer_shape(call, 0, dtype, 4, y[p->layout]);
+    fzi_infer_shape(call, 1, dtype, 3, last[p->layout]);
+    fzi_infer_shape(call, 2, dtype, 3, last[p->layout]);
     return FZ_OK;
 }

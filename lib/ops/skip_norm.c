@@ -105,7 +105,8 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
 
 #define ROW(onnx, row, inputs)                                                                     \
     {.name = onnx, .domain = "com.microsoft", .since = 1, .rev = 1, .min_in = 3, .max_in = inputs, \
-     .min_out = 1, .max_out = 4, .attrs = "epsilon", .params_size = sizeof(struct params),         \
+     .min_out = 1, .max_out = 4, .flags = FZ_OP_STATISTICS, .attrs = "epsilon",                    \
+     .params_size = sizeof(struct params),                                                         \
      .kind = row, .lower = lower, .infer = infer, .run = run}
 
 const struct fz_op fz_ops_skip_norm[] = {

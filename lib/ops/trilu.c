@@ -15,7 +15,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *in = call->in[0];
     int64_t k;
     bool known;
-    FZ_TRY(fzi_infer_type(op, call, 0, FZ_T_NUMBER | FZ_T(BOOL)));
+    FZ_TRY(fzi_move_type(op, call, 0));
     if (in->rank >= 0 && in->rank < 2)
         return fzi_error(FZ_E_SHAPE, "%s: an input of rank %d, where 2 at least is needed",
                          op->name, in->rank);

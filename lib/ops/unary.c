@@ -1,6 +1,7 @@
 /* Elementwise functions of one operand: y = f(x). Floats go through the kernels' functions, each
  * the expression that kernels/numeric.h gives it (half precision by way of binary32); integers,
- * where ONNX has them, wrap modulo 2^n. */
+ * where ONNX has them, wrap modulo 2^n; Erf and Shrink of integers go by way of binary64 and
+ * truncate. */
 #include "ops/act.h"
 #include "ops/wide.h"
 
@@ -71,8 +72,27 @@ static void map_int(int64_t fn, int64_t *y, const int64_t *x, int64_t n, bool si
     }
 }
 
+struct job {
+    const struct fzk_table *k;
+    const struct params *p;
+    const fz_tensor_t *in;
+    fz_tensor_t *out;
+};
+
+/* Functions that leave integers. */
+static void map_real(const struct job *job, int64_t *y, const int64_t *x, int64_t n) {
+    bool u64 = job->in->dtype == FZ_TYPE_U64;
+    for (int64_t i = 0; i < n; i++) {
+        double v = u64 ? (double)(uint64_t)x[i] : (double)x[i];
+        job->k->unary_f64((int32_t)job->p->fn, &v, &v, 1, job->p->a, job->p->b);
+        if (v != v || v <= -0x1p63 || v >= 0x1p64) y[i] = 0;
+        else y[i] = v < 0x1p63 ? (int64_t)v : (int64_t)(uint64_t)v;
+    }
+}
+
 static uint64_t types_of(int64_t fn) {
     if (fn == FZK_FN_ABS || fn == FZK_FN_SIGN) return FZ_T_NUMBER;
+    if (fn == FZK_FN_ERF || fn == FZK_FN_SHRINK) return FZ_T_NUMBER;
     return fn == FZK_FN_NEG || fn == FZK_FN_RELU ? FZ_T_FLOAT | FZ_T_INT : FZ_T_FLOAT;
 }
 
@@ -86,13 +106,6 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
     return FZ_OK;
 }
 
-struct job {
-    const struct fzk_table *k;
-    const struct params *p;
-    const fz_tensor_t *in;
-    fz_tensor_t *out;
-};
-
 static void map_block(const struct job *job, int64_t first, int64_t n) {
     union fz_wide_block source, target;
     int32_t type = job->in->dtype;
@@ -105,7 +118,10 @@ static void map_block(const struct job *job, int64_t first, int64_t n) {
         if (type == FZ_TYPE_F32) fzi_round_run(job->k, p->round, y, n);
         break;
     case FZ_WIDE_F64: job->k->unary_f64((int32_t)p->fn, y, x, n, p->a, p->b); break;
-    default: map_int(p->fn, y, x, n, fzi_type_is_signed(type)); break;
+    default:
+        if (p->fn == FZK_FN_ERF || p->fn == FZK_FN_SHRINK) map_real(job, y, x, n);
+        else map_int(p->fn, y, x, n, fzi_type_is_signed(type));
+        break;
     }
     fzi_wide_store(job->k, type, job->out->data, first, n, y);
 }

@@ -105,18 +105,19 @@ static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz
                : FZ_OK;
 }
 
-/* A node that reads half precision and does not handle it: Casts before and behind it. */
-static fz_status_t visit_half(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
-                              int32_t half) {
+/* A node that reads a type for storage and does not handle it: Casts before and behind it. */
+static fz_status_t visit_stored(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                                int32_t dtype) {
     struct fz_node *last = node->prev;
-    FZ_TRY(fzi_pass_widen(pass, graph, node));
+    uint64_t inputs;
+    FZ_TRY(fzi_pass_widen(pass, graph, node, &inputs));
     for (struct fz_node *cast = last ? last->next : graph->first, *next; cast != node;
          cast = next) {
         next = cast->next;
         FZ_TRY(visit(pass, graph, cast));
     }
     FZ_TRY(fzi_pass_infer_node(graph, node));
-    return fzi_pass_narrow(pass, graph, node, half);
+    return fzi_pass_narrow(pass, graph, node, dtype, inputs);
 }
 
 /* Folds NODE; *NEXT is where the walk goes on. */
@@ -131,10 +132,10 @@ static fz_status_t fold(struct fz_pass *pass, struct fz_graph *graph, struct fz_
         *next = node->next;
         return FZ_OK;
     }
-    int32_t half = fzi_pass_half_of(node);
-    if (half) FZ_TRY(visit_half(pass, graph, node, half));
+    int32_t stored = fzi_pass_stored(graph, node);
+    if (stored) FZ_TRY(visit_stored(pass, graph, node, stored));
     *next = node->next; /* the Casts behind NODE are next */
-    return half ? FZ_OK : visit(pass, graph, node);
+    return stored ? FZ_OK : visit(pass, graph, node);
 }
 
 /* Behind a fault the walk goes on, to find the others; in a subgraph, which may never run, it ends

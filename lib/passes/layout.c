@@ -126,6 +126,7 @@ static fz_status_t visit_pool(struct fz_pass *pass, struct fz_graph *graph, stru
     struct fz_value *twin;
     if (node->in[0]->t.rank != 4 || fzi_out(node, 1)) return FZ_OK;
     if (!node->in[0]->note || !fzi_op_known("frozen", node->op->name)) return FZ_OK;
+    if (node->in[0]->t.dtype == FZ_TYPE_F64) return FZ_OK;
     FZ_TRY(twin_of(pass, graph, node, node->in[0], 4, &twin));
     return finish(pass, graph, node,
                   fzi_pass_make(pass, graph, node, "frozen", node->op->name, node->name,

@@ -75,15 +75,16 @@ fz_status_t fzi_pass_narrow_product(struct fz_pass *pass, struct fz_graph *graph
                                     struct fz_node *node, const struct fz_narrow_params *p,
                                     struct fz_value *const *in);
 
-/* ---- half precision (half.c): what the fold pass does when it meets a node that lacks it */
+/* ---- types for storage (half.c): what the fold pass does when it meets a node that lacks one */
 
-/* The 16-bit float type that NODE reads but does not handle itself, or 0. */
-int32_t fzi_pass_half_of(const struct fz_node *node);
-/* Lets NODE read binary32 by Casts before it. */
-fz_status_t fzi_pass_widen(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node);
-/* Rounds NODE's binary32 outputs (inferred) to DTYPE by Casts behind it. */
+/* The type of half precision or below 8 bits that NODE reads but does not handle itself, or 0. */
+int32_t fzi_pass_stored(struct fz_graph *graph, struct fz_node *node);
+/* Lets NODE read the wider types by Casts before it; *INPUTS: the set of those that were cast. */
+fz_status_t fzi_pass_widen(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
+                           uint64_t *inputs);
+/* Casts NODE's wide outputs (inferred) to DTYPE behind it. */
 fz_status_t fzi_pass_narrow(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *node,
-                            int32_t dtype);
+                            int32_t dtype, uint64_t inputs);
 
 /* ---- what passes share (pass.c) */
 

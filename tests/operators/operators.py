@@ -104,18 +104,18 @@ def tables(build):
 
 
 def listing(build):
-    """[file, domain, name, since, until, rev, types] of all rows."""
+    """[file, domain, name, since, until, rev, attributes, composed, types of each input] of all rows."""
     tool = os.path.join(build, 'tests', 'ops', 'ops_test')
     out = subprocess.run([tool, '--types'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                          text=True, check=True).stdout
     files = tables(build)
-    rows = [line.split('|') for line in out.splitlines() if line.count('|') == 6]
+    rows = [line.split('|') for line in out.splitlines() if line.count('|') == 17]
     return [[files[int(r[0])] + '.c'] + r[1:] for r in rows]
 
 
 def text_of(build):
     rows = listing(build)
-    everything = frozenset(max((r[6].split() for r in rows), key=len))
+    everything = frozenset(max((r[8].split() for r in rows), key=len))
     known = kernels()
     words = functions()
     lines = [HEAD]
@@ -128,7 +128,7 @@ def text_of(build):
             if r[0] not in cache:
                 cache[r[0]] = ' '.join(sorted(known & called(r[0], words)))
             opsets = r[3] if r[3] == r[4] else r[3] + ('-' + r[4] if r[4] != '0' else ' on')
-            lines.append('| %s | %s | %s | %s | %s |' % (r[2], opsets, short(r[6], everything),
+            lines.append('| %s | %s | %s | %s | %s |' % (r[2], opsets, short(r[8], everything),
                                                          r[5], cache[r[0]]))
         lines.append('')
     return '\n'.join(lines)

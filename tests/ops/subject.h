@@ -19,9 +19,16 @@ struct subject {
  * of what. */
 bool hostile_case(const struct subject *s, char *what, size_t size);
 
-/* Notes which types the operator of S, a case that passes, accepts; prints all that was noted, a
- * line an operator: number of its file in the table, domain, name, since, until, rev, types. */
-void types_case(const struct subject *s);
+/* Runs S, a case that passes, with inputs of other types as far as the operator of S has not run
+ * with them yet: CHECK runs a changed S, and if CLOSE compares it with what the case expects. False
+ * if one is BROKEN. */
+enum outcome { REFUSED, FAILED, DIFFERS, BROKEN, RAN };
+typedef enum outcome (*type_check)(const struct subject *s, bool close);
+bool types_case(const struct subject *s, type_check check);
+/* False if an operator takes float64 and never said what float32 says. */
+bool types_agree(void);
+/* Prints all that was noted, a line an operator: number of its file in the table, domain, name,
+ * since, until, rev, attributes, whether it is composed of others, types of each input. */
 void types_print(void);
 
 #endif
