@@ -118,6 +118,15 @@ typedef struct fz_tensor_file fz_tensor_file_t;
 FZ_API fz_status_t fz_tensor_read_onnx(const char *path, fz_tensor_t *tensor,
                                        fz_tensor_file_t **out);
 
+/* The same for a value of type DTYPE, as fz_model_input() gives it: a sequence,
+ * an optional or a map from a serialised SequenceProto, OptionalProto or
+ * MapProto, which do not say themselves what they are. For every other DTYPE a
+ * tensor is read, whatever its type is. FZ_E_FORMAT also if the file holds no
+ * such value; other errors are those of fz_tensor_read_onnx().    Since 0.1 */
+FZ_API fz_status_t fz_value_read_onnx(const char *path, int32_t dtype,
+                                      fz_tensor_t *value,
+                                      fz_tensor_file_t **out);
+
 /* Releases FILE and the tensor in it. NULL is allowed.            Since 0.1 */
 FZ_API void fz_tensor_file_close(fz_tensor_file_t *file);
 

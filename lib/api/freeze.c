@@ -113,29 +113,42 @@ static fz_status_t read_all(int fd, const char *path, struct fz_arena *arena, vo
     return FZ_OK;
 }
 
-static fz_status_t read_tensor(const char *path, struct fz_tensor_file *file,
-                               fz_tensor_t *tensor) {
+/* DTYPE 0: a tensor of any type. */
+static fz_status_t read_value(const char *path, int32_t dtype, struct fz_tensor_file *file,
+                              fz_tensor_t *value) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return fzi_error(FZ_E_IO, "cannot open '%s': %s", path, strerror(errno));
     void *data = NULL;
     size_t size = 0;
     fz_status_t status = read_all(fd, path, &file->arena, &data, &size);
     close(fd);
-    if (status == FZ_OK) status = fzi_import_tensor(data, size, &file->arena, tensor);
+    if (status == FZ_OK) status = fzi_import_value(data, size, dtype, &file->arena, value);
     return status == FZ_OK ? FZ_OK : fzi_error_context(status, "%s", path);
+}
+
+static fz_status_t read_file(const char *path, int32_t dtype, fz_tensor_t *value,
+                             fz_tensor_file_t **out) {
+    *out = NULL;
+    struct fz_tensor_file *file = fzi_calloc(1, sizeof *file);
+    if (!file) return fzi_tell(fzi_error(FZ_E_NOMEM, "no memory for a tensor"));
+    fz_status_t status = read_value(path, dtype, file, value);
+    if (status == FZ_OK) *out = file;
+    else fz_tensor_file_close(file);
+    return fzi_tell(status);
 }
 
 FZ_API fz_status_t fz_tensor_read_onnx(const char *path, fz_tensor_t *tensor,
                                        fz_tensor_file_t **out) {
     if (!path || !tensor || !out)
         return fzi_tell(fzi_error(FZ_E_USAGE, "fz_tensor_read_onnx: a pointer is NULL"));
-    *out = NULL;
-    struct fz_tensor_file *file = fzi_calloc(1, sizeof *file);
-    if (!file) return fzi_tell(fzi_error(FZ_E_NOMEM, "no memory for a tensor"));
-    fz_status_t status = read_tensor(path, file, tensor);
-    if (status == FZ_OK) *out = file;
-    else fz_tensor_file_close(file);
-    return fzi_tell(status);
+    return read_file(path, 0, tensor, out);
+}
+
+FZ_API fz_status_t fz_value_read_onnx(const char *path, int32_t dtype, fz_tensor_t *value,
+                                      fz_tensor_file_t **out) {
+    if (!path || !value || !out)
+        return fzi_tell(fzi_error(FZ_E_USAGE, "fz_value_read_onnx: a pointer is NULL"));
+    return read_file(path, dtype, value, out);
 }
 
 FZ_API void fz_tensor_file_close(fz_tensor_file_t *file) {

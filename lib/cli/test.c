@@ -18,14 +18,18 @@ struct tally {
     size_t passed, failed;
 };
 
-/* Reads DIR/KIND_0.pb, KIND_1.pb ... until one is missing. False after a message. */
-static bool read_tensors(const char *dir, const char *kind, fz_tensor_t *tensors,
-                         fz_tensor_file_t **files, size_t *n) {
+/* Reads DIR/KIND_0.pb, KIND_1.pb ... until one is missing, each of the type that DESCRIBE gives.
+ * False after a message. */
+static bool read_values(const char *dir, const char *kind, const fz_model_t *model,
+                        fz_status_t (*describe)(const fz_model_t *, size_t, fz_io_t *),
+                        fz_tensor_t *values, fz_tensor_file_t **files, size_t *n) {
     char path[4200];
     for (*n = 0; *n < MANY; ++*n) {
+        fz_io_t io = {0};
         snprintf(path, sizeof path, "%s/%s_%zu.pb", dir, kind, *n);
         if (access(path, F_OK) != 0) return true;
-        if (fz_tensor_read_onnx(path, &tensors[*n], &files[*n]) != FZ_OK) return false;
+        if (describe(model, *n, &io) != FZ_OK) io.dtype = 0; /* the run will count them */
+        if (fz_value_read_onnx(path, io.dtype, &values[*n], &files[*n]) != FZ_OK) return false;
     }
     return true;
 }
@@ -50,8 +54,8 @@ static bool run_set(fz_model_t *model, const char *dir, const struct bounds *b, 
     static fz_tensor_t inputs[MANY], expected[MANY], outputs[MANY];
     static fz_tensor_file_t *in_files[MANY], *out_files[MANY];
     size_t n_in = 0, n_out = 0;
-    bool good = read_tensors(dir, "input", inputs, in_files, &n_in) &&
-                read_tensors(dir, "output", expected, out_files, &n_out);
+    bool good = read_values(dir, "input", model, fz_model_input, inputs, in_files, &n_in) &&
+                read_values(dir, "output", model, fz_model_output, expected, out_files, &n_out);
     fz_session_t *session = NULL;
     fz_session_options_t options = {.size = sizeof options, .threads = (int32_t)b->threads};
     memset(outputs, 0, sizeof outputs);

@@ -31,5 +31,9 @@ void fzi_source_close(struct fz_source *source);
 /* Reads a serialised TensorProto of SIZE bytes at DATA into *OUT; the data are copied to ARENA. */
 fz_status_t fzi_import_tensor(const void *data, size_t size, struct fz_arena *arena,
                               fz_tensor_t *out);
+/* The same for a value of type DTYPE, which may be a sequence, an optional or a map: a serialised
+ * SequenceProto, OptionalProto or MapProto. The texts of a map's keys stay at DATA. */
+fz_status_t fzi_import_value(const void *data, size_t size, int32_t dtype, struct fz_arena *arena,
+                             fz_tensor_t *out);
 
 #endif

@@ -109,6 +109,7 @@ static void null_arguments(void **state) {
     assert_fails(FZ_E_USAGE, fz_freeze_open(path, NULL, NULL, NULL));
     assert_fails(FZ_E_USAGE, fz_freeze_open_memory(NULL, 0, NULL, NULL, &none));
     assert_fails(FZ_E_USAGE, fz_tensor_read_onnx(NULL, &t, &file));
+    assert_fails(FZ_E_USAGE, fz_value_read_onnx(path, 0, NULL, &file));
     assert_fails(FZ_E_USAGE, fz_sha256(NULL, 1, (uint8_t *)hex));
     assert_int_equal(fz_model_input_count(NULL), 0);
     assert_int_equal(fz_model_output_count(NULL), 0);
@@ -146,6 +147,47 @@ static void files_that_are_none(void **state) {
     assert_fails(FZ_E_IO, fz_tensor_read_onnx(temporary("absent"), &t, &file));
     assert_null(file);
     assert_fails(FZ_E_FORMAT, fz_tensor_read_onnx(temporary("not.onnx"), &t, &file));
+}
+
+enum { SEQUENCE_F32 = 1 << 16 | FZ_TYPE_F32, OPTIONAL_F32 = 2 << 16 | FZ_TYPE_F32,
+       MAP_I64_F32 = 3 << 16 | FZ_TYPE_I64 << 8 | FZ_TYPE_F32 };
+
+static fz_status_t read_bytes(const char *bytes, size_t size, int32_t dtype, fz_tensor_t *value,
+                              fz_tensor_file_t **file) {
+    write_whole(temporary("value.pb"), bytes, size);
+    return fz_value_read_onnx(temporary("value.pb"), dtype, value, file);
+}
+
+/* "a sequence, an optional or a map from a serialised SequenceProto, OptionalProto or MapProto" */
+static void files_of_values(void **state) {
+    /* Field 3, a TensorProto: type 1, raw data of one float, 2.0. */
+    static const char one[] = "\x1a\x08\x10\x01\x4a\x04\0\0\0\x40";
+    static const char two[] = "\x1a\x08\x10\x01\x4a\x04\0\0\0\x40\x1a\x08\x10\x01\x4a\x04\0\0\0\x41";
+    /* Key 7, and a sequence of one tensor. */
+    static const char map[] = "\x18\x07\x2a\x0a\x1a\x08\x10\x01\x4a\x04\0\0\0\x40";
+    fz_tensor_t value;
+    fz_tensor_file_t *file;
+    assert_int_equal(fz_type_kind(SEQUENCE_F32), FZ_KIND_SEQUENCE);
+    assert_int_equal(fz_type_kind(OPTIONAL_F32), FZ_KIND_OPTIONAL);
+    assert_int_equal(fz_type_key(MAP_I64_F32), FZ_TYPE_I64);
+    assert_int_equal(read_bytes(two, sizeof two - 1, SEQUENCE_F32, &value, &file), FZ_OK);
+    assert_int_equal(value.dims[0], 2);
+    assert_true(*(float *)((fz_tensor_t *)value.data)[1].data == 8);
+    fz_tensor_file_close(file);
+    assert_int_equal(read_bytes(one, sizeof one - 1, OPTIONAL_F32, &value, &file), FZ_OK);
+    assert_int_equal(value.dims[0], 1);
+    fz_tensor_file_close(file);
+    assert_int_equal(read_bytes("", 0, OPTIONAL_F32, &value, &file), FZ_OK);
+    assert_int_equal(value.dims[0], 0);
+    fz_tensor_file_close(file);
+    assert_fails(FZ_E_FORMAT, read_bytes(two, sizeof two - 1, OPTIONAL_F32, &value, &file));
+    assert_null(file);
+    assert_int_equal(read_bytes(map, sizeof map - 1, MAP_I64_F32, &value, &file), FZ_OK);
+    const fz_tensor_t *parts = value.data;
+    assert_true(*(int64_t *)parts[0].data == 7 && *(float *)parts[1].data == 2);
+    fz_tensor_file_close(file);
+    assert_fails(FZ_E_FORMAT, read_bytes(map + 2, sizeof map - 3, MAP_I64_F32, &value, &file));
+    assert_fails(FZ_E_FORMAT, read_bytes("\x18\x07", 2, SEQUENCE_F32, &value, &file));
 }
 
 static void names(void **state) {
@@ -194,6 +236,7 @@ static void sha256(void **state) {
 const struct CMUnitTest argument_cases[] = {
     cmocka_unit_test(options_of_any_age),   cmocka_unit_test(options_out_of_range),
     cmocka_unit_test(null_arguments),       cmocka_unit_test(files_that_are_none),
+    cmocka_unit_test(files_of_values),
     cmocka_unit_test(names),                cmocka_unit_test(last_error),
     cmocka_unit_test(sha256),
 };

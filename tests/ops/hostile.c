@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -223,7 +224,8 @@ bool hostile_case(const struct subject *s, char *what, size_t size) {
     int state = 1;
     pid_t child = shared == MAP_FAILED ? -1 : fork();
     if (child == 0) {
-        alarm(SECONDS);
+        /* Of the CPU: other programs may have it for long. */
+        setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = SECONDS}, NULL);
         t.what = shared;
         start(&t, s);
         spoil_all(&t);
