@@ -286,7 +286,7 @@ part_thread() {
 }
 
 part_valgrind() {
-    b=$build/plain targets='tests/exec/exec_test tests/bits/bits
+    b=$build/plain targets='tests/exec/exec_test tests/bits/bits tests/passes/passes_test
         tests/ops/ops_test lib/cli/fz'
     build_in "$b" gcc -Dbuildtype=debugoptimized -Dsimd=false -Dcrypto=disabled || return
     if [ -d "$build/gcc" ] && ninja -C "$build/gcc" tests/bits/bits >"$build/log/again.txt" 2>&1; then
@@ -349,7 +349,7 @@ foreign() {
 # Other architectures, CPUs without AVX and builds that are not optimised, by qemu-user: the bits, and
 # what depends on the byte order.
 part_cross() {
-    bits='tests/bits/bits tests/ops/ops_test tests/kernels/kernels_test' folders=
+    bits='tests/bits/bits tests/ops/ops_test tests/passes/passes_test tests/kernels/kernels_test' folders=
     unoptimised='-Dbuildtype=plain -Doptimization=0'
     targets=$bits
     for c in gcc clang; do

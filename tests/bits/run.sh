@@ -1,6 +1,7 @@
 #!/bin/sh
-# Holds the promise of the bits: every kernel, every operator and every model gives one answer, and
-# every model has one id, whatever the CPU, its features, the number of threads and the compiler.
+# Holds the promise of the bits: every kernel, every operator (of every type that it takes, and what
+# has subgraphs or is made by passes as the graphs of tests/passes) and every model gives one answer,
+# and every model has one id, whatever the CPU, its features, the number of threads and the compiler.
 # Prints a table of what it compared; table.py says how to read it.
 #
 # usage: run.sh [--emulate [--full]] BUILD_DIR... [NAME=MODEL.onnx[=INPUTS]...]
@@ -34,6 +35,8 @@ LINE
         [ ! -e "$work/kernels" ] || kernels "$emulator" "$b" "$mask" "$work/log/$label"
         $emulator "$b/tests/ops/ops_test" --digest --mask "$mask" >"$work/log/$label" 2>&1 &&
             sed -n 's/^digest/operators out/p' "$work/log/$label" || echo "FAIL operators on $label"
+        $emulator "$b/tests/passes/passes_test" --digest --mask "$mask" >"$work/log/$label" 2>&1 &&
+            sed -n 's/^digest/graphs out/p' "$work/log/$label" || echo "FAIL graphs on $label"
         $emulator "$b/tests/bits/bits" --mask "$mask" --threads "$threads" --files "$work/files" \
             $(cat "$work/models") 2>&1 | grep -v '^qemu.*: warning: '
     } >"$work/out/$label"

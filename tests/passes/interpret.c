@@ -108,7 +108,8 @@ static fz_status_t agree(const struct fz_value *v, const fz_tensor_t *t) {
 static fz_status_t run_node(struct interpreter *in, struct fz_node *node) {
     struct owner owner = {in, node};
     struct fz_env env = {.k = in->k, .threads = in->threads, .parallel = backwards,
-                         .resize = resize, .eval = eval, .poll = poll, .owner = &owner};
+                         .resize = resize, .eval = eval, .poll = poll, .heap = &in->arena,
+                         .owner = &owner};
     const fz_tensor_t **ins = fzi_arena_array(&in->arena, node->n_in, sizeof *ins);
     fz_tensor_t **outs = fzi_arena_array(&in->arena, node->n_out, sizeof *outs);
     for (uint32_t i = 0; i < node->n_in; i++) ins[i] = interpreted(node->in[i]);

@@ -1,7 +1,11 @@
 /* Runs the cases of *.txt: passes over a graph must give the text that is expected and must not
  * change what the graph computes. Form of the files: README.md.
  *
- * usage: passes_test [--print] [FILE.txt...]     --print: the files with the texts that came out */
+ * usage: passes_test [--print | --digest [--mask N]] [FILE.txt...]
+ *
+ * --print: the files with the texts that came out. --digest: the SHA-256 of what all graphs compute
+ * after all passes, which is the same on every CPU; --mask leaves only these of the CPU's features. */
+#include "base/sha256.h"
 #include "subject.h"
 
 #include <glob.h>
@@ -22,7 +26,8 @@ struct test {
 };
 
 static unsigned n_passed, n_failed;
-static bool printing;
+static bool printing, digesting;
+static struct fz_sha256 hash;
 static struct fzk_table best;
 
 static char *read_whole(const char *path) {
@@ -141,6 +146,51 @@ static bool check_refusal(const struct test *t, struct pb *model) {
     return good;
 }
 
+/* Elements with their least byte first, every NaN as the canonical one. */
+static void hash_output(const fz_tensor_t *t) {
+    size_t width = fzi_type_width(t->dtype);
+    bool real = fzi_type_is_float(t->dtype);
+    fzi_sha256_update(&hash, fz_type_name(t->dtype), strlen(fz_type_name(t->dtype)));
+    if (fzi_type_has_pointers(t->dtype)) return;
+    for (size_t i = 0; i < t->size / width; i++) {
+        uint8_t bytes[16];
+        memcpy(bytes, (const char *)t->data + i * width, width);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        for (size_t j = 0; j < width; j++)
+            bytes[j] = ((const uint8_t *)t->data)[i * width + width - 1 - j];
+#endif
+        double x = real && fz_type_bits(t->dtype) >= 8 ? fzi_tensor_float(t, (int64_t)i) : 0;
+        if (x != x) fzi_sha256_update(&hash, "NaN", 3);
+        else fzi_sha256_update(&hash, bytes, width);
+    }
+}
+
+/* OpenBLAS has bits of its own. */
+static bool digest(const struct test *t) {
+    struct subject s;
+    const char *at = t->graph;
+    if (t->refuse || strcmp(t->options.numerics, "portable") != 0) return true;
+    struct pb model = text_model(&at, t->opset);
+    bool good = open_rewritten(t, &model, "all", &s);
+    for (uint64_t seed = 0; good && seed < 2; seed++) {
+        good = subject_run(&s, seed, &best, 1) == FZ_OK;
+        if (!good) fail(t, "all", fzi_error_text());
+        for (uint32_t i = 0; good && i < s.graph->n_outputs; i++)
+            hash_output(interpreted(s.graph->outputs[i]));
+    }
+    subject_close(&s);
+    pb_free(&model);
+    return good;
+}
+
+static void print_digest(void) {
+    uint8_t bytes[32];
+    char hex[65];
+    fzi_sha256_final(&hash, bytes);
+    fzi_sha256_hex(bytes, hex);
+    printf("digest %s\n", hex);
+}
+
 /* Gives the text that came out in *OUT, or NULL if it is the graph's own. */
 static bool check(const struct test *t, char **out) {
     struct subject s, plain, all;
@@ -205,8 +255,8 @@ static void run_file(const char *path) {
     if (printing) printf("%.*s", (int)(at - text), text);
     while (*at) {
         struct test t = read_test(&at, &defaults);
-        char *got;
-        if (check(&t, &got)) n_passed++;
+        char *got = NULL;
+        if (digesting ? digest(&t) : check(&t, &got)) n_passed++;
         if (printing) print_test(&t, at, got);
         free(got);
     }
@@ -215,15 +265,21 @@ static void run_file(const char *path) {
 
 int main(int argc, char **argv) {
     glob_t all = {0};
-    fzk_table_fill(&best, fzk_cpu_mask());
+    uint32_t mask = UINT32_MAX;
     int first = 1;
     if (argc > 1 && !strcmp(argv[1], "--print")) printing = true, first = 2;
+    if (argc > 1 && !strcmp(argv[1], "--digest")) digesting = true, first = 2;
+    if (digesting && argc > 3 && !strcmp(argv[2], "--mask"))
+        mask = (uint32_t)strtoul(argv[3], NULL, 0), first = 4;
+    fzk_table_fill(&best, fzk_cpu_mask() & mask);
+    fzi_sha256_init(&hash);
     for (int i = first; i < argc; i++) run_file(argv[i]);
     if (first >= argc) {
         glob(PASSES_TEST_FOLDER "/*.txt", 0, NULL, &all);
         for (size_t i = 0; i < all.gl_pathc; i++) run_file(all.gl_pathv[i]);
         globfree(&all);
     }
+    if (digesting) print_digest();
     if (!printing || n_failed)
         fprintf(printing ? stderr : stdout, "%u passed, %u failed\n", n_passed, n_failed);
     return n_failed || (!printing && !n_passed);
