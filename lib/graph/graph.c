@@ -122,28 +122,28 @@ void fzi_graph_replace(struct fz_graph *graph, struct fz_value *old_value,
 static void clear_uses(struct fz_graph *graph) {
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         graph->inputs[i]->n_uses = 0;
-        graph->inputs[i]->note = NULL;
+        graph->inputs[i]->reader = NULL;
     }
     for (struct fz_node *node = graph->first; node; node = node->next) {
         for (uint32_t i = 0; i < node->n_in; i++)
-            if (node->in[i]) node->in[i]->n_uses = 0, node->in[i]->note = NULL;
+            if (node->in[i]) node->in[i]->n_uses = 0, node->in[i]->reader = NULL;
         for (uint32_t i = 0; i < node->n_out; i++)
-            if (node->out[i]) node->out[i]->n_uses = 0, node->out[i]->note = NULL;
+            if (node->out[i]) node->out[i]->n_uses = 0, node->out[i]->reader = NULL;
         for (uint32_t i = 0; i < node->n_sub; i++) clear_uses(node->sub[i]);
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++)
-        graph->outputs[i]->n_uses = 0, graph->outputs[i]->note = NULL;
+        graph->outputs[i]->n_uses = 0, graph->outputs[i]->reader = NULL;
 }
 
-/* NOTE holds a value's last reader, NULL for a graph output. */
+/* READER is a value's last one, NULL for a graph output. */
 static void add_uses(struct fz_graph *graph) {
     for (struct fz_node *node = graph->first; node; node = node->next) {
         for (uint32_t i = 0; i < node->n_in; i++)
-            if (node->in[i]) node->in[i]->n_uses++, node->in[i]->note = node;
+            if (node->in[i]) node->in[i]->n_uses++, node->in[i]->reader = node;
         for (uint32_t i = 0; i < node->n_sub; i++) add_uses(node->sub[i]);
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++)
-        graph->outputs[i]->n_uses++, graph->outputs[i]->note = NULL;
+        graph->outputs[i]->n_uses++, graph->outputs[i]->reader = NULL;
 }
 
 void fzi_graph_count_uses(struct fz_graph *graph) {
@@ -152,7 +152,7 @@ void fzi_graph_count_uses(struct fz_graph *graph) {
 }
 
 struct fz_node *fzi_value_reader(const struct fz_value *value) {
-    return value->n_uses == 1 ? value->note : NULL;
+    return value->n_uses == 1 ? value->reader : NULL;
 }
 
 /* Marks in `id` which values are defined where the check has arrived. */

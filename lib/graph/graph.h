@@ -22,6 +22,7 @@ struct fz_value {
     struct fz_node *producer;  /* NULL: a graph input, a constant, or unused */
     struct fz_graph *graph;    /* where it is defined */
     uint32_t n_uses;           /* kept by fzi_graph_count_uses(): inputs and graph outputs */
+    struct fz_node *reader;    /* kept likewise: the last of them, NULL if that is an output */
     uint32_t id;               /* free for the pass that runs */
     void *note;                /* free for the pass that runs */
 };

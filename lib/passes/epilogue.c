@@ -81,9 +81,9 @@ static void absorb(struct fz_pass *pass, struct fz_graph *graph, struct fz_node 
     fzi_graph_move(graph, node, reader);
     node->out[0]->n_uses = reader->out[0]->n_uses;
     node->out[0]->t = reader->out[0]->t;
-    void *last = reader->out[0]->note;
+    struct fz_node *last = reader->out[0]->reader;
     fzi_pass_replace(pass, graph, reader->out[0], node->out[0]);
-    node->out[0]->note = last;
+    node->out[0]->reader = last;
     fzi_graph_remove(graph, reader);
 }
 
@@ -116,7 +116,7 @@ static fz_status_t try_add(struct fz_pass *pass, struct fz_graph *graph, struct 
     } else if (!fzi_is_constant(other) && other->t.dtype == FZ_TYPE_F32 && other != y &&
                fzi_shape_equal(&other->t, &y->t)) {
         FZ_TRY(set_input(graph, node, residual_at(node), other));
-        if (other->note == reader) other->note = node;
+        if (other->reader == reader) other->reader = node;
     } else {
         return FZ_OK;
     }

@@ -58,10 +58,10 @@ static struct fz_value *as_row(struct fz_graph *graph, struct fz_value *v) {
 
 void fzi_qdq_take_over(struct fz_pass *pass, struct fz_graph *graph, struct fz_value *old_value,
                        struct fz_value *new_value) {
-    void *note = old_value->note;
+    struct fz_node *reader = old_value->reader;
     new_value->n_uses = old_value->n_uses;
     fzi_pass_replace(pass, graph, old_value, new_value);
-    new_value->note = note;
+    new_value->reader = reader;
 }
 
 /* A zero point of DTYPE: V, or 0. */
