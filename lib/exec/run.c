@@ -6,6 +6,7 @@
 #include "base/fpenv.h"
 #include "exec/chain.h"
 #include "exec/open.h"
+#include "ops/control.h"
 #include "ops/nested.h"
 
 static uint64_t now_ns(void) {
@@ -175,10 +176,13 @@ static fz_status_t eval(const struct fz_call *call, uint32_t sub, const fz_tenso
     const struct fz_plan *plan = &session->model->plan;
     if (sub >= call->n_sub) return fzi_error(FZ_E_INTERNAL, "no such subgraph");
     const struct fz_plan_block *b = &plan->blocks[call->sub[sub]];
-    if (n_in != b->n_inputs)
+    fz_tensor_t given[FZ_CONTROL_MAX];
+    if (n_in != b->n_inputs || n_in > FZ_CONTROL_MAX)
         return fzi_error(FZ_E_FORMAT, "the subgraph takes %u inputs, not %u", b->n_inputs, n_in);
+    /* An input may be another one of the last run, which is about to change. */
+    for (uint32_t i = 0; i < n_in; i++) given[i] = *in[i];
     for (uint32_t i = 0; i < n_in; i++)
-        FZ_TRY(set_block_input(session, plan->args[b->inputs + i], in[i]));
+        FZ_TRY(set_block_input(session, plan->args[b->inputs + i], &given[i]));
     FZ_TRY(run_block(session, call->sub[sub]));
     if (*n_out < b->n_outputs) return fzi_error(FZ_E_FORMAT, "the subgraph has too many outputs");
     *n_out = b->n_outputs;
