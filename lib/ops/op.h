@@ -96,11 +96,11 @@ enum {
     FZ_OP_IN_PLACE = 32,  /* output 0 may lie on any input of the same size: element i of the output
                              depends on nothing but elements i of the inputs */
     FZ_OP_SHAPE_INPUT = 128, /* run reads only the dims of its inputs, never data (Shape, Size) */
-    FZ_OP_STATISTICS = 2048, /* outputs 1 and 2 are float32 beside a result of half precision */
     FZ_OP_NESTED = 256, /* inputs may be sequences, optionals and maps, which are refused else */
     FZ_OP_JOINS = 512,  /* with `rows`: moves whole rows of its inputs side by side */
     FZ_OP_APART = 1024, /* with `rows`: knows band->out_pixel */
     FZ_OP_CUSTOM = 2048, /* the caller's: a row of ops/custom.h */
+    FZ_OP_STATISTICS = 4096, /* outputs 1 and 2 are float32 beside a result of half precision */
     FZ_OP_HALF = 64 /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
 };
 
