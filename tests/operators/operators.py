@@ -123,7 +123,7 @@ def without_cases(build):
             if name.endswith('.txt'):
                 known |= set(re.findall(pattern, open(os.path.join(path, name)).read(), re.M))
     names = {(r[1] + '.' if r[1] else '') + r[2] for r in listing(build)}
-    return sorted(names - known - {'frozen.QLSTM'})  # tests/contrib runs it
+    return sorted(names - known - {'frozen.QLSTM'})  # DynamicQuantizeLSTM's
 
 
 def text_of(build):
