@@ -84,11 +84,11 @@ static void transpose_4(uint32_t *y, const uint32_t *x, int64_t rows, int64_t co
 
 void FZK_NAME(transpose_2d)(int32_t width, void *y, const void *x, int64_t rows, int64_t cols,
                             int64_t ldx, int64_t ldy) {
-    if (rows == 3 && ldy == 3 && width == 1) {
+    if (cols > 0 && rows == 3 && ldy == 3 && width == 1) {
         interleave_uint8_t(y, x, cols, ldx);
         return;
     }
-    if (rows == 3 && ldy == 3 && width == 4) {
+    if (cols > 0 && rows == 3 && ldy == 3 && width == 4) {
         interleave_uint32_t(y, x, cols, ldx);
         return;
     }
