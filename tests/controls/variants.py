@@ -95,24 +95,27 @@ control('k_split', oracle_of('gemm_f32/shapes'), objects=[('kernels/c/gemm_f32.c
         cases=['gemm_f32/'])
 control('one_long_chain', oracle_of('gemm_f32/residual'), objects=[('kernels/c/gemm_f32.c', None)],
         edits=[('kernels/c/gemm_f32.c', r'room = FZK_K_BLOCK;', 'room = g->k;')], cases=['gemm_f32/'])
-control('k_split_by_threads', r'vit out ', program='bits', objects=[('lib/ops/product.c', None)],
-        edits=[('lib/ops/product.c', r'    p->env->k->gemm_f32\(&g\);\n', '''
+control('k_split_by_threads', r'vit out ', program='bits', objects=[('lib/ops/conv_body.c', None)],
+        edits=[('lib/ops/conv_body.c', r'    job->env->k->gemm_f32\(&g\);\n', '''
     struct fzk_gemm_f32 whole = g;
-    int64_t half = p->env->threads > 1 ? p->k / 2 : 0;
+    struct fzk_segment segment = {0};
+    int64_t half = job->env->threads > 1 && v->n_segments == 1 ? geo->k / 2 : 0;
     for (int64_t j = 0; j < whole.n; j += FZK_PANEL)
         for (int part = half ? 0 : 1; part < 2; part++) {
             int64_t from = part ? half : 0;
-            segment.len = part ? p->k - half : half;
+            segment.off = v->segments[0].off;
+            segment.len = part ? geo->k - half : half;
             g = whole;
             g.n = fzi_min_i64(whole.n - j, FZK_PANEL);
-            g.k = segment.len;
+            if (half) g.k = segment.len, g.segments = &segment;
             g.a += from;
-            g.b += j * p->k + from * FZK_PANEL;
+            g.b += j * geo->k + from * FZK_PANEL;
             g.c += j;
             if (part) g.bias = g.bias ? g.bias + j : NULL;
             else g.bias = NULL, g.clip = 0;
-            if (part && half) g.residual = g.c;
-            p->env->k->gemm_f32(&g);
+            if (g.residual) g.residual += j;
+            if (part && half) g.residual = g.c, g.ldr = g.ldc;
+            job->env->k->gemm_f32(&g);
         }
     g = whole;
 ''')])
