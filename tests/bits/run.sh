@@ -35,7 +35,10 @@ LINE
         [ ! -e "$work/kernels" ] || kernels "$emulator" "$b" "$mask" "$work/log/$label"
         $emulator "$b/tests/ops/ops_test" --digest --mask "$mask" >"$work/log/$label" 2>&1 &&
             sed -n 's/^digest/operators out/p' "$work/log/$label" || echo "FAIL operators on $label"
-        $emulator "$b/tests/passes/passes_test" --digest --mask "$mask" >"$work/log/$label" 2>&1 &&
+        # Graphs of quantised models are among the models; one of qdq.txt does not run by itself.
+        set +f
+        $emulator "$b/tests/passes/passes_test" --digest --mask "$mask" "$tests"/passes/[!q]*.txt \
+            >"$work/log/$label" 2>&1 &&
             sed -n 's/^digest/graphs out/p' "$work/log/$label" || echo "FAIL graphs on $label"
         $emulator "$b/tests/bits/bits" --mask "$mask" --threads "$threads" --files "$work/files" \
             $(cat "$work/models") 2>&1 | grep -v '^qemu.*: warning: '
