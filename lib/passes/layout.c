@@ -376,22 +376,12 @@ static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz
     return FZ_OK;
 }
 
-static void clear_notes(struct fz_graph *graph) {
-    for (uint32_t i = 0; i < graph->n_inputs; i++) graph->inputs[i]->note = NULL;
-    for (struct fz_node *node = graph->first; node; node = node->next) {
-        for (uint32_t i = 0; i < node->n_in; i++)
-            if (node->in[i]) node->in[i]->note = NULL;
-        for (uint32_t i = 0; i < node->n_out; i++)
-            if (node->out[i]) node->out[i]->note = NULL;
-    }
-}
-
 fz_status_t fzi_pass_layout(struct fz_pass *pass, struct fz_graph *graph) {
-    clear_notes(graph);
+    fzi_pass_clear_notes(graph);
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         next = node->next;
         FZ_TRY(visit(pass, graph, node));
     }
-    clear_notes(graph);
+    fzi_pass_clear_notes(graph);
     return FZ_OK;
 }

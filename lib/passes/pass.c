@@ -73,6 +73,16 @@ static bool set_inputs(struct fz_graph *graph, struct fz_node *to, const struct 
     return to->in != NULL;
 }
 
+void fzi_pass_clear_notes(struct fz_graph *graph) {
+    for (uint32_t i = 0; i < graph->n_inputs; i++) graph->inputs[i]->note = NULL;
+    for (struct fz_node *node = graph->first; node; node = node->next) {
+        for (uint32_t i = 0; i < node->n_in; i++)
+            if (node->in[i]) node->in[i]->note = NULL;
+        for (uint32_t i = 0; i < node->n_out; i++)
+            if (node->out[i]) node->out[i]->note = NULL;
+    }
+}
+
 struct fz_node *fzi_pass_copy(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *before,
                               const struct fz_node *node, struct fz_value *const *in,
                               const struct fz_attr *changed) {

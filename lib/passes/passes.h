@@ -107,6 +107,8 @@ struct fz_node *fzi_pass_lowered(struct fz_graph *graph, struct fz_node *before,
                                  const char *domain, const char *name, const char *label,
                                  const void *params, struct fz_value *const *in, uint32_t n_in,
                                  uint32_t n_out);
+/* Takes the notes of GRAPH's values away: a pass that notes begins and ends with it. */
+void fzi_pass_clear_notes(struct fz_graph *graph);
 /* A copy of NODE before BEFORE that reads IN instead (n_in values) and has the attribute CHANGED
  * (NULL: none) replaced; fresh outputs. */
 struct fz_node *fzi_pass_copy(struct fz_pass *pass, struct fz_graph *graph, struct fz_node *before,

@@ -145,18 +145,8 @@ static fz_status_t widen(struct fz_pass *pass, struct fz_graph *graph, struct fz
     return FZ_OK;
 }
 
-static void clear_notes(struct fz_graph *graph) {
-    for (uint32_t i = 0; i < graph->n_inputs; i++) graph->inputs[i]->note = NULL;
-    for (struct fz_node *node = graph->first; node; node = node->next) {
-        for (uint32_t i = 0; i < node->n_in; i++)
-            if (node->in[i]) node->in[i]->note = NULL;
-        for (uint32_t i = 0; i < node->n_out; i++)
-            if (node->out[i]) node->out[i]->note = NULL;
-    }
-}
-
 fz_status_t fzi_pass_round(struct fz_pass *pass, struct fz_graph *graph) {
-    clear_notes(graph);
+    fzi_pass_clear_notes(graph);
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         next = node->next;
         if (node->n_out == 0 || !node->out[0] || node->n_in == 0) continue;
@@ -164,6 +154,6 @@ fz_status_t fzi_pass_round(struct fz_pass *pass, struct fz_graph *graph) {
         else if (computes(node) && is_near(graph, node, false)) FZ_TRY(widen(pass, graph, node));
         else if (moves(node) && is_near(graph, node, true)) FZ_TRY(widen(pass, graph, node));
     }
-    clear_notes(graph);
+    fzi_pass_clear_notes(graph);
     return FZ_OK;
 }
