@@ -113,7 +113,7 @@ static void versions(void **state) {
     m = (struct pb){0};
     pb_int(&m, MODEL_IR, 8);
     pb_msg(&m, MODEL_GRAPH, graph("A:x:y"));
-    refuse(m, FZ_E_FORMAT, "not imported");
+    refuse(m, FZ_E_FORMAT, "does not list the domain");
     m = model("A:x:y");
     pb_msg(&m, MODEL_OPSET, pb_opset("ai.onnx", 18));
     refuse(m, FZ_E_FORMAT, "imported twice");
