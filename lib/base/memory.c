@@ -21,8 +21,8 @@ void *fzi_alloc_aligned(size_t size) {
 void *fzi_alloc_large(size_t size) {
     enum { HUGE_PAGE = 2 << 20 };
 #if defined(MADV_HUGEPAGE)
-    if (size >= HUGE_PAGE && size <= SIZE_MAX - 64) {
-        void *data = aligned_alloc(HUGE_PAGE, fzi_align(size, 64));
+    if (size >= HUGE_PAGE && size <= SIZE_MAX - HUGE_PAGE) {
+        void *data = aligned_alloc(HUGE_PAGE, fzi_align(size, HUGE_PAGE));
         if (data) madvise(data, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
         if (data) return data;
     }

@@ -72,7 +72,7 @@ static fz_status_t affine_run(void *context, const fz_custom_call_t *call) {
     if (seen && seen->answer) return seen->answer;
     if ((uintptr_t)call->scratch % 64 || (n && !call->scratch) || call->threads < 1)
         return call->error(call, FZ_E_INTERNAL, "no scratch");
-    memset(call->scratch, 7, n * sizeof(float));
+    if (n) memset(call->scratch, 7, n * sizeof(float));
     struct affine a = {.x = call->inputs[0]->data,
                        .bias = call->inputs[1] ? call->inputs[1]->data : NULL,
                        .y = call->outputs[0] ? call->outputs[0]->data : call->scratch,
