@@ -1,5 +1,6 @@
-/* BitCast: the same bits as elements of another type of the same width. A NaN goes in as the
- * canonical one of its type, so that its payload decides nothing. */
+/* BitCast: the same bits as elements of another type of the same width; the real part of a complex
+ * number is the low half of a wider one. A NaN goes in as the canonical one of its type, so that its
+ * payload decides nothing. */
 #include "ops/move.h"
 
 struct params {
@@ -46,6 +47,18 @@ static void clean_64(uint64_t *bits, int64_t n) {
         if ((bits[i] & INT64_MAX) > 0x7FF0000000000000) bits[i] = 0x7FF8000000000000;
 }
 
+/* Where the real part, which comes first, would be a high half, the two change places. */
+static void swap_parts(const fz_tensor_t *in, const fz_tensor_t *out, int64_t n) {
+    const bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+    uint32_t *part = out->data;
+    if (!big || (in->dtype == FZ_TYPE_C64) == (out->dtype == FZ_TYPE_C64)) return;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t first = part[2 * i];
+        part[2 * i] = part[2 * i + 1];
+        part[2 * i + 1] = first;
+    }
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const fz_tensor_t *in = call->in[0], *out = call->out[0];
     int64_t n = fzi_tensor_count(in);
@@ -59,6 +72,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     case FZ_TYPE_C128: clean_64(out->data, in->dtype == FZ_TYPE_C128 ? 2 * n : n); break;
     default: break;
     }
+    swap_parts(in, out, n);
     return FZ_OK;
 }
 
