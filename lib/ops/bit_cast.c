@@ -1,6 +1,6 @@
 /* BitCast: the same bits as elements of another type of the same width; the real part of a complex
- * number is the low half of a wider one. A NaN goes in as the canonical one of its type, so that its
- * payload decides nothing. */
+ * number is the low half of a wider one. A NaN goes in as the canonical one of its type, so that
+ * its payload decides nothing. */
 #include "ops/move.h"
 
 struct params {
