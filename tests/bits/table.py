@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of tests/bits/run.sh: a row a model, a column a configuration, in a cell the start of the
 SHA-256 of all outputs. A cell that differs from the first of its row is marked with *, one without an
-answer is '-'; both fail, and so does a model id that differs.
+answer is '-'; both fail, and so do a model id that differs and a line that says FAIL.
 
 usage: table.py DIR     A file in DIR, 'NUMBER LABEL', holds a configuration's lines: 'ROW id|out HEX'
 """
@@ -13,8 +13,9 @@ ACROSS = 9  # columns side by side
 
 
 def read(folder):
-    """The columns' labels in order, the rows' names in order, and {(row, label): {kind: values}}."""
-    labels, rows, cells = [], [], {}
+    """The columns' labels in order, the rows' names in order, {(row, label): {kind: values}}, and the
+    number of lines that say FAIL: a row that no configuration could make."""
+    labels, rows, cells, lost = [], [], {}, 0
     for name in sorted(os.listdir(folder)):
         label = name.split(' ', 1)[1]
         labels.append(label)
@@ -22,12 +23,13 @@ def read(folder):
             words = line.split()
             if len(words) != 3 or words[1] not in ('id', 'out'):
                 print(line.rstrip())
+                lost += words[:1] == ['FAIL']
                 continue
             row, kind, value = words
             if row not in rows:
                 rows.append(row)
             cells.setdefault((row, label), {}).setdefault(kind, []).append(value)
-    return labels, rows, cells
+    return labels, rows, cells, lost
 
 
 def wrong(cells, labels, row, label, kind):
@@ -38,7 +40,7 @@ def wrong(cells, labels, row, label, kind):
 
 
 def main():
-    labels, rows, cells = read(sys.argv[1])
+    labels, rows, cells, lost = read(sys.argv[1])
     failed, differing, broken = [], 0, set()
     for row in rows:
         for label in labels:
@@ -62,9 +64,9 @@ def main():
     print('\n'.join(failed))
     models = [r for r in rows if any('id' in cells.get((r, l), {}) for l in labels)]
     print('%d models, the same id everywhere: %s' % (len(models), 'no' if failed else 'yes'))
-    print('%d passed, %d failed' % (len(rows) - len(broken), len(broken)))
+    print('%d passed, %d failed' % (len(rows) - len(broken), len(broken) + lost))
     print('%d configurations, %d differing outputs' % (len(labels), differing))
-    sys.exit(bool(failed) or not rows)
+    sys.exit(bool(failed) or bool(lost) or not rows)
 
 
 main()
