@@ -130,9 +130,5 @@ static fz_status_t smooth_all(struct fz_quantizer *q, struct fz_stage *s) {
 }
 
 fz_status_t fzi_quantize_smooth(struct fz_quantizer *q) {
-    struct fz_stage s;
-    FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &s));
-    fz_status_t status = smooth_all(q, &s);
-    fzi_stage_close(&s);
-    return status;
+    return fzi_stage_of_base(q, smooth_all);
 }

@@ -307,9 +307,5 @@ static fz_status_t level_all(struct fz_quantizer *q, struct fz_stage *s) {
 }
 
 fz_status_t fzi_quantize_level(struct fz_quantizer *q) {
-    struct fz_stage s;
-    FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &s));
-    fz_status_t status = level_all(q, &s);
-    fzi_stage_close(&s);
-    return status;
+    return fzi_stage_of_base(q, level_all);
 }

@@ -133,6 +133,9 @@ struct fz_stage {
 fz_status_t fzi_stage_open(struct fz_quantizer *q, const void *data, size_t size,
                            struct fz_stage *out);
 void fzi_stage_close(struct fz_stage *stage);
+/* USE with the stage of Q's base, which is closed behind it. */
+fz_status_t fzi_stage_of_base(struct fz_quantizer *q,
+                              fz_status_t (*use)(struct fz_quantizer *q, struct fz_stage *stage));
 /* A node of ai.onnx at the stage's opset before BEFORE, its output named NAME. */
 struct fz_node *fzi_stage_node(struct fz_quantizer *q, struct fz_stage *stage,
                                struct fz_node *before, const char *type, const char *name,

@@ -25,6 +25,15 @@ void fzi_stage_close(struct fz_stage *stage) {
     *stage = (struct fz_stage){0};
 }
 
+fz_status_t fzi_stage_of_base(struct fz_quantizer *q,
+                              fz_status_t (*use)(struct fz_quantizer *q, struct fz_stage *stage)) {
+    struct fz_stage s;
+    FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &s));
+    fz_status_t status = use(q, &s);
+    fzi_stage_close(&s);
+    return status;
+}
+
 struct fz_node *fzi_stage_node(struct fz_quantizer *q, struct fz_stage *stage,
                                struct fz_node *before, const char *type, const char *name,
                                uint32_t n_in, const char *out) {

@@ -371,11 +371,7 @@ static fz_status_t round_means(struct fz_quantizer *q, struct fz_stage *stage) {
 }
 
 fz_status_t fzi_quantize_round_means(struct fz_quantizer *q) {
-    struct fz_stage s;
-    FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &s));
-    fz_status_t status = round_means(q, &s);
-    fzi_stage_close(&s);
-    return status;
+    return fzi_stage_of_base(q, round_means);
 }
 
 fz_status_t fzi_quantize_static(struct fz_quantizer *q, struct fz_stage *stage) {
