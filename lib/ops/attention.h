@@ -17,12 +17,14 @@ enum { FZ_ATTENTION_Q, FZ_ATTENTION_K, FZ_ATTENTION_V, FZ_ATTENTION_Y, FZ_ATTENT
 /* frozen.Attention: softmax((q * a) (k * b) * c + mask) v, each factor multiplied, divided by or
  * absent (FZ_SCALE_ of ops/matmul.h). Inputs: q, k, v, mask. Of rank RANK are q [.., queries,
  * size], k [.., size, keys], v [.., keys, v_size], whose dimension i is dimension perm[i] of the
- * input; the output's dimension i is dimension perm[i] of [.., queries, v_size]. */
+ * input; the output's dimension i is dimension perm[i] of [.., queries, v_size]. ROUND: FZK_ROUND_F16 or
+ * FZK_ROUND_BF16 if every result on the way, and the last one, is rounded to that type; else 0. */
 struct fz_frozen_attention_params {
     int64_t rank;
     int64_t perm[FZ_ATTENTION_PERMS][FZ_ATTENTION_RANK];
     int64_t kind[3]; /* of a, b and c */
     double factor[3];
+    int64_t round;
 };
 
 /* Where heads of a tensor lie: element e of a head's token at base + b * batch + h * head +
@@ -59,6 +61,7 @@ struct fz_attention {
     const fz_tensor_t *mask;
     bool plain;                    /* binary32 only; of what is above, mask's data and no more */
     struct fz_factor q_by, k_by, score_by;
+    int64_t round;                 /* as in fz_frozen_attention_params */
     int64_t mask_step[4];          /* by batch, head, query and key, in elements; 0 repeats */
 };
 

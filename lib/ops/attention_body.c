@@ -1,5 +1,6 @@
 /* Attention by heads: bands of queries become tasks, each with room for the packed keys and values
  * of a head and for the scores of a band. A task packs a head when it comes to it. */
+#include "ops/act.h"
 #include "ops/attention.h"
 #include "ops/matmul.h"
 #include "ops/sum.h"
@@ -134,7 +135,9 @@ static const char *head_at(const struct fz_attention *a, const struct fz_heads *
 
 static void scale(const struct cut *cut, const struct fz_factor *by, float *x, int64_t n) {
     int32_t fn = by->kind == FZ_SCALE_MUL ? FZK_BINARY_MUL : FZK_BINARY_DIV;
-    if (by->kind != FZ_SCALE_NONE) cut->env->k->binary_f32(fn, x, x, &by->value, n, 1, 0);
+    if (by->kind == FZ_SCALE_NONE) return;
+    cut->env->k->binary_f32(fn, x, x, &by->value, n, 1, 0);
+    fzi_round_run(cut->env->k, cut->a->round, x, n);
 }
 
 /* Keys and values of head KV of image B. */
@@ -321,6 +324,7 @@ static void gemm(const struct cut *cut, int64_t m, int64_t n, int64_t k, const f
     struct fzk_segment segment = {0, k};
     struct fzk_gemm_f32 g = {.m = m, .n = n, .k = k, .a = a, .lda = lda, .segments = &segment,
                              .n_segments = 1, .b = b, .c = c, .ldc = ldc};
+    if (cut->a->round) g.round = cut->a->round | FZK_ROUND_SUM;
     cut->env->k->gemm_f32(&g);
 }
 
@@ -336,8 +340,10 @@ static void finish_plain(const struct cut *cut, int64_t b, int64_t head, int64_t
         for (int64_t i = 0; i < rows; i++)
             k->binary_f32(FZK_BINARY_ADD, x + i * n, x + i * n, mask + (first + i) * step[2], n, 1,
                           step[3]);
+        fzi_round_run(k, a->round, x, rows * n);
     }
     k->softmax_f32(x, x, rows, n);
+    fzi_round_run(k, a->round, x, rows * n);
 }
 
 /* The queries of a band: as they lie, or scaled into ROOM. *LD: the distance of two. */

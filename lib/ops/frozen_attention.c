@@ -31,7 +31,7 @@ static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *par
         FZ_TRY(fzi_attr_int(node, kinds[i], 0, &p->kind[i]));
         FZ_TRY(fzi_attr_float(node, factors[i], 1, &p->factor[i]));
     }
-    return FZ_OK;
+    return fzi_attr_int(node, "round", 0, &p->round);
 }
 
 static const fz_tensor_t *mask_of(const struct fz_call *call) {
@@ -52,6 +52,7 @@ static fz_status_t check_params(const struct fz_op *op,
     }
     for (int i = 0; i < 3; i++)
         good = good && p->kind[i] >= FZ_SCALE_NONE && p->kind[i] <= FZ_SCALE_DIV;
+    good = good && (p->round == 0 || p->round == FZK_ROUND_F16 || p->round == FZK_ROUND_BF16);
     good = good && p->perm[FZ_ATTENTION_Q][p->rank - 1] == p->rank - 1 &&
            p->perm[FZ_ATTENTION_Y][p->rank - 1] == p->rank - 1;
     return good ? FZ_OK : fzi_error(FZ_E_FORMAT, "%s: parameters out of range", op->name);
@@ -147,7 +148,7 @@ static void set_up(const struct fz_call *call, const struct shapes *s, struct fz
         .dtype = FZ_TYPE_F32, .plain = true, .batch = n >= 4 ? s->y.dims[n - 4] : 1,
         .heads = n >= 3 ? s->y.dims[n - 3] : 1, .queries = s->y.dims[n - 2],
         .keys = s->scores.dims[n - 1], .size = s->q.dims[n - 1], .v_size = s->v.dims[n - 1],
-        .left = -1, .right = -1, .q_by = {p->kind[0], (float)p->factor[0]},
+        .left = -1, .right = -1, .round = p->round, .q_by = {p->kind[0], (float)p->factor[0]},
         .k_by = {p->kind[1], (float)p->factor[1]}, .score_by = {p->kind[2], (float)p->factor[2]}};
     a->kv_heads = fzi_max_i64(1, a->heads);
     strides(p, FZ_ATTENTION_Q, call->in[QUERY], q);
@@ -215,7 +216,7 @@ static uint64_t macs(const struct fz_op *op, const struct fz_call *call) {
 const struct fz_op fz_ops_frozen_attention[] = {
     {.name = "Attention", .domain = "frozen", .since = 1, .rev = 1, .min_in = 3, .max_in = 4,
      .min_out = 1, .max_out = 1,
-     .attrs = "q_perm k_perm v_perm y_perm q_kind k_kind kind q_factor k_factor factor",
+     .attrs = "q_perm k_perm v_perm y_perm q_kind k_kind kind q_factor k_factor factor round",
      .params_size = sizeof(struct fz_frozen_attention_params), .lower = lower, .infer = infer,
      .scratch = scratch, .run = run, .macs = macs},
     {0},

@@ -1,6 +1,7 @@
 /* Attention as exporters write it, scores, a scale, a mask, softmax, values, becomes
  * frozen.Attention. Transposes and scalar factors of its operands and a Transpose of its result
- * become part of it: what they gave is read, or written, where it lies. The bits stay. */
+ * become part of it: what they gave is read, or written, where it lies. Results of half precision
+ * are rounded at every stage or at none. The bits stay. */
 #include "passes/passes.h"
 
 #include "ops/attention.h"
@@ -10,6 +11,7 @@
 struct found {
     struct fz_graph *graph;
     struct fz_node *softmax, *values; /* values: the product behind it */
+    struct fz_node *rounding;         /* of what that gives, if results are rounded */
     struct fz_node *last;             /* what the step's output takes the place of */
     struct fz_value *in[4];           /* queries, keys, values, mask */
     struct fz_frozen_attention_params p;
@@ -24,9 +26,36 @@ static bool by_rows(const struct fz_node *node) {
     return axis == -1 || axis == t->rank - 1;
 }
 
+/* NODE's rounding if it is a frozen.RoundHalf, else 0. */
+static int64_t rounding_of(const struct fz_node *node) {
+    int64_t round;
+    if (!fzi_pass_is_frozen(node, "RoundHalf")) return 0;
+    return fzi_attr_int(node, "round", 0, &round) == FZ_OK ? round : 0;
+}
+
+/* What V is before it is rounded, which nobody else may see; V itself if nothing is rounded; NULL
+ * if V lacks the rounding. */
+static struct fz_value *exact(const struct found *f, struct fz_value *v) {
+    if (!f->p.round) return v;
+    struct fz_node *node = v->graph == f->graph ? v->producer : NULL;
+    if (rounding_of(node) != f->p.round || !fzi_value_reader(node->in[0])) return NULL;
+    return node->in[0];
+}
+
 /* The producer of V if it is the operator NAME in the same graph. */
 static struct fz_node *from(const struct found *f, const struct fz_value *v, const char *name) {
-    return v->graph == f->graph ? fzi_pass_from(v, name) : NULL;
+    return v && v->graph == f->graph ? fzi_pass_from(v, name) : NULL;
+}
+
+/* The Mul or Div by a scalar that makes V, rounded as all results are: its other operand is *X. */
+static struct fz_node *scaled(const struct found *f, struct fz_value *v, struct fz_value **x,
+                              double *factor, bool *mul) {
+    struct fz_value *y = exact(f, v);
+    struct fz_node *node = from(f, y, "Mul");
+    *mul = node != NULL;
+    if (!node) node = from(f, y, "Div");
+    *x = node ? fzi_pass_with_scalar(node, factor) : NULL;
+    return *x && (*mul || node->in[0] == *x) && (*x)->t.rank == v->t.rank ? node : NULL;
 }
 
 /* A division by a power of two is a product with its reciprocal, which is a power of two as well:
@@ -45,17 +74,17 @@ static int64_t kind_of(bool mul, double *factor) {
 
 /* V with no other reader than the step that is made: the product that it comes from by way of no
  * more than one scalar factor; else NULL. */
-static struct fz_node *scores_of(struct found *f, const struct fz_value *v) {
-    struct fz_node *node = from(f, v, "MatMul");
+static struct fz_node *scores_of(struct found *f, struct fz_value *v) {
+    struct fz_node *node = from(f, exact(f, v), "MatMul");
+    struct fz_value *x;
+    bool mul;
     f->p.kind[2] = FZ_SCALE_NONE;
-    if (node) return fzi_value_reader(v) ? node : NULL;
-    struct fz_node *mul = from(f, v, "Mul"), *scaled = mul ? mul : from(f, v, "Div");
-    if (!scaled || !fzi_value_reader(v)) return NULL;
-    struct fz_value *x = fzi_pass_with_scalar(scaled, &f->p.factor[2]);
-    if (!x || (!mul && scaled->in[0] != x) || x->t.rank != v->t.rank) return NULL;
-    node = from(f, x, "MatMul");
-    f->p.kind[2] = kind_of(mul != NULL, &f->p.factor[2]);
-    return node && fzi_value_reader(x) == scaled ? node : NULL;
+    if (!fzi_value_reader(v)) return NULL;
+    if (node) return node;
+    struct fz_node *by = scaled(f, v, &x, &f->p.factor[2], &mul);
+    if (!by || fzi_value_reader(x) != by) return NULL;
+    f->p.kind[2] = kind_of(mul, &f->p.factor[2]);
+    return from(f, exact(f, x), "MatMul");
 }
 
 /* A mask may make the scores more, as in an Add, but not their dimensions. */
@@ -66,7 +95,7 @@ static bool mask_fits(const fz_tensor_t *mask, const fz_tensor_t *scores) {
 /* The product whose result, perhaps scaled and masked, the Softmax reads. */
 static struct fz_node *find_scores(struct found *f) {
     struct fz_value *x = f->softmax->in[0];
-    struct fz_node *node = scores_of(f, x), *add = from(f, x, "Add");
+    struct fz_node *node = scores_of(f, x), *add = from(f, exact(f, x), "Add");
     if (node || !add || fzi_value_reader(x) != f->softmax) return node;
     for (uint32_t i = 0; !node && i < 2; i++) {
         struct fz_value *mask = add->in[1 - i];
@@ -95,14 +124,13 @@ static void peel(struct found *f, int which, struct fz_value *v, bool side, int6
     f->in[which] = v;
     while (v->producer && v->graph == f->graph) {
         const int64_t *moved;
-        struct fz_node *mul = from(f, v, "Mul"), *scaled = mul ? mul : from(f, v, "Div");
+        struct fz_value *x;
+        bool mul;
         if (read_perm(from(f, v, "Transpose"), rank, &moved)) {
             for (int64_t i = 0; i < rank; i++) now[i] = moved[now[i]];
             v = v->producer->in[0];
-        } else if (scaled && kind && !taken) {
-            struct fz_value *x = fzi_pass_with_scalar(scaled, &by);
-            if (!x || (!mul && scaled->in[0] != x) || x->t.rank != rank) return;
-            taken = kind_of(mul != NULL, &by);
+        } else if (kind && !taken && scaled(f, v, &x, &by, &mul)) {
+            taken = kind_of(mul, &by);
             v = x;
         } else return;
         if (side && now[rank - 1] != rank - 1) continue;
@@ -116,8 +144,8 @@ static void peel(struct found *f, int which, struct fz_value *v, bool side, int6
 static void find_last(struct found *f) {
     int64_t rank = f->p.rank;
     const int64_t *perm;
-    struct fz_node *reader = fzi_value_reader(f->values->out[0]);
-    f->last = f->values;
+    f->last = f->rounding ? f->rounding : f->values;
+    struct fz_node *reader = fzi_value_reader(f->last->out[0]);
     for (int64_t i = 0; i < rank; i++) f->p.perm[FZ_ATTENTION_Y][i] = i;
     if (!fzi_pass_is(reader, "Transpose") || reader->out[0]->graph != f->graph) return;
     if (!read_perm(reader, rank, &perm) || perm[rank - 1] != rank - 1) return;
@@ -130,12 +158,26 @@ static bool same_rank(const struct fz_node *product, int64_t rank) {
            product->out[0]->t.dtype == FZ_TYPE_F32;
 }
 
+/* The product that alone reads the probabilities, and their rounding and its own, if they have
+ * one. */
+static bool find_values(struct found *f) {
+    struct fz_value *p = f->softmax->out[0];
+    f->values = fzi_value_reader(p);
+    f->p.round = rounding_of(f->values);
+    if (f->p.round) {
+        p = f->values->out[0];
+        f->values = fzi_value_reader(p);
+    }
+    if (!fzi_pass_is(f->values, "MatMul") || f->values->in[0] != p) return false;
+    f->rounding = f->p.round ? fzi_value_reader(f->values->out[0]) : NULL;
+    if (rounding_of(f->rounding) != f->p.round) return false;
+    const struct fz_node *last = f->rounding ? f->rounding : f->values;
+    return last->out[0]->graph == f->graph && same_rank(f->values, f->p.rank);
+}
+
 static bool find(struct found *f) {
-    struct fz_node *softmax = f->softmax;
-    f->p.rank = softmax->in[0]->t.rank;
-    f->values = fzi_value_reader(softmax->out[0]);
-    if (!fzi_pass_is(f->values, "MatMul") || f->values->in[0] != softmax->out[0]) return false;
-    if (f->values->out[0]->graph != f->graph || !same_rank(f->values, f->p.rank)) return false;
+    f->p.rank = f->softmax->in[0]->t.rank;
+    if (!find_values(f)) return false;
     struct fz_node *scores = find_scores(f);
     if (!scores || !same_rank(scores, f->p.rank)) return false;
     peel(f, FZ_ATTENTION_Q, scores->in[0], true, &f->p.kind[0], &f->p.factor[0]);
@@ -156,7 +198,8 @@ static fz_status_t visit(struct fz_pass *pass, struct fz_graph *graph, struct fz
     if (!made) return FZ_E_NOMEM;
     FZ_TRY(fzi_pass_infer_node(graph, made));
     fzi_pass_replace(pass, graph, f.last->out[0], made->out[0]);
-    if (f.last != f.values) fzi_graph_remove(graph, f.last);
+    if (f.last != f.values && f.last != f.rounding) fzi_graph_remove(graph, f.last);
+    if (f.rounding) fzi_graph_remove(graph, f.rounding);
     fzi_graph_remove(graph, f.values);
     *next = made->next;
     return FZ_OK;

@@ -18,6 +18,7 @@ static const struct row rows[] = {
     {"fold", fzi_pass_fold, true},
     {"clean", fzi_pass_clean, false},
     {"round", fzi_pass_round, false},
+    {"fold", fzi_pass_fold, true},
     {"clean", fzi_pass_clean, false},
     {"affine", fzi_pass_affine, false},
     {"batchnorm", fzi_pass_batchnorm, false},

@@ -294,6 +294,42 @@ static void pow_exponents(struct kt *t) {
     }
 }
 
+/* Numbers whose quotients by D lie next to the middle of two others, of any size. */
+static void hard_dividends(struct kt *t, float d, float *x, int64_t n) {
+    for (int64_t j = 0; j < n; j++) {
+        double middle = (double)((kt_range(t, 1 << 23, (1 << 24) - 1) << 1) + 1);
+        float near = (float)(middle * (double)d);
+        uint32_t bits;
+        memcpy(&bits, &near, sizeof bits);
+        bits += (uint32_t)kt_range(t, 0, 2) - 1;
+        memcpy(&near, &bits, sizeof near);
+        x[j] = __builtin_scalbnf(near, (int)kt_range(t, -90, 40)) * (j & 1 ? -1 : 1);
+        if (kt_range(t, 0, 40) == 0) x[j] = edges[j % (int64_t)(sizeof edges / 4)];
+    }
+}
+
+/* A divisor for all gives the bits of the same divisor for each. */
+static void divisors(struct kt *t) {
+    static const float few[] = {0x1.fffffep0f, 0x1.000002p0f, 0x1.6ap0f, 0x1.6ap2f, 3, -7, 0x1p-30f,
+                                0x1.fffffep-31f, 0x1p30f, 0x1.000002p30f, 0, -0.0f, NAN_, INF};
+    const int64_t n_few = sizeof few / sizeof few[0], n = 2000;
+    for (int64_t i = 0; i < (t->quick ? n_few + 20 : n_few + 500); i++) {
+        float d = i < n_few ? few[i] : *kt_f32(t, 1, KT_UNIFORM) * 8;
+        kt_step(t, "d=%a", (double)d);
+        float *x = kt_buffer(t, n, 4), *each = kt_buffer(t, n, 4);
+        for (int64_t j = 0; j < n; j++) each[j] = d;
+        hard_dividends(t, d, x, n);
+        kt_protect(t);
+        float *y = kt_buffer(t, n, 4), *z = kt_buffer(t, n, 4);
+        t->k->binary_f32(FZK_BINARY_DIV, y, x, each, n, 1, 1);
+        t->k->binary_f32(FZK_BINARY_DIV, z, x, &d, n, 1, 0);
+        kt_check_f32(t, z, n);
+        for (int64_t j = 0; j < n; j++)
+            if (!same(y[j], z[j]))
+                kt_fail(t, "x=%a: %a, %a", (double)x[j], (double)y[j], (double)z[j]);
+    }
+}
+
 /* ---- benchmarks */
 
 struct bench {
@@ -301,6 +337,7 @@ struct bench {
     int64_t n;
     float *y;
     const float *a, *b;
+    int64_t b_step;
 };
 static void unary_call(const struct fzk_table *k, void *arg) {
     struct bench *b = arg;
@@ -319,15 +356,18 @@ static void unary_bench(struct kt *t) {
 }
 static void binary_call(const struct fzk_table *k, void *arg) {
     struct bench *b = arg;
-    k->binary_f32(b->fn, b->y, b->a, b->b, b->n, 1, 1);
+    k->binary_f32(b->fn, b->y, b->a, b->b, b->n, 1, b->b_step);
 }
 static void binary_bench(struct kt *t) {
-    struct bench b = {.n = 4096};
+    struct bench b = {.n = 4096, .b_step = 1};
     b.a = kt_f32(t, b.n, KT_UNIFORM);
     b.b = kt_f32(t, b.n, KT_UNIFORM);
     b.y = kt_buffer(t, b.n, 4);
     for (b.fn = 0; b.fn < FZK_BINARY_COUNT; b.fn++)
         kt_bench(t, (double)b.n, binary_call, &b, "fn=%d", b.fn);
+    b.fn = FZK_BINARY_DIV;
+    b.b_step = 0;
+    kt_bench(t, (double)b.n, binary_call, &b, "one divisor");
 }
 
 const struct kt_case math_cases[] = {
@@ -341,5 +381,6 @@ const struct kt_case math_cases[] = {
     {"binary_f32/known", KT_KERNEL(binary_f32), binary_known, NULL,
      {KT_KERNEL(binary_f64)}},
     {"binary_f32/exponents", KT_KERNEL(binary_f32), pow_exponents, NULL},
+    {"binary_f32/divisors", KT_KERNEL(binary_f32), divisors, NULL},
     {"binary_f64/steps", KT_KERNEL(binary_f64), binary_f64, NULL},
     {0}};
