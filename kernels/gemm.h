@@ -43,8 +43,8 @@ struct fzk_gemm_f32 {
     const struct fzk_segment *segments;
     int64_t n_segments;
     const float *b;
-    const float *ahead;    /* panels that the caller's next product begins with, worth fetching; or
-                              NULL. No bit depends on it. */
+    const void *ahead;     /* what the caller reads next, worth fetching, about as many bytes as the
+                              panels have; or NULL. No bit depends on it. */
     float *c;
     int64_t ldc;
     const float *bias;     /* n values or NULL */

@@ -18,19 +18,26 @@ FZK_VEC_INLINE void rows(const struct fzk_finish_f32 *f, bool bias, bool residua
     }
 }
 
-/* A convolution's bias, residual and clip, and rounding alone, are the most frequent. */
+/* A convolution's bias, residual and clip, those of a product whose bias is an Add of its own, and
+ * rounding alone, are the most frequent. */
 void FZK_NAME(finish_f32)(const struct fzk_finish_f32 *f) {
     enum {
         CONV = FZK_ROUND_F16 | FZK_ROUND_BIAS,
         SUM = CONV | FZK_ROUND_RESIDUAL,
-        ALONE = FZK_ROUND_F16 | FZK_ROUND_SUM
+        ALONE = FZK_ROUND_F16 | FZK_ROUND_SUM,
+        PRODUCT = ALONE | FZK_ROUND_BIAS,
+        EACH = PRODUCT | FZK_ROUND_RESIDUAL
     };
     const bool fast = FZK_LANES > 4; /* else conversions take so long that flags do not count */
     bool conv = fast && f->round == CONV && f->bias && !f->residual;
     bool sum = fast && f->round == SUM && f->bias && f->residual && !f->clip;
+    bool product = fast && f->round == PRODUCT && f->bias && !f->residual && !f->clip;
+    bool each = fast && f->round == EACH && f->bias && f->residual && !f->clip;
     if (conv && f->clip) rows(f, true, false, true, CONV);
     else if (conv) rows(f, true, false, false, CONV);
     else if (sum) rows(f, true, true, false, SUM);
+    else if (product) rows(f, true, false, false, PRODUCT);
+    else if (each) rows(f, true, true, false, EACH);
     else if (fast && f->round == ALONE && !f->bias && !f->residual && !f->clip)
         rows(f, false, false, false, ALONE);
     else rows(f, f->bias != NULL, f->residual != NULL, f->clip != 0, f->round);

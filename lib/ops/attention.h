@@ -17,8 +17,9 @@ enum { FZ_ATTENTION_Q, FZ_ATTENTION_K, FZ_ATTENTION_V, FZ_ATTENTION_Y, FZ_ATTENT
 /* frozen.Attention: softmax((q * a) (k * b) * c + mask) v, each factor multiplied, divided by or
  * absent (FZ_SCALE_ of ops/matmul.h). Inputs: q, k, v, mask. Of rank RANK are q [.., queries,
  * size], k [.., size, keys], v [.., keys, v_size], whose dimension i is dimension perm[i] of the
- * input; the output's dimension i is dimension perm[i] of [.., queries, v_size]. ROUND: FZK_ROUND_F16 or
- * FZK_ROUND_BF16 if every result on the way, and the last one, is rounded to that type; else 0. */
+ * input; the output's dimension i is dimension perm[i] of [.., queries, v_size]. ROUND:
+ * FZK_ROUND_F16 or FZK_ROUND_BF16 if every result on the way is rounded to that type, the last one
+ * too; else 0. */
 struct fz_frozen_attention_params {
     int64_t rank;
     int64_t perm[FZ_ATTENTION_PERMS][FZ_ATTENTION_RANK];

@@ -199,8 +199,10 @@ static void multiply_few(const struct cut *cut, int64_t first, int64_t last) {
     else call->env->k->ngemm_f32(&g);
 }
 
-/* Panels [FIRST, LAST), widened into WIDE. */
-static void multiply_many(const struct cut *cut, int64_t first, int64_t last, float *wide) {
+/* Panels [FIRST, LAST), widened into WIDE, of those up to END: what comes behind them, which is
+ * narrow still, is fetched meanwhile. */
+static void multiply_many(const struct cut *cut, int64_t first, int64_t last, int64_t end,
+                          float *wide) {
     const struct fz_call *call = cut->call;
     const struct fz_narrow_params *p = call->params;
     const float *bias = data(call, FZ_NARROW_BIAS), *residual = data(call, FZ_NARROW_RESIDUAL);
@@ -212,6 +214,7 @@ static void multiply_many(const struct cut *cut, int64_t first, int64_t last, fl
         .lda = p->k, .segments = &segment, .n_segments = 1, .b = wide,
         .c = (float *)call->out[0]->data + at, .ldc = p->n, .bias = bias ? bias + at : NULL,
         .residual = residual ? residual + at : NULL, .ldr = p->n};
+    if (last < end) g.ahead = weights_at(call, last).b;
     fzi_act_clip(&p->act, &g);
     call->env->k->narrow_to_f32(wide, &w, last - first);
     call->env->k->gemm_f32(&g);
@@ -236,7 +239,7 @@ static void task(void *arg, size_t i) {
     for (int64_t p = cut->panels * n / cut->count; p < end; p += step) {
         int64_t last = fzi_min_i64(p + step, end);
         if (env->poll(env) != FZ_OK) return; /* the run is to end */
-        if (cut->group) multiply_many(cut, p, last, wide);
+        if (cut->group) multiply_many(cut, p, last, end, wide);
         else multiply_few(cut, p, last);
         activate(cut, p, last);
     }
