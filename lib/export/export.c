@@ -42,7 +42,8 @@ struct domain {
 struct exporter {
     struct fz_arena *arena;       /* of ropes and tables */
     struct fz_graph *graph;
-    struct fz_names names;        /* every name that is taken */
+    struct fz_names names;        /* every name of a value that is taken */
+    struct fz_names node_names;   /* every name of a node */
     struct fz_value **constants;  /* in the order in which nodes read them */
     size_t n_constants, capacity;
     const char **identities;      /* of the main graph: names of outputs that an Identity makes */
@@ -56,15 +57,30 @@ static struct fz_rope rope(const struct exporter *e) { return (struct fz_rope){.
 
 /* ---- names */
 
-static fz_status_t take_name(struct exporter *e, const char *wanted, const char **out) {
-    *out = *wanted ? wanted : "value";
+/* WANTED, or with a number behind it if another one of NAMES has it. */
+static fz_status_t take(struct exporter *e, struct fz_names *names, const char *wanted,
+                        const char **out) {
+    *out = wanted;
     for (uint32_t i = 1;; i++) {
-        int added = fzi_names_add(e->arena, &e->names, *out, NULL);
+        int added = fzi_names_add(e->arena, names, *out, NULL);
         if (added < 0) return no_memory();
         if (added) return FZ_OK;
-        *out = fzi_arena_format(e->arena, "%s_%u", *wanted ? wanted : "value", i);
+        *out = fzi_arena_format(e->arena, "%s_%u", wanted, i);
         if (!*out) return no_memory();
     }
+}
+
+static fz_status_t take_name(struct exporter *e, const char *wanted, const char **out) {
+    return take(e, &e->names, *wanted ? wanted : "value", out);
+}
+
+/* Nodes need no name, but two of the same are refused by other engines: a rewrite may have made
+ * several nodes of one. */
+static fz_status_t node_name(struct exporter *e, const char *wanted, struct fz_rope *to) {
+    const char *name = wanted;
+    if (*wanted) FZ_TRY(take(e, &e->node_names, wanted, &name));
+    fzi_rope_text(to, NODE_NAME, name);
+    return FZ_OK;
 }
 
 /* The value's name in the file, once it has one. */
@@ -288,7 +304,7 @@ static fz_status_t node_message(struct exporter *e, struct fz_rope *to,
     for (uint32_t i = 0; i < n_in; i++) fzi_rope_text(&m, NODE_INPUT, name_of(node->in[i]));
     for (uint32_t i = 0; i < node->n_out; i++)
         fzi_rope_text(&m, NODE_OUTPUT, name_of(node->out[i]));
-    fzi_rope_text(&m, NODE_NAME, node->name);
+    FZ_TRY(node_name(e, node->name, &m));
     fzi_rope_text(&m, NODE_TYPE, node->type);
     for (uint32_t i = 0; i < node->n_attrs; i++) {
         struct fz_rope attr = rope(e);
@@ -313,7 +329,7 @@ static fz_status_t output(struct exporter *e, struct fz_graph *graph, uint32_t i
         else name = e->identities[i];
         fzi_rope_text(&m, NODE_INPUT, name_of(v));
         fzi_rope_text(&m, NODE_OUTPUT, name);
-        fzi_rope_text(&m, NODE_NAME, name);
+        FZ_TRY(node_name(e, name, &m));
         fzi_rope_text(&m, NODE_TYPE, "Identity");
         fzi_rope_message(nodes, GRAPH_NODE, &m);
     }

@@ -114,6 +114,31 @@ static void odd_outputs(void **state) {
     close_import(&model);
 }
 
+/* Two nodes of one name, as rewrites leave them; what has none is named by its output. */
+static void node_names(void **state) {
+    (void)state;
+    static const char *const before[] = {"n", "n", "", "", "n_1"};
+    static const char *const after[] = {"n", "n_1", "v3", "v4", "n_1_1"};
+    struct pb g = {0};
+    pb_msg(&g, GRAPH_INPUT, pb_value("v0", 1, "2"));
+    for (int i = 0; i < 5; i++) {
+        char in[8], out[8];
+        snprintf(in, sizeof in, "v%d", i);
+        snprintf(out, sizeof out, "v%d", i + 1);
+        struct pb node = pb_node("Neg", in, out);
+        pb_bytes(&node, NODE_NAME, before[i], strlen(before[i]));
+        pb_msg(&g, GRAPH_NODE, node);
+    }
+    pb_msg(&g, GRAPH_OUTPUT, pb_value("v5", 1, "2"));
+    struct imported model, again;
+    open_import(pb_model(g), NULL, &model);
+    reimport(model.graph, &again);
+    const struct fz_node *node = again.graph->first;
+    for (int i = 0; i < 5; i++, node = node->next) assert_string_equal(node->name, after[i]);
+    close_import(&again);
+    close_import(&model);
+}
+
 /* ---- raising */
 
 static struct pb with(struct pb node, struct pb attr) {
@@ -235,8 +260,9 @@ static void whole_or_not_at_all(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trained_models), cmocka_unit_test(rich_model),
-        cmocka_unit_test(same_bytes), cmocka_unit_test(odd_outputs), cmocka_unit_test(raised),
-        cmocka_unit_test(not_lowered), cmocka_unit_test(whole_or_not_at_all),
+        cmocka_unit_test(same_bytes), cmocka_unit_test(odd_outputs), cmocka_unit_test(node_names),
+        cmocka_unit_test(raised), cmocka_unit_test(not_lowered),
+        cmocka_unit_test(whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
