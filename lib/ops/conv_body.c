@@ -25,12 +25,16 @@ static bool conflicts(const struct fz_conv_geometry *g, int64_t stride) {
     return stride % 1024 == 0 && g->cout_g >= 64;
 }
 
+static int64_t weights_size(const struct fz_conv_geometry *g) {
+    return 4 * g->k * g->panels * FZK_PANEL;
+}
+
 /* How many pixels a unit should have: its input should stay in the second-level cache beside a
  * panel of weights. The rows of a matrix product may be longer: the GEMM cuts k. */
 static int64_t near_pixels(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
                            bool gathered) {
     int64_t bytes = gathered ? 4 * g->k : 4 * p->cin * p->stride[1] * p->stride[2];
-    if ((gathered || g->taps == 1) && 4 * g->k * g->panels * FZK_PANEL > FAR_WEIGHTS)
+    if ((gathered || g->taps == 1) && weights_size(g) > FAR_WEIGHTS)
         bytes = fzi_min_i64(bytes, 4 * FZK_K_BLOCK);
     return fzi_min_i64(fzi_max_i64(NEAR_INPUT / fzi_max_i64(bytes, 1), 28), 4096);
 }
@@ -39,6 +43,25 @@ static int64_t near_pixels(const struct fz_conv_params *p, const struct fz_conv_
 static uint64_t work_of(const struct fz_conv_params *p, const struct fz_conv_geometry *g) {
     uint64_t macs = fzi_conv_macs(g, p), weights = (uint64_t)(g->k * p->cout);
     return macs > 12 * weights ? macs : 12 * weights;
+}
+
+/* True if threads should share out the output channels rather than the pixels, of weights that no
+ * near cache holds: if they are too many for a far one, too, or more than there is of the image,
+ * for the other one is read by each thread. */
+static bool by_columns(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
+                       int64_t tasks) {
+    int64_t weights = weights_size(g);
+    int64_t input = 4 * p->cin * g->n * g->in[0] * g->in[1] * g->in[2];
+    if (p->group != 1 || weights <= FAR_WEIGHTS) return false;
+    return weights > LARGE_WEIGHTS || (weights > input && g->panels >= tasks);
+}
+
+/* The first panel of the part of the output channels that is likely computed behind part PART of
+ * the only band; -1: none, or the weights are near anyway. */
+static int64_t next_panel(const struct fz_conv_job *job, const struct fz_tiling *t, int64_t part) {
+    if (t->bands != 1 || weights_size(job->g) <= FAR_WEIGHTS) return -1;
+    int64_t next = fzi_next_task(job->env, part, t->split);
+    return next < 0 ? -1 : job->p->group * job->g->panels * next / t->split;
 }
 
 void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_geometry *g,
@@ -53,8 +76,7 @@ void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_g
     t->pixel = (gathered ? g->k : p->cin) + (gap ? 16 : 0);
     int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 300000) + 1);
     int64_t target = near_pixels(p, g, gathered);
-    /* Weights that no near cache holds are better read once by each thread than with each band. */
-    bool columns = 4 * g->k * g->panels * FZK_PANEL > LARGE_WEIGHTS && p->group == 1;
+    bool columns = by_columns(p, g, tasks);
     if (env->threads > 1 && !columns) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
     fzi_tile_bands(g, target, t);
     fzi_tile_tasks(env, macs, p->group * g->panels, t);
@@ -97,9 +119,10 @@ struct view {
     int64_t row, pixel; /* elements between output rows (0: dense) and between pixels of A */
 };
 
-/* Panels [first, last) of one group for the unit's pixels. */
+/* Panels [first, last) of one group for the unit's pixels. Those from NEXT on are fetched
+ * meanwhile; -1: none. */
 static void multiply(const struct fz_conv_job *job, const struct fz_rect *r, const struct view *v,
-                     int64_t group, int64_t first, int64_t last) {
+                     int64_t group, int64_t first, int64_t last, int64_t next) {
     const struct fz_conv_params *p = job->p;
     const struct fz_conv_geometry *geo = job->g;
     int64_t column = first * FZK_PANEL;
@@ -112,6 +135,7 @@ static void multiply(const struct fz_conv_job *job, const struct fz_rect *r, con
         .c = job->y + fzi_tile_out(job, r) + channel, .ldc = fzi_conv_pixel(job),
         .bias = job->bias ? job->bias + channel : NULL, .ldr = p->cout};
     if (job->residual) g.residual = job->residual + fzi_tile_residual(job, r) + channel;
+    if (next >= 0) g.ahead = job->w + next * geo->k * FZK_PANEL;
     fzi_act_clip(&p->act, &g);
     job->env->k->gemm_f32(&g);
 }
@@ -161,12 +185,13 @@ static void unit(const struct fz_tile_work *work, const struct fz_rect *r, int64
     bool gathered = t->mode == FZ_TILE_GATHER;
     struct view v = make_view(work, r, scratch);
     const float *base = v.a;
+    int64_t next = next_panel(job, t, part);
     for (int64_t at = begin; at < end;) {
         int64_t group = at / g->panels, first = at % g->panels;
         int64_t last = fzi_min_i64(g->panels, first + end - at);
         if (gathered) gather(job, r, group, t->pixel, scratch);
         else v.a = base + group * g->cin_g;
-        multiply(job, r, &v, group, first, last);
+        multiply(job, r, &v, group, first, last, next);
         at += last - first;
     }
     int64_t first = begin / g->panels * g->cout_g + begin % g->panels * FZK_PANEL;

@@ -199,9 +199,9 @@ static void multiply_few(const struct cut *cut, int64_t first, int64_t last) {
     else call->env->k->ngemm_f32(&g);
 }
 
-/* Panels [FIRST, LAST), widened into WIDE, of those up to END: what comes behind them, which is
- * narrow still, is fetched meanwhile. */
-static void multiply_many(const struct cut *cut, int64_t first, int64_t last, int64_t end,
+/* Panels [FIRST, LAST), widened into WIDE. Panel NEXT, which is narrow still, and what comes behind
+ * it are fetched meanwhile; -1: none. */
+static void multiply_many(const struct cut *cut, int64_t first, int64_t last, int64_t next,
                           float *wide) {
     const struct fz_call *call = cut->call;
     const struct fz_narrow_params *p = call->params;
@@ -214,7 +214,7 @@ static void multiply_many(const struct cut *cut, int64_t first, int64_t last, in
         .lda = p->k, .segments = &segment, .n_segments = 1, .b = wide,
         .c = (float *)call->out[0]->data + at, .ldc = p->n, .bias = bias ? bias + at : NULL,
         .residual = residual ? residual + at : NULL, .ldr = p->n};
-    if (last < end) g.ahead = weights_at(call, last).b;
+    if (next >= 0) g.ahead = weights_at(call, next).b;
     fzi_act_clip(&p->act, &g);
     call->env->k->narrow_to_f32(wide, &w, last - first);
     call->env->k->gemm_f32(&g);
@@ -230,16 +230,22 @@ static void activate(const struct cut *cut, int64_t first, int64_t last) {
         fzi_act_run(cut->call->env->k, &p->act, y + i * p->n, n);
 }
 
+/* The first panel of task I. */
+static int64_t begin_of(const struct cut *cut, int64_t i) {
+    return cut->panels * i / cut->count;
+}
+
 static void task(void *arg, size_t i) {
     const struct cut *cut = arg;
     const struct fz_env *env = cut->call->env;
-    int64_t n = (int64_t)i, end = cut->panels * (n + 1) / cut->count;
+    int64_t n = (int64_t)i, end = begin_of(cut, n + 1);
+    int64_t then = fzi_next_task(env, n, cut->count), after = then < 0 ? -1 : begin_of(cut, then);
     int64_t step = cut->group ? cut->group : end;
     float *wide = cut->group ? (void *)((char *)cut->call->scratch + i * cut->size) : NULL;
-    for (int64_t p = cut->panels * n / cut->count; p < end; p += step) {
+    for (int64_t p = begin_of(cut, n); p < end; p += step) {
         int64_t last = fzi_min_i64(p + step, end);
         if (env->poll(env) != FZ_OK) return; /* the run is to end */
-        if (cut->group) multiply_many(cut, p, last, end, wide);
+        if (cut->group) multiply_many(cut, p, last, last < end ? last : after, wide);
         else multiply_few(cut, p, last);
         activate(cut, p, last);
     }

@@ -180,6 +180,12 @@ static void range_task(void *arg, size_t i) {
         task->range(task->arg, begin, fzi_min_i64(begin + task->chunk, task->n));
 }
 
+int64_t fzi_next_task(const struct fz_env *env, int64_t i, int64_t count) {
+    int64_t threads = env->threads;
+    if (threads == 1 || i < count / threads) return i + 1 < count ? i + 1 : -1;
+    return i >= threads - 1 ? i - (threads - 1) : -1;
+}
+
 void fzi_run_range(const struct fz_env *env, int64_t n, int64_t grain, fz_range_fn range,
                    void *arg) {
     enum { POLLS = 64 }; /* at least so often does a long range look whether it is to end */

@@ -195,6 +195,11 @@ typedef void (*fz_range_fn)(void *arg, int64_t begin, int64_t end);
 void fzi_run_range(const struct fz_env *env, int64_t n, int64_t grain, fz_range_fn range,
                    void *arg);
 
+/* Which of COUNT tasks is likely the next one of whoever runs task I, so that what it reads can be
+ * fetched ahead: the executor's caller takes tasks from the first one on, its workers from the last
+ * one down. -1: none. */
+int64_t fzi_next_task(const struct fz_env *env, int64_t i, int64_t count);
+
 /* ---- one node by hand: what constant folding and the operator tests use */
 /* Infers and runs NODE (lowered, all inputs constant) with ENV and gives each output data in ARENA.
  * FZ_E_UNSUPPORTED for operators with subgraphs. */
