@@ -106,6 +106,18 @@ struct fzk_norm_f32 {
     int32_t rms; /* 1: mean is 0 */
 };
 
+/* Rows of N: y = ((x - mean) / sqrt(var + eps)) * gain + bias, var the mean of (x - mean)^2, the
+ * result of each of these nine operations rounded as ROUND says (FZK_ROUND_F16 or FZK_ROUND_BF16 of
+ * gemm.h). */
+struct fzk_norm_half_f32 {
+    int64_t rows, n;
+    const float *x;
+    float *y; /* may be x */
+    const float *gain, *bias; /* n values each */
+    float eps;
+    int64_t round;
+};
+
 /* q of rows of N accumulators: t = (float)acc * m[j * m_step], rounded half to even, plus zero,
  * saturated. y is uint8_t for requantize_u8, int8_t for requantize_i8; strides in elements. */
 struct fzk_requantize {

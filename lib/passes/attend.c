@@ -26,20 +26,11 @@ static bool by_rows(const struct fz_node *node) {
     return axis == -1 || axis == t->rank - 1;
 }
 
-/* NODE's rounding if it is a frozen.RoundHalf, else 0. */
-static int64_t rounding_of(const struct fz_node *node) {
-    int64_t round;
-    if (!fzi_pass_is_frozen(node, "RoundHalf")) return 0;
-    return fzi_attr_int(node, "round", 0, &round) == FZ_OK ? round : 0;
-}
-
 /* What V is before it is rounded, which nobody else may see; V itself if nothing is rounded; NULL
  * if V lacks the rounding. */
 static struct fz_value *exact(const struct found *f, struct fz_value *v) {
-    if (!f->p.round) return v;
-    struct fz_node *node = v->graph == f->graph ? v->producer : NULL;
-    if (rounding_of(node) != f->p.round || !fzi_value_reader(node->in[0])) return NULL;
-    return node->in[0];
+    struct fz_value *x = v->graph == f->graph ? fzi_pass_exact(v, f->p.round) : NULL;
+    return x == v || (x && fzi_value_reader(x)) ? x : NULL;
 }
 
 /* The producer of V if it is the operator NAME in the same graph. */
@@ -163,14 +154,14 @@ static bool same_rank(const struct fz_node *product, int64_t rank) {
 static bool find_values(struct found *f) {
     struct fz_value *p = f->softmax->out[0];
     f->values = fzi_value_reader(p);
-    f->p.round = rounding_of(f->values);
+    f->p.round = fzi_pass_rounding(f->values);
     if (f->p.round) {
         p = f->values->out[0];
         f->values = fzi_value_reader(p);
     }
     if (!fzi_pass_is(f->values, "MatMul") || f->values->in[0] != p) return false;
     f->rounding = f->p.round ? fzi_value_reader(f->values->out[0]) : NULL;
-    if (rounding_of(f->rounding) != f->p.round) return false;
+    if (fzi_pass_rounding(f->rounding) != f->p.round) return false;
     const struct fz_node *last = f->rounding ? f->rounding : f->values;
     return last->out[0]->graph == f->graph && same_rank(f->values, f->p.rank);
 }

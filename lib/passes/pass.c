@@ -128,6 +128,17 @@ bool fzi_pass_is_frozen(const struct fz_node *node, const char *name) {
     return node && strcmp(node->op->domain, "frozen") == 0 && strcmp(node->op->name, name) == 0;
 }
 
+int64_t fzi_pass_rounding(const struct fz_node *node) {
+    int64_t round;
+    if (!fzi_pass_is_frozen(node, "RoundHalf")) return 0;
+    return fzi_attr_int(node, "round", 0, &round) == FZ_OK ? round : 0;
+}
+
+struct fz_value *fzi_pass_exact(struct fz_value *v, int64_t round) {
+    if (!round) return v;
+    return v && fzi_pass_rounding(v->producer) == round ? v->producer->in[0] : NULL;
+}
+
 struct fz_node *fzi_pass_from(const struct fz_value *v, const char *name) {
     return v && fzi_pass_is(v->producer, name) ? v->producer : NULL;
 }

@@ -123,6 +123,10 @@ void fzi_pass_replace(struct fz_pass *pass, struct fz_graph *graph, struct fz_va
 /* True if NODE is the operator NAME of ONNX's own domain, or of "frozen". */
 bool fzi_pass_is(const struct fz_node *node, const char *name);
 bool fzi_pass_is_frozen(const struct fz_node *node, const char *name);
+/* The `round` of NODE if that is a frozen.RoundHalf, else 0. */
+int64_t fzi_pass_rounding(const struct fz_node *node);
+/* What V is before it is rounded as ROUND says: V itself for 0, NULL if V is not rounded so. */
+struct fz_value *fzi_pass_exact(struct fz_value *v, int64_t round);
 /* V's producer if it is the ONNX operator NAME, else NULL. */
 struct fz_node *fzi_pass_from(const struct fz_value *v, const char *name);
 /* True if V is a float constant of one element; its value in *OUT. */

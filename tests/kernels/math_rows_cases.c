@@ -183,6 +183,58 @@ static void norm(struct kt *t) {
         }
 }
 
+static void round_half(struct kt *t, int64_t round, float *x, int64_t n) {
+    struct fzk_finish_f32 f = {.m = 1, .n = n, .c = x, .round = round | FZK_ROUND_SUM};
+    t->k->finish_f32(&f);
+}
+
+/* Y of a row by the nine operators. */
+static void nine_operators(struct kt *t, const struct fzk_norm_half_f32 *g, const float *x,
+                           float *y) {
+    const struct fzk_table *k = t->k;
+    const float eps = g->eps;
+    float *s = kt_buffer(t, g->n, 4), mean, var;
+    k->reduce_f32(FZK_REDUCE_MEAN, &mean, x, 1, g->n, 1);
+    round_half(t, g->round, &mean, 1);
+    k->binary_f32(FZK_BINARY_SUB, y, x, &mean, g->n, 1, 0);
+    round_half(t, g->round, y, g->n);
+    k->binary_f32(FZK_BINARY_MUL, s, y, y, g->n, 1, 1);
+    round_half(t, g->round, s, g->n);
+    k->reduce_f32(FZK_REDUCE_MEAN, &var, s, 1, g->n, 1);
+    round_half(t, g->round, &var, 1);
+    k->binary_f32(FZK_BINARY_ADD, &var, &var, &eps, 1, 1, 1);
+    round_half(t, g->round, &var, 1);
+    k->unary_f32(FZK_FN_SQRT, &var, &var, 1, 0, 0);
+    round_half(t, g->round, &var, 1);
+    k->binary_f32(FZK_BINARY_DIV, y, y, &var, g->n, 1, 0);
+    round_half(t, g->round, y, g->n);
+    k->binary_f32(FZK_BINARY_MUL, y, y, g->gain, g->n, 1, 1);
+    round_half(t, g->round, y, g->n);
+    k->binary_f32(FZK_BINARY_ADD, y, y, g->bias, g->n, 1, 1);
+    round_half(t, g->round, y, g->n);
+}
+
+static void norm_half(struct kt *t) {
+    for (int64_t n = 1; n <= 10000; n += n > 80 ? 4100 : t->quick && n > 2 ? 7 : 1)
+        for (int flags = 0; flags < 8; flags++) {
+            int64_t rows = 3;
+            kt_step(t, "n=%d flags=%d", (int)n, flags);
+            struct fzk_norm_half_f32 g = {.rows = rows, .n = n, .eps = 1e-5f,
+                                          .round = flags & 1 ? FZK_ROUND_F16 : FZK_ROUND_BF16};
+            float *x = kt_f32(t, rows * n, flags & 4 ? KT_SPECIAL : KT_UNIFORM);
+            g.gain = kt_f32(t, n, KT_UNIFORM);
+            g.bias = kt_f32(t, n, KT_UNIFORM);
+            float *z = kt_buffer(t, rows * n, 4);
+            for (int64_t i = 0; i < rows; i++) nine_operators(t, &g, x + i * n, z + i * n);
+            g.x = x;
+            if (!(flags & 2)) kt_protect(t);
+            g.y = flags & 2 ? x : kt_buffer(t, rows * n, 4);
+            t->k->norm_half_f32(&g);
+            kt_check_f32(t, g.y, rows * n);
+            for (int64_t i = 0; i < rows * n; i++) expect(t, g.y[i], z[i]);
+        }
+}
+
 /* ---- conversions: every 16-bit and 8-bit value there and back, all lengths, known roundings */
 
 static void halves(struct kt *t) {
@@ -527,6 +579,8 @@ CALL(minmax, minmax_f32(b->y, b->x, N))
 CALL(softmax, softmax_f32(b->y, b->x, 4, 1024))
 CALL(logsoftmax, logsoftmax_f32(b->y, b->x, 4, 1024))
 CALL(norm, norm_f32(&(struct fzk_norm_f32){.rows = 4, .n = 1024, .x = b->x, .y = b->y}))
+CALL(norm_half, norm_half_f32(&(struct fzk_norm_half_f32){.rows = 4, .n = 1024, .x = b->x,
+     .y = b->y, .gain = b->x, .bias = b->x, .round = FZK_ROUND_F16}))
 CALL(f16_to_f32, f16_to_f32(b->y, b->z, N))
 CALL(f32_to_f16, f32_to_f16(b->z, b->x, N))
 CALL(f32_to_bf16, f32_to_bf16(b->z, b->x, N))
@@ -549,7 +603,8 @@ static void rows_bench(struct kt *t) {
     } rows[] = {
         {"sum", call_sum}, {"sum of columns", call_sum_columns}, {"max", call_max},
         {"minmax", call_minmax}, {"softmax", call_softmax}, {"logsoftmax", call_logsoftmax},
-        {"norm", call_norm}, {"f16_to_f32", call_f16_to_f32}, {"f32_to_f16", call_f32_to_f16},
+        {"norm", call_norm}, {"norm of halves", call_norm_half},
+        {"f16_to_f32", call_f16_to_f32}, {"f32_to_f16", call_f32_to_f16},
         {"f32_to_bf16", call_f32_to_bf16}, {"bf16_to_f32", call_bf16_to_f32},
         {"f32_to_u8", call_f32_to_u8}, {"f32_to_i32", call_f32_to_i32},
         {"f32_to_i64", call_f32_to_i64}, {"f32_to_f8", call_f32_to_f8}, {"quantize", call_quantize},
@@ -570,6 +625,8 @@ const struct kt_case math_rows_cases[] = {
      {KT_KERNEL(logsoftmax_f32)}},
     {"softmax_f32/infinite", KT_KERNEL(softmax_f32), softmax_infinite, NULL},
     {"norm_f32/rows", KT_KERNEL(norm_f32), norm, NULL},
+    {"norm_half_f32/rows", KT_KERNEL(norm_half_f32), norm_half, NULL,
+     {KT_KERNEL(reduce_f32), KT_KERNEL(binary_f32), KT_KERNEL(unary_f32), KT_KERNEL(finish_f32)}},
     {"f16_to_f32/halves", KT_KERNEL(f16_to_f32), halves, NULL,
      {KT_KERNEL(bf16_to_f32), KT_KERNEL(f32_to_f16), KT_KERNEL(f32_to_bf16)}},
     {"f32_to_f16/bits", KT_KERNEL(f32_to_f16), half_bits, NULL,

@@ -254,6 +254,19 @@ static void norm_f32(struct kt *t) {
     }
 }
 
+static void norm_half_f32(struct kt *t) {
+    for (struct visit v = {0}; next(t, &v);) {
+        struct fzk_norm_half_f32 g = {.rows = 3, .n = v.n, .eps = 1e-5f, .round = 1 + (v.i & 1)};
+        g.x = kt_f32(t, 3 * v.n, v.values);
+        g.gain = kt_f32(t, v.n, v.values);
+        g.bias = kt_f32(t, v.n, v.values);
+        kt_protect(t);
+        g.y = kt_buffer(t, 3 * v.n, 4);
+        t->k->norm_half_f32(&g);
+        kt_check_f32(t, g.y, 3 * v.n);
+    }
+}
+
 /* ---- conversions: FROM is f32, or bytes of any value */
 
 #define FROM_F32(name, type, ...)                                                                  \
@@ -458,7 +471,7 @@ const struct kt_case value_cases[] = {
     ROW(gemm_f32) ROW(finish_f32) ROW(pack_b_f32) ROW(dwconv_f32) ROW(winograd_input_f32) ROW(winograd_output_f32)
     ROW(maxpool_f32) ROW(avgpool_f32) ROW(unary_f32) ROW(unary_f64) ROW(binary_f32)
     ROW(binary_f64) ROW(reduce_f32) ROW(minmax_f32) ROW(softmax_f32) ROW(logsoftmax_f32)
-    ROW(norm_f32) ROW(f16_to_f32) ROW(f32_to_f16) ROW(bf16_to_f32) ROW(f32_to_bf16)
+    ROW(norm_f32) ROW(norm_half_f32) ROW(f16_to_f32) ROW(f32_to_f16) ROW(bf16_to_f32) ROW(f32_to_bf16)
     ROW(f32_to_u8) ROW(f32_to_i8) ROW(f32_to_i32) ROW(f32_to_i64) ROW(u8_to_f32) ROW(i8_to_f32)
     ROW(i32_to_f32) ROW(f32_to_f8) ROW(f8_to_f32) ROW(f32_to_e8m0) ROW(e8m0_to_f32)
     ROW(quantize_f32_u8) ROW(quantize_f32_i8) ROW(dequantize_u8_f32) ROW(dequantize_i8_f32)
