@@ -78,14 +78,15 @@ static fz_status_t complete(const char *onnx_path, const char *out_path,
                             const fz_prune_options_t *from, fz_prune_options_t *o) {
     if (!onnx_path || !out_path) return fzi_error(FZ_E_USAGE, "fz_prune_file: a path is NULL");
     FZ_TRY(fzi_options_copy(o, sizeof *o, from, "fz_prune_options_t"));
-    if (!(o->structured >= 0 && o->structured < 1))
+    if (!(o->structured >= 0 && o->structured < 1 && o->time >= 0 && o->time < 1))
         return fzi_error(FZ_E_USAGE, "the share to take out must be from 0 to below 1");
     if (o->calib && o->sample)
         return fzi_error(FZ_E_USAGE, "calibration data come from a path or a function, not both");
     if ((o->n_exclude && !o->exclude) || (o->n_dims && !o->dims))
         return fzi_error(FZ_E_USAGE, "fz_prune_options_t has a NULL list");
-    if (o->structured == 0 && !o->sparse)
-        return fzi_error(FZ_E_USAGE, "nothing is asked for: neither structured nor sparse");
+    if (o->structured == 0 && o->time == 0 && !o->sparse)
+        return fzi_error(FZ_E_USAGE,
+                         "nothing is asked for: neither structured nor time nor sparse");
     struct fz_sparse pattern;
     return fzi_sparse_parse(o->sparse, &pattern);
 }

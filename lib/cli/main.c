@@ -50,8 +50,8 @@ static const struct verb verbs[] = {
      "A B [--custom LIB.so]...",
      "name options, nodes and tensors in which two models differ"},
     {"prune", verb_prune,
-     "IN.onnx -o OUT [--structured SHARE] [--sparse N:M|block:DENSITY] [--calib DATA]\n"
-     "            [--exclude NODE]... [--dim NAME=N]... [--report]",
+     "IN.onnx -o OUT [--structured SHARE] [--time SHARE] [--sparse N:M|block:DENSITY]\n"
+     "            [--calib DATA] [--exclude NODE]... [--dim NAME=N]... [--report]",
      "take out channels, neurons and heads, or weights; OUT ends in .onnx or .fz"},
     {"audit-int8", verb_audit_int8, "",
      "check every pair of bytes on this machine's integer kernels, and the largest sums"},

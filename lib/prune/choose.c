@@ -179,9 +179,12 @@ static fz_status_t find_candidates(struct fz_choice *choice) {
 
 /* ---- opening */
 
-uint64_t fzi_choice_macs(const struct fz_choice *choice) {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < choice->n_costs; i++) sum += fzi_cost_macs(&choice->costs[i]);
+static struct fz_work work_of(const struct fz_choice *choice) {
+    struct fz_work sum = {0};
+    for (uint32_t i = 0; i < choice->n_costs; i++) {
+        sum.macs += fzi_cost_macs(&choice->costs[i]);
+        sum.time += fzi_cost_time(&choice->costs[i]);
+    }
     return sum;
 }
 
@@ -196,7 +199,7 @@ fz_status_t fzi_choice_open(struct fz_choice *choice, struct fz_depend *depend,
         if (!fzi_cost_find(depend, node, choice->costs, &choice->n_costs)) return no_memory();
     FZ_TRY(open_consumers(choice, linears, n, data));
     FZ_TRY(find_candidates(choice));
-    choice->macs = choice->macs_left = fzi_choice_macs(choice);
+    choice->work = choice->left = work_of(choice);
     return FZ_OK;
 }
 
@@ -367,11 +370,11 @@ void fzi_choice_undo(struct fz_choice *choice, struct fz_candidate *k) {
 struct step {
     int64_t n;
     double error;
-    uint64_t time, macs;
+    struct fz_work saved;
 };
 
-static struct step left_of(const struct fz_choice *choice, const struct fz_candidate *k) {
-    struct step sum = {0};
+static struct fz_work left_of(const struct fz_choice *choice, const struct fz_candidate *k) {
+    struct fz_work sum = {0};
     for (uint32_t i = 0; i < k->n_costs; i++) {
         const struct fz_cost *cost = &choice->costs[k->costs[i]];
         sum.time += fzi_cost_time(cost);
@@ -411,23 +414,29 @@ static struct step price(struct fz_choice *choice, struct fz_candidate *k, int64
         s.error += k->errors[next];
     }
     s.error = outcome(k, s.error);
-    struct step before = left_of(choice, k);
+    struct fz_work before = left_of(choice, k);
     for (int64_t i = 0; i < k->leaf->size; i++) k->leaf->gone[i] |= taken[i];
-    struct step after = left_of(choice, k);
+    struct fz_work after = left_of(choice, k);
     for (int64_t i = 0; i < k->leaf->size; i++) k->leaf->gone[i] &= (uint8_t)!taken[i];
-    s.time = before.time - after.time;
-    s.macs = before.macs - after.macs;
+    s.saved = (struct fz_work){before.macs - after.macs, before.time - after.time};
     return s;
 }
 
 static double rate_of(const struct step *s) {
-    return s->macs && s->time ? s->error / (double)s->time : INFINITY;
+    return s->saved.macs && s->saved.time ? s->error / (double)s->saved.time : INFINITY;
+}
+
+/* Whether no more than GOAL is left behind a step that saves SAVED. */
+static bool reaches_goal(const struct fz_choice *choice, struct fz_work goal,
+                         struct fz_work saved) {
+    return choice->left.macs - saved.macs <= goal.macs &&
+           choice->left.time - saved.time <= goal.time;
 }
 
 /* The candidate whose next step is the best: the least error for the time it saves; if that reaches
- * MACS, the one of the least error that does. A step of a few indices may save nothing, for vectors
+ * GOAL, the one of the least error that does. A step of a few indices may save nothing, for vectors
  * are whole: steps up to STEPS are tried. NULL if none can give more. */
-static struct fz_candidate *best_step(struct fz_choice *choice, uint64_t macs, uint8_t *taken,
+static struct fz_candidate *best_step(struct fz_choice *choice, struct fz_work goal, uint8_t *taken,
                                       struct step *out) {
     struct fz_candidate *best = NULL, *last = NULL;
     struct step best_of = {0}, last_of = {.error = INFINITY};
@@ -436,7 +445,7 @@ static struct fz_candidate *best_step(struct fz_choice *choice, uint64_t macs, u
         struct fz_candidate *k = &choice->candidates[i];
         for (int64_t n = k->unit; n <= STEPS && n < k->left; n += k->unit) {
             struct step s = price(choice, k, n, taken);
-            bool enough = choice->macs_left - s.macs <= macs;
+            bool enough = reaches_goal(choice, goal, s.saved);
             if (enough && s.error < last_of.error) last = k, last_of = s;
             if (rate_of(&s) == INFINITY || (best && rate_of(&s) >= rate_of(&best_of))) continue;
             best = k;
@@ -449,20 +458,29 @@ static struct fz_candidate *best_step(struct fz_choice *choice, uint64_t macs, u
     return best;
 }
 
-static fz_status_t walk(struct fz_choice *choice, uint64_t macs, uint8_t *taken) {
-    while (choice->macs_left > macs) {
+/* What could be taken out of what there was, in percent. */
+static double percent(uint64_t left, uint64_t all) {
+    return 100.0 * (1.0 - (double)left / (double)all);
+}
+
+static fz_status_t too_little(const struct fz_choice *choice) {
+    return fzi_error(FZ_E_VALUE,
+                     "only %.1f %% of the multiply-accumulates and %.1f %% of the time can be "
+                     "taken out: the rest is in dimensions that must keep their sizes",
+                     percent(choice->left.macs, choice->work.macs),
+                     percent(choice->left.time, choice->work.time));
+}
+
+static fz_status_t walk(struct fz_choice *choice, struct fz_work goal, uint8_t *taken) {
+    while (!reaches_goal(choice, goal, (struct fz_work){0})) {
         struct step s;
         FZ_TRY(refresh(choice));
-        struct fz_candidate *k = best_step(choice, macs, taken, &s);
-        if (!k)
-            return fzi_error(FZ_E_VALUE,
-                             "only %.1f %% of the multiply-accumulates can be taken out: the rest "
-                             "is in dimensions that must keep their sizes",
-                             100.0 * (1.0 - (double)choice->macs_left / (double)choice->macs));
+        struct fz_candidate *k = best_step(choice, goal, taken, &s);
+        if (!k) return too_little(choice);
         for (int64_t left = s.n; left > 0; left -= k->unit)
             FZ_TRY(take(choice, k, fzi_min_i64(k->unit, left), taken, &k->spent));
         choice->error += s.error;
-        choice->macs_left = fzi_choice_macs(choice);
+        choice->left = work_of(choice);
     }
     return FZ_OK;
 }
@@ -473,13 +491,13 @@ fz_status_t fzi_choice_ready(struct fz_choice *choice) {
     return FZ_OK;
 }
 
-fz_status_t fzi_choice_make(struct fz_choice *choice, uint64_t macs) {
+fz_status_t fzi_choice_make(struct fz_choice *choice, struct fz_work goal) {
     int64_t widest = 1;
     for (uint32_t i = 0; i < choice->n_candidates; i++)
         widest = fzi_max_i64(widest, choice->candidates[i].leaf->size);
     uint8_t *taken = fzi_calloc((size_t)widest, 1);
     if (!taken) return no_memory();
-    fz_status_t status = walk(choice, macs, taken);
+    fz_status_t status = walk(choice, goal, taken);
     fzi_free(taken);
     return status;
 }

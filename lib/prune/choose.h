@@ -26,6 +26,11 @@ struct fz_consumer {
     bool dirty;                  /* changed since errors were taken */
 };
 
+/* Multiply-accumulates, and time as costs foretell it. */
+struct fz_work {
+    uint64_t macs, time;
+};
+
 struct fz_choice {
     struct fz_arena *arena;
     struct fz_depend *depend;
@@ -35,7 +40,7 @@ struct fz_choice {
     uint32_t n_candidates;
     struct fz_cost *costs;
     uint32_t n_costs;
-    uint64_t macs, macs_left;    /* of one run of the trace */
+    struct fz_work work, left;   /* of one run of the trace */
     double error;                /* the sum of all that was accepted */
 };
 
@@ -80,9 +85,8 @@ fz_status_t fzi_choice_try(struct fz_choice *choice, struct fz_candidate *k, int
 /* Adds to K's curve, which begins at 0: ERROR has moved the outputs by MOVED. */
 void fzi_choice_weigh(struct fz_candidate *k, double error, double moved);
 void fzi_choice_undo(struct fz_choice *choice, struct fz_candidate *k);
-/* Lets leaves' `gone` say what goes until at most MACS are left. Each dimension keeps some of its
- * indices. FZ_E_VALUE if that is not enough. */
-fz_status_t fzi_choice_make(struct fz_choice *choice, uint64_t macs);
-uint64_t fzi_choice_macs(const struct fz_choice *choice);
+/* Lets leaves' `gone` say what goes until no more than GOAL is left, of both. Each dimension keeps
+ * some of its indices. FZ_E_VALUE if that is not enough. */
+fz_status_t fzi_choice_make(struct fz_choice *choice, struct fz_work goal);
 
 #endif

@@ -304,12 +304,14 @@ static void show_original(struct fz_prune *p) {
 
 static fz_status_t walk(struct fz_prune *p) {
     struct reference r = {0};
-    if (p->request->structured > 0 && !p->choice.macs)
+    const struct fz_work *all = &p->choice.work;
+    if (!all->macs)
         return fzi_error(FZ_E_VALUE, "there is no product to take from, none outside of subgraphs");
-    double left = (1 - p->request->structured) * (double)p->choice.macs;
+    struct fz_work goal = {(uint64_t)((1 - p->request->structured) * (double)all->macs),
+                           (uint64_t)((1 - p->request->time) * (double)all->time)};
     fz_status_t status = p->samples.n ? take_reference(p, &r) : FZ_OK;
     if (status == FZ_OK && p->samples.n) status = weigh(p, &r);
-    if (status == FZ_OK) status = fzi_choice_make(&p->choice, (uint64_t)left);
+    if (status == FZ_OK) status = fzi_choice_make(&p->choice, goal);
     show_original(p);
     return status;
 }
@@ -367,8 +369,10 @@ static fz_status_t structured(struct fz_prune *p) {
     FZ_TRY(probe(p, &inputs));
     p->depend.other = p->other;
     FZ_TRY(shrink(p, inputs));
-    p->result.macs_before = p->choice.macs;
-    p->result.macs_after = p->choice.macs_left;
+    p->result.macs_before = p->choice.work.macs;
+    p->result.macs_after = p->choice.left.macs;
+    p->result.time_before = p->choice.work.time;
+    p->result.time_after = p->choice.left.time;
     return FZ_OK;
 }
 
@@ -427,7 +431,7 @@ fz_status_t fzi_prune_run(struct fz_prune *p) {
                                    .n_excluded = p->request->n_exclude};
     FZ_TRY(fzi_depend_analyse(&p->depend));
     FZ_TRY(fzi_linear_find(&p->before.trace, &p->arena, &p->linears, &p->n_linears));
-    if (p->request->structured > 0) FZ_TRY(structured(p));
+    if (p->request->structured > 0 || p->request->time > 0) FZ_TRY(structured(p));
     FZ_TRY(repair(p));
     if (p->request->sparse) say_sparse(p);
     fzi_rewrite_clean(p->after.graph);

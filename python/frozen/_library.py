@@ -132,6 +132,8 @@ class PruneResult(ctypes.Structure):
         ("weights_after", c_uint64),
         ("zeros_after", c_uint64),
         ("n_samples", c_uint64),
+        ("time_before", c_uint64),
+        ("time_after", c_uint64),
     ]
 
 
@@ -222,6 +224,7 @@ class PruneOptions(ctypes.Structure):
         ("report_context", c_void_p),
         ("progress", c_void_p),
         ("progress_context", c_void_p),
+        ("time", ctypes.c_double),
     ]
 
 

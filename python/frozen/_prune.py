@@ -24,22 +24,27 @@ class PruneResult:
     weights_after: int
     zeros_after: int
     n_samples: int
+    time_before: int
+    time_after: int
     report: List[str]
 
 
 def prune(src: Union[str, "os.PathLike[str]"], dst: Union[str, "os.PathLike[str]"],
           structured: float = 0.0, sparse: Optional[str] = None, calib: Optional[Samples] = None,
-          exclude: Sequence[str] = (), dims: Optional[Mapping[str, int]] = None) -> PruneResult:
+          exclude: Sequence[str] = (), dims: Optional[Mapping[str, int]] = None,
+          time: float = 0.0) -> PruneResult:
     """Writes the ONNX model SRC pruned to DST: ONNX, or frozen if the name ends in ".fz".
 
     STRUCTURED is the share of the multiply-accumulates to take out with whole channels, neurons and
-    heads. SPARSE is a pattern of zeros: "2:4" or "block:0.5". CALIB is a path (FILE.npz, a folder
-    of .npy files) or an iterable of dicts from input names to arrays, one for each sample; all of
-    them are held, for they are read several times. EXCLUDE names nodes whose weights stay. The same
-    SRC, options and samples give the same bytes on every machine.
+    heads, TIME that of a run's time, as far as sizes foretell it. SPARSE is a pattern of zeros:
+    "2:4" or "block:0.5". CALIB is a path (FILE.npz, a folder of .npy files) or an iterable of dicts
+    from input names to arrays, one for each sample; all of them are held, for they are read several
+    times. EXCLUDE names nodes whose weights stay. The same SRC, options and samples give the same
+    bytes on every machine.
     """
     options = _library.PruneOptions(ctypes.sizeof(_library.PruneOptions))
     options.structured = structured
+    options.time = time
     options.sparse = sparse.encode() if sparse is not None else None
     names = [name.encode() for name in exclude]
     options.exclude = (ctypes.c_char_p * max(1, len(names)))(*names)

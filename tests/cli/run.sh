@@ -54,13 +54,14 @@ grep -q '^[0-9]* of 48 stay' out; verdict $? 'the report names what stays'
 says 0 '^macs' prune "$onnx" -o again.onnx --structured 0.5 --calib calib
 same small.onnx again.onnx
 says 0 'float32 \[n,10\]' info small.onnx
+says 0 '^time .* ([1-4][0-9]\.[0-9] %)' prune "$onnx" -o quick.onnx --time 0.5 --calib calib
 says 0 'samples   none' prune "$onnx" -o blind.onnx --structured 0.3
 says 0 'bytes, [2-9][0-9]' prune "$data/digits/digits_vit.onnx" -o zeros.onnx --sparse 2:4 --calib calib
 says 0 'stored packed' prune "$data/digits/digits_vit.onnx" -o zeros.fz --sparse block:0.5 --report
 says 0 'SparseMatMul' info zeros.fz
 says 0 'dense: no kernel wins' prune "$data/digits/digits_mlp.onnx" -o zeros.onnx --sparse 2:4 --report
 says 0 '24 of 24 stay\|^macs' prune "$onnx" -o kept.onnx --structured 0.2 --exclude /o/Gemm
-for wrong in '--structured 1.5' '--structured 0.5 --calib /no/such/folder' '--sparse 4:2' \
+for wrong in '--structured 1.5' '--time 1' '--time 0.99' '--structured 0.5 --calib /no/such/folder' '--sparse 4:2' \
     '--sparse block:2' '--structured 0.5 --exclude nothing' '--structured 0.999' \
     "--structured 0.5 --calib $data/digits"; do
     # shellcheck disable=SC2086
