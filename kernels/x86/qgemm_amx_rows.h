@@ -11,7 +11,7 @@
 enum {
     PACKED_BYTES = 32 << 10,
     TAILS = 8,                 /* segments that are cut unevenly */
-    A_BYTES = 768 << 10,       /* of a block, to stay in the second-level cache */
+    A_BYTES = 1280 << 10,      /* of a block, to stay in the second-level cache */
     /* What tiles pay for: rows, quads of k, and products of the call. */
     ROWS_LEAST = 8, QUADS_LEAST = 10, WORK_LEAST = 1 << 18
 };
@@ -38,7 +38,7 @@ struct rows {
     /* The tiles of a block. */
     int64_t n_tiles;
     const uint8_t *a[BLOCK_TILES];
-    bool own[BLOCK_ROWS];
+    bool own[BLOCK_ROWS + TILE_ROWS];
     bool all_own[BLOCK_TILES]; /* 16 rows of the tile, all of them its own */
     struct block block;
 };

@@ -15,6 +15,7 @@
                      :                                                                             \
                      : "r"(p), "r"((int64_t)(step))                                                \
                      : "memory")
+#define TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t : :)
 #define TILE_DOT(kind, c, a, b)                                                                    \
     __asm__ volatile("tdp" kind "d %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
 
@@ -35,115 +36,189 @@ static void release(void) { __asm__ volatile("tilerelease" : : : "memory"); }
 /* One or two tiles of A times the two halves of a panel. */
 struct multiply {
     struct chunks chunks;
-    const uint8_t *a[2];
     int64_t lda;
-    const int8_t *b;
     int8_t (*tails)[TAIL_BYTES]; /* of each segment, for the last of its chunks */
-    const int32_t *init;         /* initial sums, init_step bytes from row to row */
-    int64_t init_step;
     bool a_signed;
-    int64_t j;                   /* the panel's first column */
+    int64_t j;                   /* the group's first column */
+    const uint8_t *a[2], *next_a[2]; /* of this pair of tiles, and of the one behind it */
+    const int8_t *b, *next_b;
     const int8_t *ahead;         /* N_AHEAD lines to fetch for later, or NULL */
     int64_t n_ahead;
     const struct rows *rows;
-    struct pair *before;         /* finished while k runs */
+    struct pair *now, *before;   /* the latter is finished while k runs */
 };
 
-/* One chunk. */
-FZK_INLINE void chunk(const struct multiply *m, const uint8_t *a0, const uint8_t *a1,
-                      const int8_t *b, const int tiles, const int nv, const bool sign) {
-    TILE_STREAM(6, b, QUAD_STEP);
-    TILE_LOAD(4, a0, m->lda);
-    if (sign) TILE_DOT("bss", 0, 4, 6);
-    else TILE_DOT("bus", 0, 4, 6);
-    if (nv == 2) {
-        TILE_STREAM(7, b + QUAD_STEP / 2, QUAD_STEP);
-        if (sign) TILE_DOT("bss", 1, 4, 7);
-        else TILE_DOT("bus", 1, 4, 7);
-    }
-    if (tiles == 1) return;
-    TILE_LOAD(5, a1, m->lda);
-    if (sign) TILE_DOT("bss", 2, 5, 6);
-    else TILE_DOT("bus", 2, 5, 6);
-    if (nv == 1) return;
-    if (sign) TILE_DOT("bss", 3, 5, 7);
-    else TILE_DOT("bus", 3, 5, 7);
-}
-
-FZK_INLINE void start(const struct multiply *m, const int tiles, const int nv) {
-    const char *init = (const char *)m->init, *second = init + TILE_ROWS * m->init_step;
-    TILE_LOAD(0, init, m->init_step);
-    if (nv == 2) TILE_LOAD(1, init + 64, m->init_step);
-    if (tiles == 1) return;
-    TILE_LOAD(2, second, m->init_step);
-    if (nv == 2) TILE_LOAD(3, second + 64, m->init_step);
-}
-
-/* What is done beside each chunk: lines to fetch, rows of the pair before to finish. */
-struct beside {
-    int64_t at, lines, rows;
+/* Where the operands of a chunk begin, and chunks of its segment that are left. */
+struct operands {
+    const uint8_t *a0, *a1;
+    const int8_t *b;
+    int64_t left;
 };
 
-static struct beside share(const struct multiply *m) {
-    const int64_t n = m->chunks.per_segment * m->chunks.n_segments;
-    return (struct beside){.lines = m->ahead ? up(m->n_ahead, n) : 0,
-                           .rows = n < 4 ? 2 * TILE_ROWS : up(TILE_ROWS, n) * 2};
-}
-
-FZK_INLINE void work_beside(const struct multiply *m, struct beside *s) {
-    for (int64_t l = 0; l < s->lines && s->at < m->n_ahead; l++, s->at++)
-        _mm_prefetch((const char *)m->ahead + s->at * LINE, _MM_HINT_T1);
-    finish_some(m->rows, m->before, s->rows);
-}
-
-FZK_INLINE void products(const struct multiply *m, const int tiles, const int nv, const bool sign) {
+/* The first chunk of segment S; behind the last segment, that of the next pair. */
+static struct operands first_operands(const struct multiply *m, int64_t s) {
     const struct chunks *k = &m->chunks;
-    const int8_t *b = m->b;
-    int64_t whole = k->per_segment - (k->twice != 0);
-    struct beside beside = share(m);
-    start(m, tiles, nv);
-    for (int64_t s = 0; s < k->n_segments; s++) {
-        const uint8_t *a0 = m->a[0] + k->segments[s].off, *a1 = m->a[1] + k->segments[s].off;
-        FZK_NO_UNROLL
-        for (int64_t c = 0; c < whole; c++) {
-            chunk(m, a0, a1, b, tiles, nv, sign);
-            a0 += k->depth * FZK_QUAD;
-            a1 += k->depth * FZK_QUAD;
-            b += k->depth * QUAD_STEP;
-            work_beside(m, &beside);
-        }
-        if (!k->twice) continue;
-        int64_t back = k->twice * FZK_QUAD;
-        chunk(m, a0 - back, a1 - back, m->tails[s], tiles, nv, sign);
-        b += (k->depth - k->twice) * QUAD_STEP;
-        work_beside(m, &beside);
+    const bool next = s == k->n_segments;
+    const uint8_t *const *a = next ? m->next_a : m->a;
+    const int64_t off = k->segments[next ? 0 : s].off;
+    return (struct operands){a[0] + off, a[1] + off,
+                             next ? m->next_b : m->b + s * k->quads * QUAD_STEP, k->per_segment};
+}
+
+/* The last chunk of segment S, where it begins early. */
+static struct operands last_operands(const struct multiply *m, int64_t s) {
+    const struct chunks *k = &m->chunks;
+    const int64_t a = k->segments[s].off + (k->quads - k->depth) * FZK_QUAD;
+    return (struct operands){m->a[0] + a, m->a[1] + a, m->tails[s], 1};
+}
+
+/* From a chunk of segment *S to the one behind it. */
+FZK_INLINE void go_on(const struct multiply *m, int64_t *s, struct operands *at) {
+    const struct chunks *k = &m->chunks;
+    if (--at->left == 0) {
+        *at = first_operands(m, ++*s);
+    } else if (at->left == 1 && k->twice) {
+        *at = last_operands(m, *s);
+    } else {
+        at->a0 += k->depth * FZK_QUAD;
+        at->a1 += k->depth * FZK_QUAD;
+        at->b += k->depth * QUAD_STEP;
     }
 }
 
-static void products_u(const struct multiply *m, int64_t tiles, int64_t nv) {
-    if (tiles == 2 && nv == 2) products(m, 2, 2, false);
-    else if (tiles == 2) products(m, 2, 1, false);
-    else if (nv == 2) products(m, 1, 2, false);
-    else products(m, 1, 1, false);
+/* Operands of a group's first chunk. */
+static void load_first(const struct multiply *m) {
+    const struct operands first = first_operands(m, m->chunks.n_segments);
+    TILE_LOAD(4, first.a0, m->lda);
+    TILE_STREAM(6, first.b, QUAD_STEP);
+    TILE_LOAD(5, first.a1, m->lda);
+    TILE_STREAM(7, first.b + QUAD_STEP / 2, QUAD_STEP);
 }
 
-static void products_s(const struct multiply *m, int64_t tiles, int64_t nv) {
-    if (tiles == 2 && nv == 2) products(m, 2, 2, true);
-    else if (tiles == 2) products(m, 2, 1, true);
-    else if (nv == 2) products(m, 1, 2, true);
-    else products(m, 1, 1, true);
+/* What is done beside the products of a pair, in two slots of each chunk: twice ROWS rows of the
+ * pair before, and in one of the two LINES lines to fetch. */
+struct beside {
+    const int8_t *ahead, *ahead_end;
+    int64_t lines, rows;
+    struct ends ends;
+};
+
+/* Short chains have no time to wait for the sums to leave the tiles. */
+FZK_INLINE bool is_short(int64_t n) { return n < 3; }
+
+FZK_INLINE void begin_beside(const struct multiply *m, int64_t n, struct beside *s,
+                             const bool usual, const int kind) {
+    s->ahead = m->ahead;
+    s->ahead_end = m->ahead ? m->ahead + m->n_ahead * LINE : NULL;
+    s->lines = up(m->n_ahead, n);
+    s->rows = up(TILE_ROWS, 2 * (is_short(n) ? n : n - 1));
+    if (usual) begin_ends(m->rows, m->before, &s->ends, kind);
 }
 
-static void multiply(const struct multiply *m, int64_t tiles, int64_t nv) {
-    if (m->a_signed) products_s(m, tiles, nv);
-    else products_u(m, tiles, nv);
+/* USUAL: the pair before is, or is none. */
+FZK_INLINE void slot(const struct multiply *m, struct beside *s, const bool usual,
+                     const int kind) {
+    if (usual) end_some(&s->ends, s->rows, kind);
+    else finish_some(m->rows, m->before, 2 * s->rows);
+}
+
+FZK_INLINE void fetch_ahead(struct beside *s) {
+    for (int64_t l = s->lines; l > 0 && s->ahead < s->ahead_end; l--, s->ahead += LINE)
+        _mm_prefetch((const char *)s->ahead, _MM_HINT_T1);
+}
+
+/* Sums T go to the pair before, and start at zero. */
+#define TURN_OVER(t)                                                                               \
+    do {                                                                                           \
+        if (!first) break;                                                                         \
+        int32_t(*sums)[TILE_COLUMNS] = m->before->sums;                                            \
+        TILE_STORE(t, sums[t / 2 * TILE_ROWS] + t % 2 * VL, sizeof sums[0]);                       \
+        TILE_ZERO(t);                                                                              \
+    } while (0)
+
+#define DOT(c, a, b)                                                                               \
+    do {                                                                                           \
+        if (sign) TILE_DOT("bss", c, a, b);                                                        \
+        else TILE_DOT("bus", c, a, b);                                                             \
+    } while (0)
+
+/* The products of one chunk. Each operand makes room for that of the NEXT chunk when it has been
+ * used last: the loads are on their way long before their products, whatever stands between.
+ *
+ * In the FIRST chunk of a pair the sums of the one before leave the tiles, each when it is next to
+ * start, so that the products never wait for all of them. Sums that are not used are kept, too: the
+ * pair before may have used them. */
+FZK_INLINE void chunk(const struct multiply *m, const struct operands *next,
+                      struct beside *beside, const int tiles, const int nv, const bool sign,
+                      const bool usual, const int kind, const bool first, const bool busy) {
+    TURN_OVER(0);
+    DOT(0, 4, 6);
+    TURN_OVER(1);
+    if (nv == 2) DOT(1, 4, 7);
+    TILE_LOAD(4, next->a0, m->lda);
+    if (busy) slot(m, beside, usual, kind);
+    TURN_OVER(2);
+    if (tiles == 2) DOT(2, 5, 6);
+    TILE_STREAM(6, next->b, QUAD_STEP);
+    TURN_OVER(3);
+    if (tiles == 2 && nv == 2) DOT(3, 5, 7);
+    TILE_LOAD(5, next->a1, m->lda);
+    TILE_STREAM(7, next->b + QUAD_STEP / 2, QUAD_STEP);
+    fetch_ahead(beside);
+    if (busy) slot(m, beside, usual, kind);
+}
+
+FZK_INLINE void products(const struct multiply *m, const int tiles, const int nv, const bool sign,
+                         const bool usual, const int kind) {
+    const int64_t n = m->chunks.per_segment * m->chunks.n_segments;
+    int64_t s = 0;
+    struct operands next = first_operands(m, 0);
+    struct beside beside;
+    begin_beside(m, n, &beside, usual, kind);
+    go_on(m, &s, &next);
+    if (is_short(n)) chunk(m, &next, &beside, tiles, nv, sign, usual, kind, true, true);
+    else chunk(m, &next, &beside, tiles, nv, sign, usual, kind, true, false);
+    FZK_NO_UNROLL
+    while (s < m->chunks.n_segments) {
+        go_on(m, &s, &next);
+        chunk(m, &next, &beside, tiles, nv, sign, usual, kind, false, true);
+    }
+    if (usual) end_some(&beside.ends, TILE_ROWS, kind);
+    else finish_some(m->rows, m->before, 2 * TILE_ROWS);
+}
+
+/* A pair at an edge, or behind an unusual one. */
+static __attribute__((noinline)) void multiply_any(const struct multiply *m) {
+    const int nv = m->now->finish.n > VL ? 2 : 1, tiles = (int)m->now->tiles;
+    products(m, tiles, nv, m->a_signed, false, m->now->out.kind);
+}
+
+/* Functions of their own, for the compiler to keep all they need in registers. */
+#define USUAL(name, sign, kind)                                                                    \
+    static __attribute__((noinline)) void name(const struct multiply *m) {                         \
+        products(m, 2, 2, sign, true, kind);                                                       \
+    }
+USUAL(multiply_u8_i32, false, FZK_QOUT_I32)
+USUAL(multiply_s8_i32, true, FZK_QOUT_I32)
+USUAL(multiply_u8_8, false, FZK_QOUT_8)
+USUAL(multiply_s8_8, true, FZK_QOUT_8)
+USUAL(multiply_u8_f32, false, FZK_QOUT_F32)
+USUAL(multiply_s8_f32, true, FZK_QOUT_F32)
+
+static void multiply(const struct multiply *m) {
+    static void (*const usual[][2])(const struct multiply *) = {
+        [FZK_QOUT_I32] = {multiply_u8_i32, multiply_s8_i32},
+        [FZK_QOUT_8] = {multiply_u8_8, multiply_s8_8},
+        [FZK_QOUT_F32] = {multiply_u8_f32, multiply_s8_f32},
+    };
+    if (!m->before->usual || m->now->tiles == 1 || m->now->finish.n <= VL) multiply_any(m);
+    else usual[m->now->out.kind][m->a_signed](m);
 }
 
 /* The sums of the last multiply() to memory. */
-static void keep(int32_t (*sums)[TILE_COLUMNS], int64_t tiles, int64_t nv) {
+static void keep(int32_t (*sums)[TILE_COLUMNS]) {
     TILE_STORE(0, sums[0], sizeof sums[0]);
-    if (nv == 2) TILE_STORE(1, sums[0] + VL, sizeof sums[0]);
-    if (tiles == 1) return;
+    TILE_STORE(1, sums[0] + VL, sizeof sums[0]);
     TILE_STORE(2, sums[TILE_ROWS], sizeof sums[0]);
-    if (nv == 2) TILE_STORE(3, sums[TILE_ROWS] + VL, sizeof sums[0]);
+    TILE_STORE(3, sums[TILE_ROWS] + VL, sizeof sums[0]);
 }

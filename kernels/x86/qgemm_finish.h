@@ -11,6 +11,8 @@ enum { TILE_COLUMNS = 2 * VL };
 /* Some rows of sums on their way into C. Offsets and pointers are to the first row. */
 struct finish {
     const int32_t (*sums)[TILE_COLUMNS];
+    const int32_t *init;          /* SUMS_LACK_INIT: of the sums, INIT_STEP from row to row */
+    int64_t init_step;
     const struct fzk_qout *out;   /* its C and residual begin at the first column */
     int64_t n;                    /* columns, at most TILE_COLUMNS */
     const int64_t *c_row, *r_row; /* offsets of the rows in C and the residual */
@@ -18,11 +20,19 @@ struct finish {
     const float *row_scale;       /* of the rows */
 };
 
+FZK_INLINE vi sums_row(const struct finish *f, int64_t r, int64_t v) {
+    vi x = vi_load(f->sums[r] + v);
+#ifdef SUMS_LACK_INIT
+    x = vi_add(x, vi_load(f->init + r * f->init_step + v));
+#endif
+    return x;
+}
+
 static void finish_i32(const struct finish *f, int64_t rows) {
     for (int64_t r = 0; r < rows; r++) {
         int32_t *c = (int32_t *)f->out->c + f->c_row[r];
-        vi_store(c, vi_load(f->sums[r]), f->n);
-        if (f->n > VL) vi_store(c + VL, vi_load(f->sums[r] + VL), f->n - VL);
+        vi_store(c, sums_row(f, r, 0), f->n);
+        if (f->n > VL) vi_store(c + VL, sums_row(f, r, VL), f->n - VL);
     }
 }
 
@@ -57,17 +67,21 @@ FZK_INLINE vi bytes_of_rows(const struct bytes_end *e, vi x0, vi x1) {
     return vi_xor(vi_min_u8(vi_max_u8(x, e->lo), e->hi), e->flip);
 }
 
+/* Two rows of sums, A and B, as bytes. */
+FZK_INLINE vi bytes_of_sums(const struct bytes_end *e, vi a0, vi a1, vi b0, vi b1,
+                            const bool large) {
+    vi a = vi_pack16(requantise(a0, e->s0, large), requantise(a1, e->s1, large));
+    vi b = vi_pack16(requantise(b0, e->s0, large), requantise(b1, e->s1, large));
+    return bytes_of_rows(e, a, b);
+}
+
 FZK_INLINE void requantise_rows(const struct finish *f, const struct bytes_end end, int64_t rows,
                                 const bool large) {
     const int64_t n = f->n, *c_row = f->c_row;
-    const int32_t(*sums)[TILE_COLUMNS] = f->sums;
     uint8_t *c = f->out->c;
-    for (int64_t r = 0; r < rows; r += 2, sums += 2) {
-        vi x0 = vi_pack16(requantise(vi_load(sums[0]), end.s0, large),
-                          requantise(vi_load(sums[0] + VL), end.s1, large));
-        vi x1 = vi_pack16(requantise(vi_load(sums[1]), end.s0, large),
-                          requantise(vi_load(sums[1] + VL), end.s1, large));
-        vi x = bytes_of_rows(&end, x0, x1);
+    for (int64_t r = 0; r < rows; r += 2) {
+        vi x = bytes_of_sums(&end, sums_row(f, r, 0), sums_row(f, r, VL), sums_row(f, r + 1, 0),
+                             sums_row(f, r + 1, VL), large);
         vi_store_row(c + c_row[r], x, 0, n);
         if (r + 1 < rows) vi_store_row(c + c_row[r + 1], x, 1, n);
     }
@@ -82,7 +96,7 @@ static void finish_8(const struct finish *f, int64_t rows) {
 /* An absent bias is -0, which changes no bit. */
 FZK_INLINE void dequantise(const struct finish *f, int64_t r, int64_t v, vf col, vf bias) {
     const struct fzk_qout *o = f->out;
-    vf x = vf_mul(vf_of(vi_load(f->sums[r] + v)), vf_mul(vf_set(f->row_scale[r]), col));
+    vf x = vf_mul(vf_of(sums_row(f, r, v)), vf_mul(vf_set(f->row_scale[r]), col));
     x = vf_add(x, bias);
     if (o->residual) x = vf_add(x, vf_load_n(o->residual + f->r_row[r] + v, f->n - v));
     if (o->clip) x = vf_min(vf_set(o->hi_f), vf_max(vf_set(o->lo_f), x));

@@ -161,11 +161,8 @@ static void tile_8(const struct tile *t, const struct bytes_end *e, uint8_t *c,
     sum_tile(t, R_MAX, 2, 1, acc);
     FZK_UNROLL
     for (int r = 0; r < R_MAX; r += 2) {
-        vi x0 = vi_pack16(requantise(acc[0][r][0], e->s0, false),
-                          requantise(acc[0][r][1], e->s1, false));
-        vi x1 = vi_pack16(requantise(acc[0][r + 1][0], e->s0, false),
-                          requantise(acc[0][r + 1][1], e->s1, false));
-        vi x = bytes_of_rows(e, x0, x1);
+        vi x = bytes_of_sums(e, acc[0][r][0], acc[0][r][1], acc[0][r + 1][0], acc[0][r + 1][1],
+                             false);
         vi_store_row(c + c_row[r], x, 0, TILE_COLUMNS);
         vi_store_row(c + c_row[r + 1], x, 1, TILE_COLUMNS);
     }
