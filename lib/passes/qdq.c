@@ -5,6 +5,7 @@
  *   DQ, DQ -> Add | Mul -> Relu | Clip -> Q, of one shape           frozen.QAdd, frozen.QMul
  *   DQ -> Sigmoid or any other function of one number -> Q           frozen.QTable: qdq_table.c
  *   DQ -> MaxPool | Reshape | Transpose ... -> Q                    the operator on the integers
+ *   DQ(table) -> Gather                                             Gather -> DQ
  *
  * What stays: every pair around an operator that is not named here is evaluated as it is written.
  * The page lib/ops/README.md holds the rules. */
@@ -328,6 +329,26 @@ static fz_status_t visit_selection(struct fz_pass *pass, struct fz_graph *graph,
     return FZ_OK;
 }
 
+/* Of a large table only the rows that are taken become numbers; a small one is made of numbers when
+ * it is folded. */
+static fz_status_t visit_gather(struct fz_pass *pass, struct fz_graph *graph,
+                                struct fz_node *node) {
+    enum { SMALL_TABLE = 16384 };
+    struct fz_node *dq = fzi_qdq_scalar(node->in[0]);
+    if (!dq || !fzi_is_constant(dq->in[0]) || dq->in[0]->t.size <= SMALL_TABLE) return FZ_OK;
+    struct fz_value *taken[] = {dq->in[0], node->in[1]};
+    struct fz_node *gather = fzi_pass_copy(pass, graph, node, node, taken, NULL);
+    if (!gather) return FZ_E_NOMEM;
+    FZ_TRY(fzi_pass_infer_node(graph, gather));
+    struct fz_value *bytes[] = {gather->out[0], dq->in[1], fzi_in(dq, 2)};
+    struct fz_node *made = fzi_pass_copy(pass, graph, node, dq, bytes, NULL);
+    if (!made) return FZ_E_NOMEM;
+    FZ_TRY(fzi_pass_infer_node(graph, made));
+    fzi_qdq_take_over(pass, graph, node->out[0], made->out[0]);
+    fzi_graph_remove(graph, node);
+    return FZ_OK;
+}
+
 fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph) {
     if (pass->options->flags & FZ_FREEZE_LITERAL_QDQ) {
         pass->quantised = true;
@@ -341,6 +362,7 @@ fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph) {
     for (struct fz_node *node = graph->first, *next; node; node = next) {
         next = node->next;
         if (selects(node)) FZ_TRY(visit_selection(pass, graph, node));
+        else if (fzi_pass_is(node, "Gather")) FZ_TRY(visit_gather(pass, graph, node));
         else if (fzi_pass_is(node, "Add") || fzi_pass_is(node, "Mul"))
             FZ_TRY(visit_pair(pass, graph, node));
         else FZ_TRY(visit_product(pass, graph, node));
