@@ -118,6 +118,16 @@ struct fzk_norm_half_f32 {
     int64_t round;
 };
 
+/* y[i] = TABLE[h], h the pattern of x[i] rounded to binary16, or to bfloat16; 65,536 entries of the
+ * same type. */
+struct fzk_half_table {
+    int64_t n;
+    const float *x;
+    float *y; /* may be x */
+    const uint16_t *table;
+    int64_t bf16;
+};
+
 /* q of rows of N accumulators: t = (float)acc * m[j * m_step], rounded half to even, plus zero,
  * saturated. y is uint8_t for requantize_u8, int8_t for requantize_i8; strides in elements. */
 struct fzk_requantize {

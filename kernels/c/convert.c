@@ -86,3 +86,18 @@ void FZK_NAME(i8_to_f32)(float *y, const int8_t *x, int64_t n) {
 void FZK_NAME(i32_to_f32)(float *y, const int32_t *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] = (float)x[i];
 }
+
+/* ---- functions of halves, as tables of their results */
+
+/* Some at a time: a look into the table is no vector, what is around it is. */
+void FZK_NAME(half_table_f32)(const struct fzk_half_table *t) {
+    uint16_t h[256];
+    for (int64_t i = 0, n; i < t->n; i += n) {
+        n = t->n - i < 256 ? t->n - i : 256;
+        if (t->bf16) FZK_NAME(f32_to_bf16)(h, t->x + i, n);
+        else FZK_NAME(f32_to_f16)(h, t->x + i, n);
+        for (int64_t j = 0; j < n; j++) h[j] = t->table[h[j]];
+        if (t->bf16) FZK_NAME(bf16_to_f32)(t->y + i, h, n);
+        else FZK_NAME(f16_to_f32)(t->y + i, h, n);
+    }
+}

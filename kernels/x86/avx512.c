@@ -9,6 +9,7 @@ void fzk_fill_avx512(struct fzk_table *table) {
     table->narrow_to_f32 = fzk_narrow_to_f32_avx512;
     table->dwconv_f32 = fzk_dwconv_f32_avx512;
     table->pack_b_f32 = fzk_pack_b_f32_avx2;
+    table->half_table_f32 = fzk_half_table_f32_avx512;
     table->binary_f32 = fzk_binary_f32_avx512;
     table->unary_f32 = fzk_unary_f32_avx512;
     table->softmax_f32 = fzk_softmax_f32_avx512;

@@ -30,6 +30,7 @@ static const struct row rows[] = {
     {"attend", fzi_pass_attend, false},
     {"attention", fzi_pass_attention, false},
     {"recurrent", fzi_pass_recurrent, false},
+    {"table", fzi_pass_table, false},
     {"layout", fzi_pass_layout, false},
     {"transpose", fzi_pass_transpose, false},
     {"fold", fzi_pass_fold, true},

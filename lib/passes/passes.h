@@ -43,6 +43,7 @@ fz_status_t fzi_pass_activation(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_integer(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_qdq(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_narrow_weights(struct fz_pass *pass, struct fz_graph *graph);
+fz_status_t fzi_pass_table(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_round(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_simplify(struct fz_pass *pass, struct fz_graph *graph);
 fz_status_t fzi_pass_norm(struct fz_pass *pass, struct fz_graph *graph);

@@ -146,6 +146,11 @@ static void rows(void) {
     head("norm_f32 rows of 256", N / 4);
     k->norm_f32(&g);
     count_end();
+    struct fzk_norm_half_f32 h = {.rows = N / 256, .n = 256, .x = x, .y = z, .gain = y, .bias = y,
+                                  .eps = 1e-5f, .round = FZK_ROUND_F16};
+    head("norm_half_f32 rows of 256", N / 4);
+    k->norm_half_f32(&h);
+    count_end();
 }
 
 static void conversions(void) {

@@ -560,6 +560,27 @@ static void transpose(struct kt *t) {
         }
 }
 
+/* Any table: each result is what the conversions and one look give. */
+static void half_tables(struct kt *t) {
+    uint16_t *table = kt_buffer(t, 65536, 2), h;
+    for (int i = 0; i < 65536; i++) table[i] = (uint16_t)kt_range(t, 0, 65535);
+    for (int64_t n = 0; n <= 5000; n += n > 70 ? 2450 : 1)
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            kt_step(t, "n=%d bf16=%d", (int)n, bf16);
+            float *x = kt_f32(t, n, n & 1 ? KT_SPECIAL : KT_BITS), z;
+            kt_protect(t);
+            struct fzk_half_table q = {.n = n, .x = x, .y = kt_buffer(t, n, 4), .table = table,
+                                       .bf16 = bf16};
+            t->k->half_table_f32(&q);
+            kt_check_f32(t, q.y, n);
+            for (int64_t i = 0; i < n; i++) {
+                (bf16 ? t->k->f32_to_bf16 : t->k->f32_to_f16)(&h, &x[i], 1);
+                (bf16 ? t->k->bf16_to_f32 : t->k->f16_to_f32)(&z, &table[h], 1);
+                expect(t, q.y[i], z);
+            }
+        }
+}
+
 /* ---- benchmarks: 4,096 elements, or rows of 1,024 */
 
 struct bench {
@@ -583,6 +604,8 @@ CALL(norm_half, norm_half_f32(&(struct fzk_norm_half_f32){.rows = 4, .n = 1024, 
      .y = b->y, .gain = b->x, .bias = b->x, .round = FZK_ROUND_F16}))
 CALL(f16_to_f32, f16_to_f32(b->y, b->z, N))
 CALL(f32_to_f16, f32_to_f16(b->z, b->x, N))
+CALL(half_table, half_table_f32(&(struct fzk_half_table){.n = N, .x = b->x, .y = b->y,
+     .table = b->z}))
 CALL(f32_to_bf16, f32_to_bf16(b->z, b->x, N))
 CALL(bf16_to_f32, bf16_to_f32(b->y, b->z, N))
 CALL(f32_to_u8, f32_to_u8(b->z, b->x, N))
@@ -605,14 +628,15 @@ static void rows_bench(struct kt *t) {
         {"minmax", call_minmax}, {"softmax", call_softmax}, {"logsoftmax", call_logsoftmax},
         {"norm", call_norm}, {"norm of halves", call_norm_half},
         {"f16_to_f32", call_f16_to_f32}, {"f32_to_f16", call_f32_to_f16},
+        {"table of halves", call_half_table},
         {"f32_to_bf16", call_f32_to_bf16}, {"bf16_to_f32", call_bf16_to_f32},
         {"f32_to_u8", call_f32_to_u8}, {"f32_to_i32", call_f32_to_i32},
         {"f32_to_i64", call_f32_to_i64}, {"f32_to_f8", call_f32_to_f8}, {"quantize", call_quantize},
         {"dequantize", call_dequantize}, {"requantize", call_requantize},
         {"transpose 4 bytes", call_transpose_4}, {"transpose 1 byte", call_transpose_1}};
-    struct bench b = {kt_f32(t, N, KT_UNIFORM), kt_buffer(t, N, 4), kt_buffer(t, N, 8)};
+    struct bench b = {kt_f32(t, N, KT_UNIFORM), kt_buffer(t, N, 4), kt_buffer(t, 65536, 2)};
     memset(b.y, 0, N * 4);
-    memset(b.z, 0, N * 8);
+    memset(b.z, 0, 65536 * 2);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         kt_bench(t, N, rows[i].call, &b, "%s", rows[i].name);
 }
@@ -625,6 +649,9 @@ const struct kt_case math_rows_cases[] = {
      {KT_KERNEL(logsoftmax_f32)}},
     {"softmax_f32/infinite", KT_KERNEL(softmax_f32), softmax_infinite, NULL},
     {"norm_f32/rows", KT_KERNEL(norm_f32), norm, NULL},
+    {"half_table_f32/lengths", KT_KERNEL(half_table_f32), half_tables, NULL,
+     {KT_KERNEL(f32_to_f16), KT_KERNEL(f16_to_f32), KT_KERNEL(f32_to_bf16),
+      KT_KERNEL(bf16_to_f32)}},
     {"norm_half_f32/rows", KT_KERNEL(norm_half_f32), norm_half, NULL,
      {KT_KERNEL(reduce_f32), KT_KERNEL(binary_f32), KT_KERNEL(unary_f32), KT_KERNEL(finish_f32)}},
     {"f16_to_f32/halves", KT_KERNEL(f16_to_f32), halves, NULL,
