@@ -113,9 +113,10 @@ void fzi_chain_point(const struct fz_chain *c, struct fz_lane *lane, uint32_t j,
 }
 
 void fzi_chain_part(const struct fz_chain *c, int64_t part, int64_t *r0, int64_t *r1) {
-    int64_t height = c->links[c->n - 1].height, bands = fzi_ceil_div(height, c->band);
-    *r0 = bands * part / c->n_parts * c->band;
-    *r1 = fzi_min_i64(bands * (part + 1) / c->n_parts * c->band, height);
+    const struct fz_link *last = &c->links[c->n - 1];
+    int64_t steps = fzi_ceil_div(last->height, last->align);
+    *r0 = steps * part / c->n_parts * last->align;
+    *r1 = fzi_min_i64(steps * (part + 1) / c->n_parts * last->align, last->height);
 }
 
 /* ---- running */

@@ -261,8 +261,8 @@ static struct fz_chain *keep(struct finder *f) {
     c->binding = f->b;
     choose_band(f);
     c->band = f->c->band;
-    int64_t bands = fzi_ceil_div(c->links[c->n - 1].height, c->band);
-    c->n_parts = (uint32_t)fzi_min_i64(c->images >= threads ? 1 : threads, bands);
+    int64_t most = fzi_ceil_div(c->links[c->n - 1].height, BAND_MIN);
+    c->n_parts = (uint32_t)fzi_min_i64(c->images >= threads ? 1 : threads, most);
     c->n_lanes = (uint32_t)fzi_min_i64(threads, c->images * c->n_parts);
     c->lanes = fzi_arena_array(&f->b->memory, c->n_lanes, sizeof *c->lanes);
     if (!c->lanes) return NULL;

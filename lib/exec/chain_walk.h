@@ -56,7 +56,7 @@ void fzi_chain_aim(const struct fz_chain *c, struct fz_lane *lane, int64_t r1);
 void fzi_chain_advance(const struct fz_chain *c, struct fz_lane *lane, bool move);
 /* Points the call of link J at the windows of its next rows, of IMAGE. */
 void fzi_chain_point(const struct fz_chain *c, struct fz_lane *lane, uint32_t j, int64_t image);
-/* The rows of part PART: whole bands. */
+/* The rows of part PART: nearly as many as any other's. */
 void fzi_chain_part(const struct fz_chain *c, int64_t part, int64_t *r0, int64_t *r1);
 
 #endif

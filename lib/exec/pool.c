@@ -5,7 +5,7 @@
  * loop. The caller claims as well, from the first chunk on, and waits only for chunks that were
  * claimed: a worker that the system does not schedule costs nothing. Workers claim from the last
  * chunk on: so from loop to loop and from run to run a core mostly meets the weights and rows that
- * it has in its cache. Workers spin for a while, then sleep on a futex. */
+ * it has in its cache. Workers wait awake for a while, then sleep on a futex. */
 #include "exec/pool.h"
 
 #include <errno.h>
@@ -22,7 +22,10 @@
 #include <sys/syscall.h>
 #endif
 
-enum { SPIN = 2000, MAX_COUNT = 65535 };
+/* How long to wait awake: LOOKS looks, then a pause, SPIN times: some 300 us. A CPU that does little
+ * but pause counts with hypervisors as one that waits for a lock, and is taken away; a worker that
+ * sleeps comes back late, and may push the caller off its CPU. */
+enum { LOOKS = 128, SPIN = 2000, MAX_COUNT = 65535 };
 
 /* Parts of a ticket, 16 bits each. A number that comes again does no harm: what is compared is all
  * of the ticket, and a claim is one for the loop that is under way when it succeeds. */
@@ -96,14 +99,14 @@ static void sleep_for_work(struct fz_pool *pool) {
 static void *worker(void *arg) {
     struct fz_pool *pool = arg;
     fzi_fpenv_enter();
-    int idle = 0;
+    unsigned idle = 0;
     while (!atomic_load_explicit(&pool->stop, memory_order_acquire)) {
         uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
         if (has_work(ticket)) {
             work(pool, ticket, true);
             idle = 0;
-        } else if (++idle < SPIN) {
-            pause_cpu();
+        } else if (++idle < LOOKS * SPIN) {
+            if (idle % LOOKS == 0) pause_cpu();
         } else {
             sleep_for_work(pool);
             idle = 0;
@@ -155,8 +158,10 @@ static void run_some(struct fz_pool *pool, size_t count, fz_task_fn task, void *
         futex_wake(&pool->wake);
     }
     work(pool, ticket, false);
-    for (int spins = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < count;) {
-        if (++spins < SPIN) pause_cpu();
+    unsigned looks = 0;
+    while (atomic_load_explicit(&pool->done, memory_order_acquire) < count) {
+        if (++looks % LOOKS) continue;
+        if (looks < LOOKS * SPIN) pause_cpu();
         else sched_yield();
     }
 }

@@ -74,11 +74,11 @@ void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_g
     bool gap = conflicts(g, gathered ? g->k : p->cin * p->stride[2]) && pixels >= 8;
     if (gap && t->mode == FZ_TILE_DIRECT) t->mode = FZ_TILE_COPY;
     t->pixel = (gathered ? g->k : p->cin) + (gap ? 16 : 0);
-    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 300000) + 1);
+    int64_t tasks = fzi_run_tasks(env, macs, FZ_TASK_MACS);
     int64_t target = near_pixels(p, g, gathered);
     bool columns = by_columns(p, g, tasks);
     if (env->threads > 1 && !columns) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
-    fzi_tile_bands(g, target, t);
+    fzi_tile_bands(env, g, target, t);
     fzi_tile_tasks(env, macs, p->group * g->panels, t);
     t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];
     t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];

@@ -10,10 +10,10 @@ void fzi_conv_depthwise_tiling(const struct fz_conv_params *p, const struct fz_c
     uint64_t macs = fzi_conv_macs(g, p);
     /* These multiply-accumulates are some 4 times as dear as a GEMM's, but what a task reads was
      * written by another core, half of it: parts are larger. */
-    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 225000) + 1);
+    int64_t tasks = fzi_run_tasks(env, 4 * macs / 3, FZ_TASK_MACS);
     int64_t pixels = g->n * g->out[1] * g->out[2];
     if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
-    fzi_tile_bands(g, target, t);
+    fzi_tile_bands(env, g, target, t);
     fzi_tile_tasks(env, 4 * macs / 3, fzi_ceil_div(p->cout, FZK_PANEL), t);
     t->pixel = p->cin;
     t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];

@@ -1,32 +1,27 @@
 /* Cutting a convolution into units of work that fit the cache and keep every thread busy. */
 #include "ops/conv_tile.h"
 
-/* Multiply-accumulates that are worth a task of their own: some 10 us. */
-#define TASK_MACS 300000u
-
-void fzi_tile_bands(const struct fz_conv_geometry *g, int64_t target, struct fz_tiling *t) {
+void fzi_tile_bands(const struct fz_env *env, const struct fz_conv_geometry *g, int64_t target,
+                    struct fz_tiling *t) {
     int64_t width = fzi_max_i64(g->out[2], 1), height = fzi_max_i64(g->out[1], 1);
-    t->cols = width;
-    t->rows = fzi_min_i64(fzi_max_i64(target / width, 1), height);
-    if (height == 1 && width > target) {
-        /* One long row: even bands, whole tiles of 14 rows of the GEMM kernel. */
-        int64_t bands = fzi_ceil_div(width, target);
-        t->cols = fzi_ceil_div(fzi_ceil_div(width, bands), 14) * 14;
-    }
-    t->bands_h = fzi_ceil_div(height, t->rows);
-    t->bands_w = fzi_ceil_div(width, t->cols);
+    int64_t images = g->n * g->out[0];
     bool empty = !g->out[0] || !g->out[1] || !g->out[2];
-    t->bands = empty ? 0 : g->n * g->out[0] * t->bands_h * t->bands_w;
+    t->step = 1;
+    t->bands_h = fzi_ceil_div(height, fzi_max_i64(target / width, 1));
+    t->bands_w = height == 1 ? fzi_ceil_div(width, target) : 1;
+    if (t->bands_w > 1) t->bands_w = fzi_run_even(env, t->bands_w, images, width / 14);
+    else if (t->bands_h > 1) t->bands_h = fzi_run_even(env, t->bands_h, images, height);
+    t->rows = fzi_ceil_div(height, t->bands_h);
+    t->cols = fzi_ceil_div(width, t->bands_w);
+    t->bands = empty ? 0 : images * t->bands_h * t->bands_w;
 }
 
 /* The output channels are split only where the bands alone cannot keep the threads busy, for each
  * part copies the input again, unless there is but one band. */
 void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns,
                     struct fz_tiling *t) {
-    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / TASK_MACS) + 1);
+    int64_t tasks = fzi_run_tasks(env, macs, FZ_TASK_MACS);
     t->split = 1;
-    t->count = 1;
-    if (env->threads <= 1) return;
     if (t->bands > 0 && t->bands < tasks / 2)
         t->split = fzi_min_i64(columns, fzi_ceil_div(tasks, t->bands));
     t->count = fzi_max_i64(1, fzi_min_i64(tasks, t->bands * t->split));
@@ -36,12 +31,15 @@ void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns,
 struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_tiling *t,
                              int64_t band) {
     struct fz_rect r;
-    r.w = band % t->bands_w * t->cols, band /= t->bands_w;
-    r.h = band % t->bands_h * t->rows, band /= t->bands_h;
+    int64_t w = band % t->bands_w, h = band / t->bands_w % t->bands_h;
+    int64_t steps = fzi_ceil_div(g->out[1], t->step);
+    band /= t->bands_w * t->bands_h;
     r.d = band % g->out[0];
     r.n = band / g->out[0];
-    r.rows = fzi_min_i64(t->rows, g->out[1] - r.h);
-    r.cols = fzi_min_i64(t->cols, g->out[2] - r.w);
+    r.w = g->out[2] * w / t->bands_w;
+    r.h = steps * h / t->bands_h * t->step;
+    r.cols = g->out[2] * (w + 1) / t->bands_w - r.w;
+    r.rows = fzi_min_i64(steps * (h + 1) / t->bands_h * t->step, g->out[1]) - r.h;
     return r;
 }
 
@@ -164,12 +162,12 @@ static void *unit_scratch(const struct fz_tile_work *work, size_t i) {
     return (char *)work->job->scratch + t->shared_size + t->prepared_size + i * t->unit_size;
 }
 
-/* Units i, i + count, ...: neighbours in time are neighbours in memory of different threads, and
- * the last units are spread evenly. */
+/* Neighbouring units: a core meets in its cache what it wrote in the step before. */
 static void task(void *arg, size_t i) {
     const struct fz_tile_work *work = arg;
     const struct fz_tiling *t = work->tiling;
-    for (int64_t u = (int64_t)i; u < t->bands * t->split; u += t->count) {
+    int64_t units = t->bands * t->split, n = (int64_t)i;
+    for (int64_t u = units * n / t->count; u < units * (n + 1) / t->count; u++) {
         if (work->job->env->poll(work->job->env) != FZ_OK) return; /* the run is to end */
         struct fz_rect r = fzi_tile_rect(work->job->g, t, u / t->split);
         work->unit(work, &r, u % t->split, unit_scratch(work, i));

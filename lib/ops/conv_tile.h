@@ -12,7 +12,8 @@ enum { FZ_TILE_DIRECT, FZ_TILE_COPY, FZ_TILE_GATHER };
  * SHARED_SIZE and, with ONCE, PREPARED_SIZE bytes for all. None of these numbers changes a bit. */
 struct fz_tiling {
     int mode;
-    int64_t rows, cols;         /* output rows and columns of a full unit */
+    int64_t rows, cols;         /* output rows and columns of the largest unit */
+    int64_t step;               /* rows are cut at its multiples */
     int64_t bands_h, bands_w, bands, split, count;
     int64_t rows_in, cols_in;   /* of the zero-padded copy of a unit's input */
     int64_t pixel;              /* elements between the copy's pixels, or between gathered rows */
@@ -25,8 +26,10 @@ struct fz_rect {
     int64_t n, d, h, w, rows, cols;
 };
 
-/* Rows and columns for units of about TARGET pixels, and the number of bands. */
-void fzi_tile_bands(const struct fz_conv_geometry *g, int64_t target, struct fz_tiling *t);
+/* Rows and columns for units of about TARGET pixels, of nearly the same size, and the number of
+ * bands. */
+void fzi_tile_bands(const struct fz_env *env, const struct fz_conv_geometry *g, int64_t target,
+                    struct fz_tiling *t);
 /* The number of tasks for BANDS bands and MACS multiply-accumulates in all. */
 void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns, struct fz_tiling *t);
 struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_tiling *t,

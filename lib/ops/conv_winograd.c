@@ -35,14 +35,14 @@ void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_co
                               const struct fz_env *env, struct fz_tiling *t) {
     int64_t tiles_x = fzi_max_i64(fzi_ceil_div(g->out[2], 2), 1), rows = (g->out[1] + 1) / 2;
     uint64_t macs = fzi_conv_macs(g, p);
-    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(macs / 600000) + 1);
+    int64_t tasks = fzi_run_tasks(env, macs / 2, FZ_TASK_MACS);
     int64_t target = near_tiles(p, g->n * rows * tiles_x, env->threads > 1 ? tasks : 1);
     *t = (struct fz_tiling){.mode = g->padded ? FZ_TILE_COPY : FZ_TILE_DIRECT,
-                            .cols = g->out[2], .bands_w = 1};
+                            .cols = g->out[2], .bands_w = 1, .step = 2};
     rows = fzi_max_i64(rows, 1);
-    int64_t bands = fzi_ceil_div(rows, fzi_max_i64(1, target / tiles_x));
-    t->rows = 2 * fzi_ceil_div(rows, bands);
-    t->bands_h = fzi_ceil_div(rows, t->rows / 2);
+    t->bands_h = fzi_ceil_div(rows, fzi_max_i64(1, target / tiles_x));
+    if (t->bands_h > 1) t->bands_h = fzi_run_even(env, t->bands_h, g->n, rows);
+    t->rows = 2 * fzi_ceil_div(rows, t->bands_h);
     t->bands = g->out[1] && g->out[2] ? g->n * t->bands_h : 0;
     fzi_tile_tasks(env, macs / 2, g->panels, t);
     t->pixel = p->cin;

@@ -165,9 +165,22 @@ fz_status_t fzi_infer_axes(const struct fz_op *op, const struct fz_call *call, u
     return FZ_OK;
 }
 
+int64_t fzi_run_tasks(const struct fz_env *env, uint64_t work, uint64_t grain) {
+    int64_t threads = env->threads;
+    if (threads <= 1 || work < grain) return 1;
+    uint64_t each = work / grain / (uint64_t)threads + 1;
+    return threads * (int64_t)(each < 4 ? each : 4);
+}
+
+int64_t fzi_run_even(const struct fz_env *env, int64_t count, int64_t each, int64_t most) {
+    for (int64_t even = count; even <= most && even < count + env->threads; even++)
+        if (even * each % env->threads == 0) return even;
+    return count;
+}
+
 struct range_task {
     const struct fz_env *env;
-    int64_t n, chunk;
+    int64_t n, count;
     fz_range_fn range;
     void *arg;
 };
@@ -175,9 +188,10 @@ struct range_task {
 /* A run that is to end leaves the rest undone: its results are thrown away. */
 static void range_task(void *arg, size_t i) {
     const struct range_task *task = arg;
-    int64_t begin = (int64_t)i * task->chunk;
+    int64_t part = task->n / task->count, more = task->n % task->count, at = (int64_t)i;
+    int64_t begin = at * part + fzi_min_i64(at, more);
     if (task->env->poll(task->env) == FZ_OK)
-        task->range(task->arg, begin, fzi_min_i64(begin + task->chunk, task->n));
+        task->range(task->arg, begin, begin + part + (at < more));
 }
 
 int64_t fzi_next_task(const struct fz_env *env, int64_t i, int64_t count) {
@@ -190,17 +204,17 @@ void fzi_run_range(const struct fz_env *env, int64_t n, int64_t grain, fz_range_
                    void *arg) {
     enum { POLLS = 64 }; /* at least so often does a long range look whether it is to end */
     if (n <= 0) return;
-    int64_t chunks = fzi_ceil_div(n, grain > 0 ? grain : 1);
-    int64_t most = env->threads > 1 ? fzi_max_i64(4 * (int64_t)env->threads, chunks / POLLS)
-                                    : fzi_min_i64(chunks / POLLS, POLLS);
+    int64_t chunks = fzi_ceil_div(n, grain > 0 ? grain : 1), threads = env->threads;
+    int64_t most = threads > 1 ? fzi_max_i64(4 * threads, chunks / POLLS)
+                               : fzi_min_i64(chunks / POLLS, POLLS);
     chunks = fzi_min_i64(chunks, most);
+    if (chunks > threads) chunks -= chunks % threads;
     if (chunks <= 1) {
         range(arg, 0, n);
         return;
     }
-    struct range_task task = {env, n, fzi_ceil_div(n, chunks), range, arg};
-    size_t count = (size_t)fzi_ceil_div(n, task.chunk);
-    if (env->threads > 1) env->parallel(env, count, range_task, &task);
+    struct range_task task = {env, n, chunks, range, arg};
+    if (threads > 1) env->parallel(env, (size_t)chunks, range_task, &task);
     else
-        for (size_t i = 0; i < count; i++) range_task(&task, i);
+        for (size_t i = 0; i < (size_t)chunks; i++) range_task(&task, i);
 }

@@ -1,9 +1,6 @@
 /* Batches of packed float32 matrix products, cut into tasks over batch, rows and panels. */
 #include "ops/matmul.h"
 
-/* Multiply-accumulates that are worth a task of their own: some 10 us. */
-#define TASK_MACS 300000u
-
 struct pack_task {
     const struct fzk_table *kernels;
     const float *b;
@@ -101,22 +98,35 @@ static void task(void *arg, size_t i) {
         unit(cut, u);
 }
 
-/* One thread needs no cuts: the kernel itself walks through panels that fit the cache. For more,
- * rows are cut before columns, because every cut of columns reads all of A again. */
+/* Cuts each matrix into about NEED units. Every band reads all of B again, every part of the
+ * columns all of A: what reads least is best, unless one thread gets more units than another. */
+static void choose_cut(struct cut *cut, int64_t need) {
+    const struct fz_product *p = cut->p;
+    int64_t threads = p->env->threads, least = INT64_MAX;
+    int64_t most = fzi_min_i64(need, fzi_ceil_div(p->m, 28));
+    for (int64_t bands = 1; bands <= most; bands++) {
+        int64_t split = fzi_min_i64(fzi_ceil_div(need, bands), cut->panels);
+        int64_t units = p->batch * bands * split, rounds = fzi_ceil_div(units, threads);
+        int64_t reads = split * p->m + bands * p->n;
+        reads += reads * (rounds * threads - units) / units;
+        if (reads >= least) continue;
+        least = reads;
+        cut->bands = bands;
+        cut->split = split;
+    }
+}
+
+/* One thread needs no cuts: the kernel itself walks through panels that fit the cache. Few rows
+ * wait for the weights; those of one task fit the caches of one core, and there nothing is won: the
+ * product is over when another core has heard of it. */
 void fzi_product_run(const struct fz_product *p) {
     struct cut cut = {p, 1, 1, fzi_ceil_div(p->n, FZK_PANEL), 0, 1};
     if (!p->batch || !p->m || !p->n) return;
-    if (p->env->threads > 1) {
-        /* Few rows wait for the weights. Those of one task fit the caches of one core, and there
-         * nothing is won: the product is over when another core has heard of it. */
-        uint64_t macs = (uint64_t)p->batch * (uint64_t)p->m * (uint64_t)p->n * (uint64_t)p->k;
-        int64_t tasks = fzi_min_i64(4 * (int64_t)p->env->threads, (int64_t)(macs / TASK_MACS) + 1);
-        int64_t need = fzi_ceil_div(tasks, p->batch);
-        cut.bands = fzi_min_i64(need, fzi_ceil_div(p->m, 28));
-        cut.split = fzi_min_i64(fzi_ceil_div(need, cut.bands), cut.panels);
-        cut.count = fzi_min_i64(tasks, p->batch * cut.bands * cut.split);
-    }
+    uint64_t macs = (uint64_t)p->batch * (uint64_t)p->m * (uint64_t)p->n * (uint64_t)p->k;
+    int64_t tasks = fzi_run_tasks(p->env, macs, FZ_TASK_MACS);
+    if (tasks > 1) choose_cut(&cut, fzi_ceil_div(tasks, p->batch));
     cut.units = p->batch * cut.bands * cut.split;
+    cut.count = fzi_min_i64(tasks, cut.units);
     if (cut.count == 1) task(&cut, 0);
     else p->env->parallel(p->env, (size_t)cut.count, task, &cut);
 }
