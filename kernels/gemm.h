@@ -45,6 +45,8 @@ struct fzk_gemm_f32 {
     const float *b;
     const void *ahead;     /* what the caller reads next, worth fetching, about as many bytes as the
                               panels have; or NULL. No bit depends on it. */
+    int64_t down;          /* 1: few rows meet the last panels first, which are still near if B was
+                              gone through upwards just before. No bit depends on it. */
     float *c;
     int64_t ldc;
     const float *bias;     /* n values or NULL */

@@ -248,12 +248,13 @@ static void sweep(const struct fzk_gemm_f32 *g, int64_t group_size, int64_t max_
  * the latency of an fma and enough streams to keep the memory busy. */
 static void skinny(const struct fzk_gemm_f32 *g, int64_t at_once, tile_fn several, tile_fn single) {
     int64_t panels = (g->n + FZK_PANEL - 1) / FZK_PANEL, n;
-    for (int64_t p = 0; p < panels; p += n) {
-        n = p + at_once <= panels ? at_once : 1;
+    for (int64_t done = 0; done < panels; done += n) {
+        n = done + at_once <= panels ? at_once : 1;
+        int64_t p = g->down ? panels - done - n : done;
         struct block at = {.rows = g->m, .p = p, .n = n, .a0 = g->a, .k = whole_k(g),
                            .a1 = g->a + (g->m + 1) / 2 * g->lda, .next = g->b};
         /* What lies behind the last panel would only drive the weights out of the cache. */
-        if (p + n < panels || g->ahead) {
+        if (!g->down && (p + n < panels || g->ahead)) {
             at.next = p + n < panels ? g->b + (p + n) * FZK_PANEL * g->k : g->ahead;
             at.step = FZK_PANEL;
         }

@@ -12,6 +12,7 @@ enum {
     MAX_ROWS = 14,
     MAX_VECS = 8,            /* of one tile's row */
     VECS = FZK_PANEL / 16,   /* vectors of a panel's row */
+    NEAR_B = 512 * 1024,     /* bytes of B: up to here two streams of it are the fastest, from L2 */
     GROUP_SIZE = 384 * 1024  /* bytes of panels that one sweep over the rows shares: part of L2 */
 };
 
@@ -191,7 +192,7 @@ FZK_INLINE void tile(int rows, int vecs, const struct tile *t) {
     }
 WIDTHS(1) WIDTHS(2) WIDTHS(3) WIDTHS(4) WIDTHS(5) WIDTHS(6) WIDTHS(7)
 WIDTHS(8) WIDTHS(9) WIDTHS(10) WIDTHS(11) WIDTHS(12) WIDTHS(13) WIDTHS(14)
-TILE(1, 8) TILE(2, 8) TILE(3, 4) TILE(4, 4)
+TILE(1, 4) TILE(1, 8) TILE(2, 8) TILE(3, 4) TILE(4, 4)
 
 static const tile_fn single[MAX_ROWS + 1] = {
     NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7,
@@ -200,6 +201,7 @@ static const tile_fn several[5] = {NULL, tile_1_8, tile_2_8, tile_3_4, tile_4_4}
 
 void fzk_gemm_f32_avx512(const struct fzk_gemm_f32 *g) {
     if (g->m <= 0 || g->n <= 0) return;
-    if (g->m <= 4 && one_run(g)) skinny(g, g->m <= 2 ? 4 : 2, several[g->m], single[g->m]);
+    if (g->m == 1 && g->n * g->k <= NEAR_B / 4 && one_run(g)) skinny(g, 2, tile_1_4, single[1]);
+    else if (g->m <= 4 && one_run(g)) skinny(g, g->m <= 2 ? 4 : 2, several[g->m], single[g->m]);
     else sweep(g, GROUP_SIZE, MAX_ROWS, single);
 }

@@ -65,6 +65,7 @@ struct fz_product {
     int32_t rank;                /* of the batch */
     int64_t dims[FZ_RANK_MAX], a_step[FZ_RANK_MAX], b_step[FZ_RANK_MAX];
     const float *a, *b;          /* b: panels */
+    const float *ahead;          /* panels of the next product, worth fetching; or NULL */
     const float *bias, *residual;
     float *c;
     struct fz_act act;

@@ -83,7 +83,8 @@ static void unit(const struct cut *cut, int64_t i) {
     struct fzk_gemm_f32 g = {
         .m = end - row, .n = last - first, .k = p->k, .a = p->a + (a * p->m + row) * p->k,
         .lda = p->k, .segments = &segment, .n_segments = 1,
-        .b = p->b + b * cut->panels * p->k * FZK_PANEL + first * p->k, .c = p->c + at, .ldc = p->n,
+        .b = p->b + b * cut->panels * p->k * FZK_PANEL + first * p->k, .ahead = p->ahead,
+        .c = p->c + at, .ldc = p->n,
         .bias = p->bias ? p->bias + first : NULL,
         .residual = p->residual ? p->residual + at : NULL, .ldr = p->n};
     fzi_act_clip(&p->act, &g);

@@ -188,8 +188,8 @@ static void run_direction(const struct fz_op *op, const struct fz_call *call,
     const float *peephole = p->gates == FZ_RNN_GATES_LSTM ? data(call, 7) : NULL;
     struct fz_product product = {
         .env = env, .m = s->steps * s->batch, .n = s->columns, .k = s->input, .batch = 1,
-        .a = data(call, 0), .b = packed_w, .bias = sum_bias(p, s, b, base + l.bias),
-        .c = base + l.gx};
+        .a = data(call, 0), .b = packed_w, .ahead = packed_r,
+        .bias = sum_bias(p, s, b, base + l.bias), .c = base + l.gx};
     fzi_product_run(&product);
     struct fz_rnn_pass pass = {
         .k = env->k, .p = p, .s = *s, .act = p->act + 3 * d, .backwards = d || p->reverse,

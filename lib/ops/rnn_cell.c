@@ -36,33 +36,17 @@ struct recurrence {
     const float *residual, *bias;
 };
 
-/* Columns [AT, AT + N) of it. */
-static void recur_part(const struct fz_rnn_pass *pass, const struct recurrence *p, int64_t at,
-                       int64_t n) {
+/* Few rows are as fast as R comes out of the cache: every second time step goes through it
+ * backwards, and meets first what is still near. */
+static void recur(const struct fz_rnn_pass *pass, bool down, const struct recurrence *p) {
     int64_t hidden = pass->s.hidden;
     struct fzk_segment segment = {0, hidden};
     struct fzk_gemm_f32 g = {
-        .m = p->m, .n = n, .k = hidden, .a = p->a, .lda = hidden, .segments = &segment,
-        .n_segments = 1, .b = pass->r + (p->first * FZK_PANEL + at) * hidden, .c = p->c + at,
-        .ldc = p->ldc, .bias = p->bias ? p->bias + at : NULL,
-        .residual = p->residual ? p->residual + at : NULL,
+        .m = p->m, .n = p->n, .k = hidden, .a = p->a, .lda = hidden, .segments = &segment,
+        .n_segments = 1, .b = pass->r + p->first * FZK_PANEL * hidden, .down = down, .c = p->c,
+        .ldc = p->ldc, .bias = p->bias, .residual = p->residual,
         .ldr = pass->b_step * pass->s.columns};
     pass->k->gemm_f32(&g);
-}
-
-/* Few rows are as fast as R comes out of the cache. If it is larger than the nearest one, every
- * second time step goes through it backwards, and meets first what is still near. */
-static void recur(const struct fz_rnn_pass *pass, bool down, const struct recurrence *p) {
-    enum { GROUP = 4 * FZK_PANEL, NEAR = 32768 / 4 }; /* columns that a kernel takes at once */
-    if (p->m > 2 || pass->s.columns * pass->s.hidden <= NEAR) {
-        recur_part(pass, p, 0, p->n);
-        return;
-    }
-    int64_t groups = fzi_ceil_div(p->n, GROUP);
-    for (int64_t i = 0; i < groups; i++) {
-        int64_t at = (down ? groups - 1 - i : i) * GROUP;
-        recur_part(pass, p, at, fzi_min_i64(GROUP, p->n - at));
-    }
 }
 
 /* Clip and activation F of N values. */

@@ -56,6 +56,7 @@ static void product(struct kt *t, int64_t m, int64_t n, int64_t k, int flags,
     g.bias = flags & 1 ? kt_f32(t, n, values) : NULL;
     g.residual = flags & 2 ? kt_f32(t, m ? (m - 1) * g.ldr + n : 0, values) : NULL;
     g.clip = flags >> 2 & 1;
+    g.down = flags >> 4 & 1;
     g.lo = 0;
     g.hi = 6;
     kt_protect(t);
@@ -75,6 +76,16 @@ static void shapes(struct kt *t) {
             for (size_t l = 0; l < sizeof ks / sizeof ks[0]; l += t->quick ? 3 : 1)
                 product(t, ms[i], ns[j], ks[l], (int)(i + j + l) & 15,
                         (i + j + l) % 3 ? KT_WIDE : KT_SPECIAL);
+}
+
+/* Few rows, by panels upwards and downwards, few and many. */
+static void skinny(struct kt *t) {
+    for (int64_t m = 1; m <= 5; m++)
+        for (int64_t n = 20; n <= 400; n += 76)
+            for (int flags = 0; flags < 32; flags += 16) {
+                product(t, m, n, 12, flags + (int)m, KT_WIDE);
+                if (!t->brief || n == 400) product(t, m, n, 400, flags + (int)m, KT_FINITE);
+            }
 }
 
 /* A convolution over a padded NHWC image: OH runs of OW rows, a segment for every kernel row or, if
@@ -265,5 +276,6 @@ const struct kt_case gemm_cases[] = {
     {"gemm_f32/shapes", KT_KERNEL(gemm_f32), shapes, bench},
     {"gemm_f32/convolutions", KT_KERNEL(gemm_f32), convs, bench_conv},
     {"gemm_f32/residual", KT_KERNEL(gemm_f32), residual, bench_cold},
+    {"gemm_f32/skinny", KT_KERNEL(gemm_f32), skinny, NULL},
     {"gemm_f32/rounding", KT_KERNEL(gemm_f32), rounding, NULL},
     {0}};
