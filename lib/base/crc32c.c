@@ -1,6 +1,11 @@
 /* CRC-32C by eight tables, and the choice between them and the CPU's instruction. */
 #include "base/crc32c.h"
 
+#if defined(__x86_64__) && __has_include(<sys/platform/x86.h>)
+#include <cpuid.h>
+#include <sys/platform/x86.h>
+#endif
+
 /* A table entry is linear in its index: E adds up the entries of the index's single bits, 1, 2, 4
  * ... 128. Those of table k are x^(8k+39) down to x^(8k+32) modulo the polynomial, bit-reversed. */
 #define E(i, a, b, c, d, e, f, g, h)                                                               \
@@ -54,11 +59,23 @@ uint32_t fzi_crc32c_portable(uint32_t crc, const void *data, size_t size) {
     return ~crc;
 }
 
+#if defined(__x86_64__)
+/* glibc has asked the CPU when the process started. What the compiler's own test links in asks once
+ * more before main, ten times, and a virtual machine traps each. */
+static bool has_instructions(void) {
+#if __has_include(<sys/platform/x86.h>)
+    const uint32_t need = bit_SSE4_2 | bit_PCLMUL;
+    return (__x86_get_cpuid_feature_leaf(CPUID_INDEX_1)->cpuid_array[2] & need) == need;
+#else
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
+#endif
+}
+#endif
+
 uint32_t fzi_crc32c(uint32_t crc, const void *data, size_t size) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"))
-        return fzi_crc32c_sse42(crc, data, size);
+    if (has_instructions()) return fzi_crc32c_sse42(crc, data, size);
 #endif
     return fzi_crc32c_portable(crc, data, size);
 }
