@@ -3,7 +3,7 @@
 #include "exec/session.h"
 
 #include "exec/chain.h"
-#include "exec/open.h"
+#include "exec/weights.h"
 
 /* Results up to this size are computed once per binding if their inputs are known by then. */
 enum { EARLY_MAX = 65536, MARGIN = 64 };
@@ -107,7 +107,8 @@ static fz_status_t measure(const struct fz_bound_step *s, bool *known, size_t *t
 /* Runs a step whose inputs depend on shapes only. */
 static fz_status_t run_early(struct binder *x, struct fz_bound_step *s) {
     if (s->flags & FZ_STEP_CHECK)
-        FZ_TRY(fzi_model_check_weights(x->session->model, &x->plan->steps[s - x->b->steps]));
+        FZ_TRY(fzi_weights_check_step(x->session->model, &x->session->env,
+                                      &x->plan->steps[s - x->b->steps]));
     for (uint32_t i = 0; i < s->call.n_out; i++) {
         fz_tensor_t *t = s->call.out[i];
         if (!t) continue;

@@ -123,29 +123,3 @@ void fzi_model_free(struct fz_model *model) {
     fzi_model_release(model);
     fzi_free(model);
 }
-
-static fz_status_t check_const(struct fz_model *model, const struct fz_plan_const *c) {
-    uint64_t first, count;
-    if (c->section != FZ_SECTION_WEIGHTS || c->size == 0) return FZ_OK;
-    fzi_artifact_weight_blocks(&model->info, c->off, c->size, &first, &count);
-    for (uint64_t i = first; i < first + count; i++) {
-        if (atomic_load_explicit(&model->checked[i], memory_order_acquire)) continue;
-        fz_status_t status = fzi_artifact_check_block(&model->info, i);
-        if (status != FZ_OK) {
-            atomic_store(&model->corrupt, true);
-            return status;
-        }
-        atomic_store_explicit(&model->checked[i], 1, memory_order_release);
-    }
-    return FZ_OK;
-}
-
-fz_status_t fzi_model_check_weights(struct fz_model *model, const struct fz_plan_step *step) {
-    const struct fz_plan *plan = &model->plan;
-    for (uint32_t i = 0; i < step->n_in; i++) {
-        uint32_t v = plan->args[step->args + i];
-        if (v == FZ_NONE || plan->values[v].kind != FZ_VALUE_CONST) continue;
-        FZ_TRY(check_const(model, &plan->consts[plan->values[v].source]));
-    }
-    return FZ_OK;
-}

@@ -13,8 +13,4 @@ fz_status_t fzi_model_open_memory(const void *data, size_t size, const fz_open_o
 fz_status_t fzi_model_adopt(int fd, const fz_open_options_t *options, struct fz_model **out);
 void fzi_model_free(struct fz_model *model);
 
-/* Checks that the weights that step's constants lie in are as they were when the file was made;
- * each block once per model. */
-fz_status_t fzi_model_check_weights(struct fz_model *model, const struct fz_plan_step *step);
-
 #endif

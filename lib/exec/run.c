@@ -5,7 +5,7 @@
 
 #include "base/fpenv.h"
 #include "exec/chain.h"
-#include "exec/open.h"
+#include "exec/weights.h"
 #include "ops/control.h"
 #include "ops/nested.h"
 
@@ -91,6 +91,11 @@ static fz_status_t run_late(struct fz_session *session, struct fz_bound_step *s)
     return s->op->run(s->op, &s->call);
 }
 
+static fz_status_t prove(const struct fz_env *env, const void *data, size_t size) {
+    const struct fz_session *session = env->owner;
+    return fzi_weights_check_bytes(session->model, env, data, size);
+}
+
 /* ---- walking */
 
 static void trace_step(struct fz_session *session, uint32_t i, const struct fz_bound_step *s,
@@ -113,7 +118,8 @@ static void trace_step(struct fz_session *session, uint32_t i, const struct fz_b
 static fz_status_t check_weights(struct fz_session *session, uint32_t i) {
     struct fz_bound_step *s = &session->current->steps[i];
     if (!(s->flags & FZ_STEP_CHECK)) return FZ_OK;
-    FZ_TRY(fzi_model_check_weights(session->model, &session->model->plan.steps[i]));
+    FZ_TRY(fzi_weights_check_step(session->model, &session->env,
+                                  &session->model->plan.steps[i]));
     s->flags &= ~(uint32_t)FZ_STEP_CHECK;
     return FZ_OK;
 }
@@ -302,6 +308,7 @@ fz_status_t fzi_session_run(struct fz_session *session, const fz_tensor_t *input
     session->env.resize = resize;
     session->env.eval = eval;
     session->env.poll = poll;
+    session->env.prove = session->model->checked ? prove : NULL;
     uint64_t old = fzi_fpenv_enter();
     fz_status_t status = run(session, inputs, outputs, n_outputs);
     fzi_fpenv_leave(old);

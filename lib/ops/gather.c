@@ -88,6 +88,19 @@ static void range(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* Proves the rows of IN that JOB takes: of a table of embeddings, a few. */
+static fz_status_t prove(const struct fz_call *call, const struct job *job, int32_t axis) {
+    const struct fz_env *env = call->env;
+    size_t size = (size_t)job->size;
+    if (!env->prove) return FZ_OK;
+    if (axis != 0) return env->prove(env, job->src, call->in[0]->size);
+    for (int64_t i = 0; i < job->n; i++) {
+        size_t row = (size_t)fzi_move_index(job->index, i, job->dim);
+        FZ_TRY(env->prove(env, job->src + row * size, size));
+    }
+    return FZ_OK;
+}
+
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct params *p = call->params;
     const fz_tensor_t *in = call->in[0];
@@ -99,17 +112,19 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct job job = {.src = in->data, .dst = call->out[0]->data, .index = call->in[1],
                       .n = fzi_tensor_count(call->in[1]), .dim = in->dims[axis],
                       .size = fzi_move_span(in, axis + 1, in->rank) * width};
+    FZ_TRY(prove(call, &job, axis));
     int64_t rows = fzi_move_span(in, 0, axis) * job.n;
     fzi_run_range(call->env, rows, fzi_ceil_div(131072, job.size + 8), range, &job);
     return FZ_OK;
 }
 
 const struct fz_op fz_ops_gather[] = {
-    {.name = "Gather", .domain = "", .since = 1, .rev = 1, .flags = FZ_OP_ANY_TYPE,
+    {.name = "Gather", .domain = "", .since = 1, .rev = 1,
+     .flags = FZ_OP_ANY_TYPE | FZ_OP_PROVES,
      .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .attrs = "axis",
      .params_size = sizeof(struct params), .lower = lower, .infer = infer, .run = run},
     {.name = "ArrayFeatureExtractor", .domain = "ai.onnx.ml", .since = 1, .rev = 1,
-     .flags = FZ_OP_ANY_TYPE, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
+     .flags = FZ_OP_ANY_TYPE | FZ_OP_PROVES, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
      .params_size = sizeof(struct params), .lower = lower_last, .infer = infer_features,
      .run = run},
     {0},

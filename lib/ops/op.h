@@ -78,6 +78,9 @@ struct fz_env {
                         uint32_t n_in, const fz_tensor_t **out, uint32_t *n_out);
     /* FZ_OK, or FZ_E_CANCELLED / FZ_E_DEADLINE; long loops of run ask now and then. */
     fz_status_t (*poll)(const struct fz_env *env);
+    /* Proves that the SIZE bytes at DATA, of an input, are those that were frozen, before run reads
+     * them (op flag FZ_OP_PROVES). NULL where nothing is left to be proved. */
+    fz_status_t (*prove)(const struct fz_env *env, const void *data, size_t size);
     /* Memory until the run ends, for what elements of outputs point to: texts, and the values of
      * sequences. Of the calling thread only. Inputs may point into it, and outputs to where inputs
      * point. */
@@ -100,6 +103,7 @@ enum {
     FZ_OP_JOINS = 512,  /* with `rows`: moves whole rows of its inputs side by side */
     FZ_OP_APART = 1024, /* with `rows`: knows band->out_pixel */
     FZ_OP_CUSTOM = 2048, /* the caller's: a row of ops/custom.h */
+    FZ_OP_PROVES = 8192, /* run has env->prove look at what it reads of input 0: not at all of it */
     FZ_OP_STATISTICS = 4096, /* outputs 1 and 2 are float32 beside a result of half precision */
     FZ_OP_HALF = 64 /* run itself handles f16 and bf16; else freeze wraps the node in Casts */
 };

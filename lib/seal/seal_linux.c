@@ -19,6 +19,9 @@
 #ifndef SYS_mseal
 #define SYS_mseal 462
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 int fzi_system_memfd(size_t size) {
     /* Growing a file past this limit raises a signal whose default is to end the process. */
@@ -75,6 +78,12 @@ bool fzi_system_forever(void *data, size_t size) {
     return syscall(SYS_mseal, data, size, 0UL) == 0;
 }
 
+/* Kernels before 5.14 refuse. Where the file became shorter this fails and raises no SIGBUS. */
+void fzi_system_fetch(const uint8_t *data, size_t size) {
+    size_t lead = (uintptr_t)data % (size_t)sysconf(_SC_PAGESIZE);
+    madvise((void *)(data - lead), size + lead, MADV_POPULATE_READ);
+}
+
 #else
 
 int fzi_system_memfd(size_t size) {
@@ -101,5 +110,6 @@ bool fzi_system_forever(void *data, size_t size) {
     (void)data, (void)size;
     return false;
 }
+void fzi_system_fetch(const uint8_t *data, size_t size) { (void)data, (void)size; }
 
 #endif

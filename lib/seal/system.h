@@ -21,4 +21,8 @@ bool fzi_system_is_sealed(int fd);
  * out of core dumps. */
 bool fzi_system_forever(void *data, size_t size);
 
+/* Maps the pages of the SIZE bytes at DATA, which lie in a mapped file, at once: they are about to
+ * be read, and would else fault every few pages. No more than a wish. */
+void fzi_system_fetch(const uint8_t *data, size_t size);
+
 #endif
