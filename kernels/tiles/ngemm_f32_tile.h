@@ -13,7 +13,7 @@
 enum {
     PANEL_VECS = FZK_PANEL / LANES,
     MAX_VECS = WIDE > PANEL_VECS ? WIDE : PANEL_VECS,
-    AHEAD = 1024, /* bytes of a panel between what is read and what is fetched */
+    AHEAD = 2048, /* bytes of a panel between what is read and what is fetched */
     CENTRED = 8   /* added to a form whose blocks have the same zero point */
 };
 
