@@ -10,6 +10,8 @@ enum { NARROW = 5 };
  * of those that are worth more than an input read by each part. */
 enum { NEAR_INPUT = 384 * 1024, FAR_WEIGHTS = 512 * 1024, LARGE_WEIGHTS = 1536 * 1024 };
 
+enum { PART_MACS = 3000000 }; /* multiply-accumulates of a part of a band: some 30 us */
+
 /* A 1 x 1 convolution is one matrix product over all pixels: one row of one image. */
 static void flatten(const struct fz_conv_params *p, struct fz_conv_geometry *g) {
     for (int d = 0; d < 3; d++)
@@ -56,6 +58,14 @@ static bool by_columns(const struct fz_conv_params *p, const struct fz_conv_geom
     return weights > LARGE_WEIGHTS || (weights > input && g->panels >= tasks);
 }
 
+/* The parts of one band read the same input where it lies: many of them let the threads end
+ * together. */
+static void refine(const struct fz_env *env, uint64_t macs, int64_t panels, struct fz_tiling *t) {
+    int64_t parts = fzi_min_i64(16 * (int64_t)env->threads, (int64_t)(macs / PART_MACS));
+    parts = fzi_min_i64(parts, panels);
+    if (env->threads > 1 && parts > t->split) t->split = t->count = parts;
+}
+
 /* The first panel of the part of the output channels that is likely computed behind part PART of
  * the only band; -1: none, or the weights are near anyway. */
 static int64_t next_panel(const struct fz_conv_job *job, const struct fz_tiling *t, int64_t part) {
@@ -80,6 +90,7 @@ void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_g
     if (env->threads > 1 && !columns) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
     fzi_tile_bands(env, g, target, t);
     fzi_tile_tasks(env, macs, p->group * g->panels, t);
+    if (t->bands == 1 && t->mode != FZ_TILE_GATHER) refine(env, macs, p->group * g->panels, t);
     t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];
     t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];
     int64_t floats = 0;

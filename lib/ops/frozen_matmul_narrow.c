@@ -140,7 +140,7 @@ static struct cut make_cut(const struct fz_call *call) {
     bool few = cut.m <= FEW_ROWS;
     if (call->env->threads > 1) {
         double tasks = few ? weights / TASK_WEIGHTS : weights * (double)cut.m / TASK_MACS;
-        int64_t most = (few ? 2 : 4) * (int64_t)call->env->threads;
+        int64_t most = (few ? 2 : 8) * (int64_t)call->env->threads;
         cut.count = fzi_min_i64(cut.panels, tasks < (double)most ? (int64_t)tasks + 1 : most);
     }
     if (few) return cut;
