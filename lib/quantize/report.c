@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "exec/session.h"
 
 const char *fzi_report_kind(const struct fz_quantizer *q) {
     static const char *const names[] = {
@@ -90,18 +91,40 @@ static int by_error(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static fz_status_t count_macs(struct fz_quantizer *q, uint64_t *macs) {
-    struct fz_stage s;
+/* The first sample; without samples zeros, if the model leaves no size open. */
+static fz_status_t some_inputs(struct fz_quantizer *q, struct fz_stage *s, fz_tensor_t *in,
+                               bool *found) {
+    *found = true;
+    if (q->data || q->options->sample) return fzi_quantize_sample(q, 0, in, found);
+    for (uint32_t i = 0; i < q->graph->n_inputs && *found; i++) {
+        in[i] = q->graph->inputs[i]->t;
+        *found = fzi_shape_known(&in[i]);
+        if (*found) FZ_TRY(fzi_tensor_alloc(&s->arena, &in[i]));
+    }
+    return FZ_OK;
+}
+
+/* Multiply-accumulates of a run with IN; 0 where they depend on more than sizes. */
+static fz_status_t count_run(struct fz_quantizer *q, struct fz_stage *s, const fz_tensor_t *in,
+                             uint64_t *macs) {
     fz_model_t *model;
     fz_session_t *session;
-    fz_model_stats_t stats = {0};
+    FZ_TRY(fzi_stage_run(q, s, &model, &session));
+    fz_status_t status = fzi_session_bind(session, in);
+    if (status == FZ_OK && session->macs != UINT64_MAX) *macs = session->macs;
+    fz_session_close(session);
+    fz_model_close(model);
+    return status;
+}
+
+static fz_status_t count_macs(struct fz_quantizer *q, uint64_t *macs) {
+    struct fz_stage s;
+    bool found;
     FZ_TRY(fzi_stage_open(q, q->base, q->base_size, &s));
-    fz_status_t status = fzi_stage_run(q, &s, &model, &session);
-    if (status == FZ_OK) {
-        if (fz_model_stats(model, &stats) == FZ_OK) *macs = stats.macs;
-        fz_session_close(session);
-        fz_model_close(model);
-    }
+    fz_tensor_t *in = fzi_arena_array(&s.arena, q->graph->n_inputs, sizeof *in);
+    fz_status_t status = in ? some_inputs(q, &s, in, &found)
+                            : fzi_error(FZ_E_NOMEM, "no memory for a report");
+    if (status == FZ_OK && found) status = count_run(q, &s, in, macs);
     fzi_stage_close(&s);
     return status;
 }

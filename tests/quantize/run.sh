@@ -48,6 +48,8 @@ right cnn 496 --fp16
 "$fz" quantize "$digits/digits_vit.onnx" -o "$work/m.fz" --static --calib "$work/test" \
     --labels "$digits/test_y.npy" --max-drop 0.1% --json "$work/m.json" >/dev/null
 check 'labelled samples: right before' "$(grep -o '"right_before": [0-9]*' "$work/m.json")" '"right_before": 481'
+check 'multiply-accumulates of an open batch are those of a sample' \
+    "$(grep -o '"macs": [0-9]*' "$work/m.json")" '"macs": 1118848'
 got=$(sed -n 's/.*"right_after": \([0-9]*\).*/\1/p' "$work/m.json")
 if [ "$got" -ge 481 ]; then good "a drop of 0.1 % at most: $got right"; else bad "a drop of 0.1 %: $got right"; fi
 
