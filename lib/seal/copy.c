@@ -13,7 +13,7 @@
 
 #include "base/sha256.h"
 
-enum { PIECE = 262144, N_SLOTS = 8 };
+enum { PIECE = 262144, N_SLOTS = 8, STEP = 4096 };
 
 /* A copy under way. Piece I lies in the target's memory or, until it is written and hashed, in slot
  * I % N_SLOTS. */
@@ -66,10 +66,21 @@ static uint8_t *piece(const struct copy *c, size_t i, size_t *size) {
     return c->slots ? c->slots + i % c->n_slots * c->slot_size : c->target->to + off;
 }
 
+/* Has the SIZE bytes at P brought near: another core wrote them last, and to wait for its cache at
+ * every line takes the hash longer than to compute. */
+static void fetch(const uint8_t *p, size_t size) {
+    for (size_t off = 0; off < size; off += 64) __builtin_prefetch(p + off);
+}
+
 static void hash(struct copy *c, size_t i) {
     size_t size;
     const uint8_t *p = piece(c, i, &size);
-    fzi_sha256_update(&c->hash, p, size);
+    for (size_t n, next; size > 0; p += n, size -= n) {
+        n = size < STEP ? size : STEP;
+        next = size - n < STEP ? size - n : STEP;
+        if (c->beside) fetch(p + n, next);
+        fzi_sha256_update(&c->hash, p, n);
+    }
 }
 
 /* Hashes pieces as they come. */
