@@ -23,8 +23,8 @@
 #endif
 
 /* How long to wait awake: LOOKS looks, then a pause, SPIN times: some 300 us. A CPU that does
- * little but pause counts with hypervisors as one that waits for a lock, and is taken away; a worker
- * that sleeps comes back late, and may push the caller off its CPU. */
+ * little but pause counts with hypervisors as one that waits for a lock, and is taken away; a
+ * worker that sleeps comes back late, and may push the caller off its CPU. */
 enum { LOOKS = 128, SPIN = 2000, MAX_COUNT = 65535 };
 
 /* Parts of a ticket, 16 bits each. A number that comes again does no harm: what is compared is all

@@ -200,9 +200,9 @@ int64_t fzi_run_tasks(const struct fz_env *env, uint64_t work, uint64_t grain);
 /* COUNT or somewhat more, at most MOST, so that COUNT groups of EACH units are the same number for
  * every thread; COUNT if there is no such number. */
 int64_t fzi_run_even(const struct fz_env *env, int64_t count, int64_t each, int64_t most);
-/* Splits [0, N) into nearly equal chunks of at least GRAIN and calls RANGE(arg, begin, end) on them,
- * on several threads if there are. Bits must not depend on where the cuts are. When the run is
- * cancelled the rest is left undone. */
+/* Splits [0, N) into nearly equal chunks of at least GRAIN and calls RANGE(arg, begin, end) on
+ * them, on several threads if there are. Bits must not depend on where the cuts are. When the run
+ * is cancelled the rest is left undone. */
 typedef void (*fz_range_fn)(void *arg, int64_t begin, int64_t end);
 void fzi_run_range(const struct fz_env *env, int64_t n, int64_t grain, fz_range_fn range,
                    void *arg);
