@@ -89,7 +89,7 @@ void fzi_conv_gemm_tiling(const struct fz_conv_params *p, const struct fz_conv_g
     bool columns = by_columns(p, g, tasks);
     if (env->threads > 1 && !columns) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
     fzi_tile_bands(env, g, target, t);
-    fzi_tile_tasks(env, macs, p->group * g->panels, t);
+    fzi_tile_tasks(tasks, p->group * g->panels, t);
     if (t->bands == 1 && t->mode != FZ_TILE_GATHER) refine(env, macs, p->group * g->panels, t);
     t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];
     t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];

@@ -14,7 +14,7 @@ void fzi_conv_depthwise_tiling(const struct fz_conv_params *p, const struct fz_c
     int64_t pixels = g->n * g->out[1] * g->out[2];
     if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
     fzi_tile_bands(env, g, target, t);
-    fzi_tile_tasks(env, 4 * macs / 3, fzi_ceil_div(p->cout, FZK_PANEL), t);
+    fzi_tile_tasks(tasks, fzi_ceil_div(p->cout, FZK_PANEL), t);
     t->pixel = p->cin;
     t->rows_in = (t->rows - 1) * p->stride[1] + g->extent[1];
     t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];

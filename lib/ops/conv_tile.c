@@ -18,9 +18,7 @@ void fzi_tile_bands(const struct fz_env *env, const struct fz_conv_geometry *g, 
 
 /* The output channels are split only where the bands alone cannot keep the threads busy, for each
  * part copies the input again, unless there is but one band. */
-void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns,
-                    struct fz_tiling *t) {
-    int64_t tasks = fzi_run_tasks(env, macs, FZ_TASK_MACS);
+void fzi_tile_tasks(int64_t tasks, int64_t columns, struct fz_tiling *t) {
     t->split = 1;
     if (t->bands > 0 && t->bands < tasks / 2)
         t->split = fzi_min_i64(columns, fzi_ceil_div(tasks, t->bands));

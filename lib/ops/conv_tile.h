@@ -30,8 +30,8 @@ struct fz_rect {
  * bands. */
 void fzi_tile_bands(const struct fz_env *env, const struct fz_conv_geometry *g, int64_t target,
                     struct fz_tiling *t);
-/* The number of tasks for BANDS bands and MACS multiply-accumulates in all. */
-void fzi_tile_tasks(const struct fz_env *env, uint64_t macs, int64_t columns, struct fz_tiling *t);
+/* Shares the bands among at most TASKS tasks; COLUMNS of the output channels can be split. */
+void fzi_tile_tasks(int64_t tasks, int64_t columns, struct fz_tiling *t);
 struct fz_rect fzi_tile_rect(const struct fz_conv_geometry *g, const struct fz_tiling *t,
                              int64_t band);
 /* Copies the input of R, with zeros where it leaves the image, to TO: [kernel depth][rows_in]

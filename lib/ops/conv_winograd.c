@@ -44,7 +44,7 @@ void fzi_conv_winograd_tiling(const struct fz_conv_params *p, const struct fz_co
     if (t->bands_h > 1) t->bands_h = fzi_run_even(env, t->bands_h, g->n, rows);
     t->rows = 2 * fzi_ceil_div(rows, t->bands_h);
     t->bands = g->out[1] && g->out[2] ? g->n * t->bands_h : 0;
-    fzi_tile_tasks(env, macs / 2, g->panels, t);
+    fzi_tile_tasks(tasks, g->panels, t);
     t->pixel = p->cin;
     t->rows_in = t->rows + 2;
     t->cols_in = t->cols + 2;

@@ -1,16 +1,13 @@
 /* frozen.QConv: an 8-bit convolution over NHWC (or NWC). Inputs are FZ_Q_..., as for
  * frozen.QMatMul, where a row is an image. The border is padded with x's zero point. Work is cut
  * into bands of output rows; a band whose taps leave the image reads a padded copy of its input. */
+#include "ops/conv_tile.h"
 #include "ops/integer.h"
 
 struct geometry {
     struct fz_conv_geometry g;
-    int64_t cols_in;           /* of a padded row */
-    bool flat;                 /* 1 x 1: one row of all pixels */
-    int64_t rows, cols;        /* output rows and columns of a band */
-    int64_t bands_h, bands_w, split; /* bands of an image; parts of the output channels */
-    int64_t count;             /* tasks, each with scratch of its own */
-    size_t unit_size, segments_size;
+    struct fz_tiling t; /* the scratch that all share holds the segments */
+    bool flat;          /* 1 x 1: one row of all pixels */
 };
 
 static fz_status_t shape(const struct fz_op *op, const struct fz_conv_params *p,
@@ -78,6 +75,8 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 
 /* ---- cutting the work */
 
+enum { TASK_MACS = 1000000 }; /* that are worth a task of their own */
+
 /* Bytes of one pixel's sums, in whole panels, and of as many zeros. */
 static size_t sums_size(const struct fz_conv_params *p) {
     return (size_t)fzi_ceil_div(p->cout, FZK_PANEL) * FZK_PANEL * sizeof(int32_t) * 2;
@@ -85,31 +84,26 @@ static size_t sums_size(const struct fz_conv_params *p) {
 
 /* ROWS: the images have ranges of their own, so that a band lies within one. */
 static void cut(const struct fz_conv_params *p, const struct fz_env *env, bool rows,
-                struct geometry *t) {
-    struct fz_conv_geometry *g = &t->g;
-    t->flat = !g->padded && p->kernel[1] == 1 && p->kernel[2] == 1 && p->stride[1] == 1 &&
-              p->stride[2] == 1;
-    if (t->flat) {
+                struct geometry *geo) {
+    struct fz_conv_geometry *g = &geo->g;
+    struct fz_tiling *t = &geo->t;
+    geo->flat = !g->padded && p->kernel[1] == 1 && p->kernel[2] == 1 && p->stride[1] == 1 &&
+                p->stride[2] == 1;
+    if (geo->flat) {
         g->in[2] = g->out[2] = (rows ? 1 : g->n) * g->out[1] * g->out[2];
         g->in[1] = g->out[1] = 1;
         if (!rows) g->n = 1;
     }
-    int64_t width = fzi_max_i64(g->out[2], 1), pixels = g->n * g->out[1] * width;
+    int64_t pixels = g->n * g->out[1] * g->out[2];
     int64_t target = fzi_min_i64(fzi_max_i64(262144 / fzi_max_i64(p->cin, 1), 56), 4096);
     uint64_t work = (uint64_t)pixels * (uint64_t)g->k * (uint64_t)g->cout_g * (uint64_t)p->group;
-    int64_t tasks = fzi_min_i64(4 * (int64_t)env->threads, (int64_t)(work / 1000000) + 1);
+    int64_t tasks = fzi_run_tasks(env, work, TASK_MACS);
     if (env->threads > 1) target = fzi_min_i64(target, fzi_max_i64(28, pixels / tasks));
-    t->rows = fzi_min_i64(fzi_max_i64(target / width, 1), fzi_max_i64(g->out[1], 1));
-    t->cols = t->flat ? fzi_ceil_div(fzi_min_i64(target, width), 14) * 14 : width;
-    t->bands_h = fzi_ceil_div(g->out[1], t->rows);
-    t->bands_w = fzi_ceil_div(g->out[2], t->cols);
-    int64_t bands = g->n * t->bands_h * t->bands_w;
-    t->split = 1;
-    if (env->threads > 1 && bands < tasks / 2 && p->algorithm == FZ_CONV_GEMM && p->group == 1)
-        t->split = fzi_min_i64(g->panels, fzi_ceil_div(tasks, fzi_max_i64(bands, 1)));
-    t->count = env->threads > 1 ? fzi_max_i64(1, fzi_min_i64(tasks, bands * t->split)) : 1;
+    if (!geo->flat) target = fzi_max_i64(target, g->out[2]); /* whole rows */
+    fzi_tile_bands(env, g, target, t);
+    fzi_tile_tasks(tasks, p->algorithm == FZ_CONV_GEMM && p->group == 1 ? g->panels : 1, t);
     t->cols_in = (t->cols - 1) * p->stride[2] + g->extent[2];
-    t->segments_size = fzi_align((size_t)g->taps * sizeof(struct fzk_segment), 64);
+    t->shared_size = fzi_align((size_t)g->taps * sizeof(struct fzk_segment), 64);
     if (g->padded)
         t->unit_size =
             (size_t)(((t->rows - 1) * p->stride[1] + g->extent[1]) * t->cols_in * p->cin);
@@ -133,7 +127,7 @@ static fz_status_t measure(const struct fz_op *op, const struct fz_call *call,
 static size_t scratch(const struct fz_op *op, const struct fz_call *call) {
     struct geometry t;
     if (measure(op, call, &t) != FZ_OK) return 0;
-    return t.segments_size + (size_t)t.count * t.unit_size;
+    return fzi_tile_scratch(&t.t);
 }
 
 /* The kernel's rows of x, the same rows of the residual. Ranges of images are looked up by the
@@ -190,8 +184,8 @@ static void copy_padded(const struct job *j, const struct band *b, uint8_t *to) 
     const uint8_t *x = j->call->in[FZ_Q_X]->data;
     int64_t rows = (b->rows - 1) * p->stride[1] + g->extent[1], left = -g->before[2];
     /* With wide padding and strides the band may end before the image begins. */
-    int64_t from = fzi_max_i64(left, 0), begin = fzi_min_i64(from - left, j->t.cols_in);
-    int64_t n = fzi_max_i64(fzi_min_i64(j->t.cols_in - begin, g->in[2] - from), 0);
+    int64_t from = fzi_max_i64(left, 0), begin = fzi_min_i64(from - left, j->t.t.cols_in);
+    int64_t n = fzi_max_i64(fzi_min_i64(j->t.t.cols_in - begin, g->in[2] - from), 0);
     int32_t zero = zero_of(j, b);
     for (int64_t i = 0; i < rows; i++, to += j->pitch) {
         int64_t y = b->h * p->stride[1] - g->before[1] + i;
@@ -202,7 +196,7 @@ static void copy_padded(const struct job *j, const struct band *b, uint8_t *to) 
             memcpy(to + start * p->cin, x + ((b->n * g->in[1] + y) * g->in[2] + from) * p->cin,
                    (size_t)(keep * p->cin));
         memset(to + (start + keep) * p->cin, zero,
-               (size_t)((j->t.cols_in - start - keep) * p->cin));
+               (size_t)((j->t.t.cols_in - start - keep) * p->cin));
     }
 }
 
@@ -292,12 +286,8 @@ static void depthwise_wide(const struct job *j, const struct band *b, int32_t *a
 static void run_band(const struct job *j, int64_t band, int64_t part, uint8_t *own) {
     const struct fz_conv_params *p = &j->p->conv;
     const struct geometry *t = &j->t;
-    struct band b;
-    b.w = band % t->bands_w * t->cols, band /= t->bands_w;
-    b.h = band % t->bands_h * t->rows;
-    b.n = band / t->bands_h;
-    b.rows = fzi_min_i64(t->rows, t->g.out[1] - b.h);
-    b.cols = fzi_min_i64(t->cols, t->g.out[2] - b.w);
+    struct fz_rect r = fzi_tile_rect(&t->g, &t->t, band);
+    struct band b = {.n = r.n, .h = r.h, .w = r.w, .rows = r.rows, .cols = r.cols};
     size_t sums = p->algorithm == FZ_CONV_DEPTHWISE ? sums_size(p) : 0;
     if (t->g.padded) {
         copy_padded(j, &b, own + sums);
@@ -312,16 +302,16 @@ static void run_band(const struct job *j, int64_t band, int64_t part, uint8_t *o
         return;
     }
     for (int64_t group = 0; group < p->group; group++)
-        multiply(j, &b, group, t->g.panels * part / t->split,
-                 t->g.panels * (part + 1) / t->split);
+        multiply(j, &b, group, t->g.panels * part / t->t.split,
+                 t->g.panels * (part + 1) / t->t.split);
 }
 
 static void task(void *arg, size_t i) {
     const struct job *j = arg;
-    const struct geometry *t = &j->t;
-    uint8_t *own = (uint8_t *)j->call->scratch + t->segments_size + i * t->unit_size;
-    int64_t bands = t->g.n * t->bands_h * t->bands_w;
-    for (int64_t u = (int64_t)i; u < bands * t->split; u += t->count) {
+    const struct fz_tiling *t = &j->t.t;
+    uint8_t *own = (uint8_t *)j->call->scratch + t->shared_size + i * t->unit_size;
+    int64_t units = t->bands * t->split, n = (int64_t)i;
+    for (int64_t u = units * n / t->count; u < units * (n + 1) / t->count; u++) {
         if (j->call->env->poll(j->call->env) != FZ_OK) return; /* the run is to end */
         run_band(j, u / t->split, u % t->split, own);
     }
@@ -331,11 +321,11 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     struct job j = {.call = call, .p = call->params};
     if (!call->out[0]->size) return FZ_OK;
     FZ_TRY(measure(op, call, &j.t));
-    j.pitch = (j.t.g.padded ? j.t.cols_in : j.t.g.in[2]) * j.p->conv.cin;
+    j.pitch = (j.t.g.padded ? j.t.t.cols_in : j.t.g.in[2]) * j.p->conv.cin;
     j.segments = call->scratch;
     j.n_segments = fzi_qconv_segments(&j.p->conv, j.pitch, call->scratch);
-    if (j.t.count == 1) task(&j, 0);
-    else call->env->parallel(call->env, (size_t)j.t.count, task, &j);
+    if (j.t.t.count == 1) task(&j, 0);
+    else call->env->parallel(call->env, (size_t)j.t.t.count, task, &j);
     return FZ_OK;
 }
 

@@ -33,7 +33,7 @@ static fz_status_t infer(const struct fz_op *op, const struct fz_call *call) {
 
 struct job {
     const struct fz_call *call;
-    int64_t m, rows, panels, columns; /* rows and panels of a task; tasks along the columns */
+    int64_t m, rows, panels, columns; /* rows of a task; of all panels; tasks along the columns */
 };
 
 static void task(void *arg, size_t i) {
@@ -41,12 +41,13 @@ static void task(void *arg, size_t i) {
     const struct fz_packed_params *p = j->call->params;
     const fz_tensor_t *zeros = j->call->in[FZ_Q_WZERO];
     int64_t row = (int64_t)i / j->columns * j->rows;
-    int64_t panel = (int64_t)i % j->columns * j->panels, column = panel * FZK_PANEL;
+    int64_t part = (int64_t)i % j->columns, panel = j->panels * part / j->columns;
+    int64_t column = panel * FZK_PANEL, end = j->panels * (part + 1) / j->columns * FZK_PANEL;
     int64_t kq = fzi_ceil_div(p->k, FZK_QUAD);
     struct fzk_segment segment = {0, p->k};
     struct fzk_qgemm g = {
         .m = fzi_min_i64(j->rows, j->m - row),
-        .n = fzi_min_i64(j->panels * FZK_PANEL, p->n - column),
+        .n = fzi_min_i64(end, p->n) - column,
         .k = p->k, .a = (const char *)j->call->in[FZ_Q_X]->data + row * p->k, .lda = p->k,
         .segments = &segment, .n_segments = 1,
         .b = (const int8_t *)j->call->in[FZ_Q_W]->data + panel * kq * FZK_PANEL * FZK_QUAD,
@@ -59,11 +60,9 @@ static void task(void *arg, size_t i) {
     j->call->env->k->qgemm_u8s8(&g);
 }
 
-/* Parts that are worth a thread's while, some 5 us each: products of several rows are bound by
- * arithmetic, those of few by the weights, which come from far. */
-static int64_t parts(int64_t m, int64_t n, int64_t k) {
-    return fzi_max_i64(m * n * k / 4000000, n * k / 1000000) + 1;
-}
+/* Multiply-accumulates that are worth a task of their own, some 5 us: products of several rows are
+ * bound by arithmetic, those of few by the weights, which come from far. */
+enum { TASK_MACS = 4000000, FEW_ROWS = 4 };
 
 static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     const struct fz_packed_params *p = call->params;
@@ -71,8 +70,9 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     int64_t m = fzi_tensor_count(call->in[FZ_Q_X]) / p->k, all = fzi_ceil_div(p->n, FZK_PANEL);
     struct job j = {call, m, m, all, 1};
     if (!call->out[0]->size) return FZ_OK;
-    int64_t tasks = fzi_min_i64(4 * (int64_t)call->env->threads, parts(m, p->n, p->k));
-    if (call->env->threads <= 1 || tasks <= 1) {
+    uint64_t macs = (uint64_t)(fzi_max_i64(m, FEW_ROWS) * p->n * p->k);
+    int64_t tasks = fzi_run_tasks(call->env, macs, TASK_MACS);
+    if (tasks <= 1) {
         task(&j, 0);
         return FZ_OK;
     }
@@ -81,8 +81,7 @@ static fz_status_t run(const struct fz_op *op, const struct fz_call *call) {
     if (m > p->n && m >= 32 * tasks) {
         j.rows = fzi_ceil_div(fzi_ceil_div(m, tasks), 112) * 112;
     } else {
-        j.panels = fzi_ceil_div(all, tasks);
-        j.columns = fzi_ceil_div(all, j.panels);
+        j.columns = fzi_min_i64(all, tasks);
     }
     call->env->parallel(call->env, (size_t)(fzi_ceil_div(m, j.rows) * j.columns), task, &j);
     return FZ_OK;
