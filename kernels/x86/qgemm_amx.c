@@ -21,7 +21,7 @@ enum {
     LINE = 64,
     DEPTH_MAX = 16,                   /* quads of a chunk */
     TAIL_BYTES = DEPTH_MAX * QUAD_STEP,
-    GROUP_MAX = 8, GROUP_BYTES = 256 << 10 /* panels that a pair of tiles goes through at a time */
+    GROUP_MAX = 8, GROUP_BYTES = 128 << 10 /* panels that a pair of tiles goes through at a time */
 };
 
 #include "qgemm_amx_rows.h"

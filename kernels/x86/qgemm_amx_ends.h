@@ -14,10 +14,12 @@ struct pair {
     struct fzk_qout out;
     struct finish finish;    /* of the pair's first row */
     bool usual;
+    struct bytes_end bytes;  /* of a usual pair of bytes */
 };
 
 /* Of a usual pair: what its rows share, and where the next ones are. */
 struct ends {
+    int64_t n;            /* columns */
     const int32_t (*sums)[TILE_COLUMNS];
     int64_t left;         /* rows */
     uint32_t own;         /* a bit for each of them: the row is one of C */
@@ -30,11 +32,10 @@ struct ends {
     struct bytes_end bytes;
 };
 
-/* True if all columns are C's, and rows have nothing of their own. */
-static bool is_usual(const struct fzk_qgemm *g, const struct pair *p) {
-    struct bytes_end unused;
-    if (p->finish.n < TILE_COLUMNS || g->za_rows || g->zb) return false;
-    if (g->out.kind == FZK_QOUT_8) return bytes_end(&p->finish, &unused);
+/* True if rows have nothing of their own. */
+static bool is_usual(const struct fzk_qgemm *g, struct pair *p) {
+    if (g->za_rows || g->zb) return false;
+    if (g->out.kind == FZK_QOUT_8) return bytes_end(&p->finish, &p->bytes);
     return g->out.kind == FZK_QOUT_I32 || !g->out.row_scale;
 }
 
@@ -97,11 +98,11 @@ FZK_INLINE void begin_ends(const struct rows *w, const struct pair *p, struct en
     e->clip = p->out.clip;
     for (int v = 0; v < 2; v++) {
         e->init[v] = vi_load(f->init + v * VL);
-        if (kind != FZK_QOUT_F32) continue;
         e->scale[v] = vf_mul(a_scale, vf_load(f->scale + v * VL));
         e->bias[v] = vf_load(f->bias + v * VL);
     }
-    if (kind == FZK_QOUT_8) bytes_end(f, &e->bytes);
+    if (kind == FZK_QOUT_8) e->bytes = p->bytes;
+    e->n = f->n;
     e->lo = vf_set(p->out.lo_f);
     e->hi = vf_set(p->out.hi_f);
 }
@@ -112,7 +113,8 @@ FZK_INLINE vi sums_at(const struct ends *e, const int r, const int v) {
 
 FZK_INLINE vf f32_at(const struct ends *e, const int r, const int v) {
     vf x = vf_add(vf_mul(vf_of(sums_at(e, r, v)), e->scale[v]), e->bias[v]);
-    if (e->residual) x = vf_add(x, vf_load(e->residual + e->r_row[r] + v * VL));
+    if (e->residual)
+        x = vf_add(x, vf_load_n(e->residual + e->r_row[r] + v * VL, e->n - v * VL));
     return e->clip ? vf_min(e->hi, vf_max(e->lo, x)) : x;
 }
 
@@ -121,16 +123,18 @@ FZK_INLINE void end_row(const struct ends *e, const int r, const int kind) {
     FZK_UNROLL
     for (int v = 0; v < 2; v++) {
         char *c = (char *)e->c + e->c_row[r] * 4 + v * LINE;
-        if (kind == FZK_QOUT_F32) vf_store((float *)c, f32_at(e, r, v), VL);
-        else vi_store((int32_t *)c, sums_at(e, r, v), VL);
+        const int64_t n = e->n - v * VL;
+        if (n <= 0) break;
+        if (kind == FZK_QOUT_F32) vf_store((float *)c, f32_at(e, r, v), n);
+        else vi_store((int32_t *)c, sums_at(e, r, v), n);
     }
 }
 
 FZK_INLINE void end_bytes(const struct ends *e) {
     vi x = bytes_of_sums(&e->bytes, sums_at(e, 0, 0), sums_at(e, 0, 1), sums_at(e, 1, 0),
                          sums_at(e, 1, 1), false);
-    if (e->own & 1) vi_store_row((uint8_t *)e->c + e->c_row[0], x, 0, TILE_COLUMNS);
-    if (e->own & 2) vi_store_row((uint8_t *)e->c + e->c_row[1], x, 1, TILE_COLUMNS);
+    if (e->own & 1) vi_store_row((uint8_t *)e->c + e->c_row[0], x, 0, e->n);
+    if (e->own & 2) vi_store_row((uint8_t *)e->c + e->c_row[1], x, 1, e->n);
 }
 
 /* PAIRS times two more rows of a usual pair, or those that are left. */
@@ -143,5 +147,31 @@ FZK_INLINE void end_some(struct ends *e, int64_t pairs, const int kind) {
         e->left -= 2;
         e->c_row += 2;
         e->r_row += 2;
+    }
+}
+
+/* Rows of C that the pair's own ends will write, and of the residual: they are on their way while k
+ * runs. Bytes are few enough to wait for. */
+struct fetch {
+    const struct fzk_qout *out;
+    const int64_t *c_row, *r_row;
+    uint32_t own;
+    int64_t left;
+};
+
+FZK_INLINE struct fetch begin_fetch(const struct rows *w, const struct pair *p) {
+    return (struct fetch){&p->out, p->finish.c_row, p->finish.r_row, own_bits(w, p),
+                          p->tiles * TILE_ROWS};
+}
+
+FZK_INLINE void fetch_some(struct fetch *f, int64_t rows) {
+    for (; rows > 0 && f->left > 0; rows--, f->left--, f->c_row++, f->r_row++, f->own >>= 1) {
+        if (!(f->own & 1)) continue;
+        const char *c = (const char *)f->out->c + *f->c_row * 4;
+        __builtin_prefetch(c, 1);
+        __builtin_prefetch(c + LINE, 1);
+        if (!f->out->residual) continue;
+        __builtin_prefetch(f->out->residual + *f->r_row, 0);
+        __builtin_prefetch(f->out->residual + *f->r_row + VL, 0);
     }
 }

@@ -101,6 +101,7 @@ struct beside {
     const int8_t *ahead, *ahead_end;
     int64_t lines, rows;
     struct ends ends;
+    struct fetch fetch;
 };
 
 /* Short chains have no time to wait for the sums to leave the tiles. */
@@ -112,6 +113,7 @@ FZK_INLINE void begin_beside(const struct multiply *m, int64_t n, struct beside 
     s->ahead_end = m->ahead ? m->ahead + m->n_ahead * LINE : NULL;
     s->lines = up(m->n_ahead, n);
     s->rows = up(TILE_ROWS, 2 * (is_short(n) ? n : n - 1));
+    if (kind != FZK_QOUT_8) s->fetch = begin_fetch(m->rows, m->now);
     if (usual) begin_ends(m->rows, m->before, &s->ends, kind);
 }
 
@@ -120,6 +122,7 @@ FZK_INLINE void slot(const struct multiply *m, struct beside *s, const bool usua
                      const int kind) {
     if (usual) end_some(&s->ends, s->rows, kind);
     else finish_some(m->rows, m->before, 2 * s->rows);
+    if (kind != FZK_QOUT_8) fetch_some(&s->fetch, 2 * s->rows);
 }
 
 FZK_INLINE void fetch_ahead(struct beside *s) {
@@ -190,7 +193,9 @@ FZK_INLINE void products(const struct multiply *m, const int tiles, const int nv
 /* A pair at an edge, or behind an unusual one. */
 static __attribute__((noinline)) void multiply_any(const struct multiply *m) {
     const int nv = m->now->finish.n > VL ? 2 : 1, tiles = (int)m->now->tiles;
-    products(m, tiles, nv, m->a_signed, false, m->now->out.kind);
+    const int kind = m->now->out.kind;
+    if (m->before->usual) products(m, tiles, nv, m->a_signed, true, kind);
+    else products(m, tiles, nv, m->a_signed, false, kind);
 }
 
 /* Functions of their own, for the compiler to keep all they need in registers. */
