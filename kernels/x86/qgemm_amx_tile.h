@@ -113,7 +113,7 @@ FZK_INLINE void begin_beside(const struct multiply *m, int64_t n, struct beside 
     s->ahead_end = m->ahead ? m->ahead + m->n_ahead * LINE : NULL;
     s->lines = up(m->n_ahead, n);
     s->rows = up(TILE_ROWS, 2 * (is_short(n) ? n : n - 1));
-    if (kind != FZK_QOUT_8) s->fetch = begin_fetch(m->rows, m->now);
+    s->fetch = begin_fetch(m->rows, m->now);
     if (usual) begin_ends(m->rows, m->before, &s->ends, kind);
 }
 
