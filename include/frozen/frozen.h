@@ -437,7 +437,8 @@ typedef struct fz_session_options {
 } fz_session_options_t;
 
 /* Makes a session of MODEL, which must outlive it. Threads are started by the
- * first run that uses them; after fork() the child's runs start their own.
+ * first run that uses them; after fork() the child's runs start their own. An
+ * idle one waits awake for a third of a millisecond, then it sleeps.
  *
  * FZ_OK, FZ_E_USAGE, FZ_E_NOMEM.                                  Since 0.1 */
 FZ_API fz_status_t fz_session_create(fz_model_t *model,
