@@ -8,10 +8,8 @@
 
 enum { BAND = 64, ALIGN = 64 };
 
-/* Multiply-accumulates that are worth a task of their own; a score counts as 16. */
-#define TASK_MACS 300000u
-
-/* How the work is cut: units are bands of the queries of one head. */
+/* How the work is cut: units are bands of the queries of one head. A score costs as much as 16
+ * multiply-accumulates. */
 struct cut {
     const struct fz_env *env;
     const struct fz_attention *a;
@@ -59,14 +57,12 @@ static size_t room_size(const struct fz_attention *a) {
 
 static void set_cut(struct cut *cut, const struct fz_env *env, const struct fz_attention *a) {
     uint64_t scores = (uint64_t)(a->batch * a->heads * a->queries * a->keys);
-    uint64_t worth = (fzi_attention_macs(a) + 16 * scores) / TASK_MACS + 1;
+    int64_t tasks = fzi_run_tasks(env, fzi_attention_macs(a) + 16 * scores, FZ_TASK_MACS);
     cut->env = env;
     cut->a = a;
     cut->bands = fzi_ceil_div(a->queries, band_of(a));
     cut->units = a->batch * a->heads * cut->bands;
-    cut->count = fzi_min_i64(cut->units, 4 * (int64_t)env->threads);
-    if (env->threads == 1) cut->count = 1;
-    if ((uint64_t)cut->count > worth) cut->count = (int64_t)worth;
+    cut->count = fzi_min_i64(cut->units, tasks);
     cut->room = room_size(a);
 }
 

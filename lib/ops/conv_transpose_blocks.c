@@ -74,5 +74,5 @@ void fzi_conv_transpose_blocks(const struct fz_conv_job *job) {
     struct blocks blocks = {.job = job, .b = job->scratch, .n = g->taps * job->p->cout};
     assemble(&blocks);
     int64_t work = g->in[2] * FZK_PANEL * job->p->cin;
-    fzi_run_range(job->env, g->n * g->in[1], 1 + 300000 / (work + 1), rows, &blocks);
+    fzi_run_range(job->env, g->n * g->in[1], 1 + FZ_TASK_MACS / (work + 1), rows, &blocks);
 }

@@ -101,7 +101,7 @@ static void run_grid(struct grid *grid) {
     for (grid->group = 0; grid->group < job->p->group; grid->group++) {
         assemble(grid);
         int64_t work = r[2].n * job->g->cout_g * (grid->k + 1);
-        fzi_run_range(job->env, job->g->n * r[0].n * r[1].n, 1 + 300000 / work, rows, grid);
+        fzi_run_range(job->env, job->g->n * r[0].n * r[1].n, 1 + FZ_TASK_MACS / work, rows, grid);
     }
 }
 

@@ -9,8 +9,7 @@
 enum {
     FEW_ROWS = 12,           /* that read the weights as they are stored */
     NEAR_SIZE = 128 * 1024,  /* bytes of panels that are widened together */
-    TASK_WEIGHTS = 100000,   /* with few rows: weights worth a task of their own, some 10 us */
-    TASK_MACS = 300000       /* with many */
+    TASK_WEIGHTS = 100000    /* with few rows: weights worth a task of their own, some 10 us */
 };
 
 static fz_status_t lower(struct fz_lower *lower, struct fz_node *node, void *params) {
@@ -139,7 +138,7 @@ static struct cut make_cut(const struct fz_call *call) {
     double weights = (double)p->k * (double)p->n;
     bool few = cut.m <= FEW_ROWS;
     if (call->env->threads > 1) {
-        double tasks = few ? weights / TASK_WEIGHTS : weights * (double)cut.m / TASK_MACS;
+        double tasks = few ? weights / TASK_WEIGHTS : weights * (double)cut.m / FZ_TASK_MACS;
         int64_t most = (few ? 2 : 8) * (int64_t)call->env->threads;
         cut.count = fzi_min_i64(cut.panels, tasks < (double)most ? (int64_t)tasks + 1 : most);
     }
